@@ -1,0 +1,108 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "common/base/status.h"
+#include "common/model/histogram.h"
+#include "common/model/labels.h"
+#include "common/model/metric_family.h"
+#include "common/model/sample.h"
+
+namespace vedette::storage {
+
+// What became of the samples of one commit. A bad sample costs itself, never its neighbours: the
+// rest of the commit is stored, and the caller counts what was not.
+struct CommitStats {
+  uint64_t appended = 0;
+  uint64_t duplicate = 0;      // The same instant again with another value; the first one stays.
+  uint64_t out_of_order = 0;   // Older than the series' newest and outside the window for such.
+  uint64_t too_old = 0;        // Out of order and beyond storage.tsdb.out_of_order_time_window.
+  uint64_t too_far_ahead = 0;  // In the future by more than the storage accepts.
+  uint64_t series_limit = 0;   // Of a series that was refused because a budget is used up.
+
+  uint64_t refused() const {
+    return duplicate + out_of_order + too_old + too_far_ahead + series_limit;
+  }
+};
+
+// A native histogram at one position of a row, or a full sample of a loose series.
+struct HistogramAt {
+  uint32_t position = 0;
+  std::shared_ptr<const Histogram> histogram;
+};
+
+struct ExemplarAt {
+  uint32_t position = 0;
+  Exemplar exemplar;
+};
+
+// One instant of a timeline: values[p] is the sample of the series at position p of the layout;
+// kAbsent where that series was not sampled. `values` may be shorter than the layout: the rest is
+// absent. A position named in `histograms` has a histogram instead of its value.
+struct Row {
+  int64_t t_ms = 0;
+  std::span<const double> values;
+  std::span<const HistogramAt> histograms;
+  std::span<const ExemplarAt> exemplars;
+  // The row fills a gap: it may be older than rows already there, as old as retention goes.
+  bool backfill = false;
+};
+
+// TimelineWriter is one writer's place in the storage: a scrape target, or a rule group. Its series
+// are sampled at the same instants, so a commit is one timestamp and one column of values.
+//
+//   uint32_t p = *writer->AddSeries(labels);   // Once per series.
+//   writer->Commit(row);                       // Once per scrape: no hashing, no labels.
+//
+// Positions count from 0 in the order of AddSeries and are never reused while the writer lives. A
+// series that is gone keeps its position with kAbsent (after one kStaleNan); a writer whose layout
+// is mostly gone is replaced by a new one. A series that another writer already holds may be added:
+// its samples are merged by time.
+//
+// Not thread-safe: one thread at a time. Different writers run in parallel. Destroying a writer
+// keeps what it committed.
+class TimelineWriter {
+ public:
+  virtual ~TimelineWriter() = default;
+
+  // kResourceExhausted when a series budget is used up; the position is not taken then.
+  virtual Result<uint32_t> AddSeries(const Labels& labels) = 0;
+
+  // All or nothing towards a reader: the row's samples become visible together. When it returns OK
+  // the row survives kill -9. kUnavailable: nothing was stored (a full disk); the caller goes on.
+  virtual Result<CommitStats> Commit(const Row& row) = 0;
+};
+
+// Many samples of one series, as remote write, OTLP and imports bring them. Times in any order.
+struct SeriesBatch {
+  Labels labels;
+  std::span<const Sample> samples;
+  struct HistogramSample {
+    int64_t t_ms;
+    std::shared_ptr<const Histogram> histogram;
+  };
+  std::span<const HistogramSample> histograms;
+  std::span<const Exemplar> exemplars;
+};
+
+// Appender is the one door through which samples enter the storage: scrapes, rules, remote write,
+// pushes and imports all use it, so budgets, order and durability are decided in one place.
+// Thread-safe.
+class Appender {
+ public:
+  virtual ~Appender() = default;
+
+  // `owner` says who is charged for the series in budgets and cost accounts: a job's name.
+  virtual std::unique_ptr<TimelineWriter> OpenTimeline(const std::string& owner) = 0;
+
+  // One commit of series that share no timeline. Durable when it returns, like a row.
+  virtual Result<CommitStats> Write(std::span<const SeriesBatch> batch) = 0;
+
+  // Remembers type, help and unit of a metric name (without owner: the last one wins).
+  virtual void SetMetadata(const std::string& metric_name, const Metadata& metadata) = 0;
+};
+
+}  // namespace vedette::storage

@@ -1,0 +1,82 @@
+"""Vedette's own rules. Every C++ target goes through here, so a flag is changed in one place."""
+
+COPTS = [
+    "-Wall",
+    "-Wextra",
+    "-Wno-unused-parameter",
+    # Designated initialisers leave the rest at its default on purpose.
+    "-Wno-missing-field-initializers",
+]
+
+def vedette_library(name, copts = [], **kwargs):
+    """A module's library: one idea, one to four files."""
+    native.cc_library(
+        name = name,
+        copts = COPTS + copts,
+        **kwargs
+    )
+
+def vedette_test(name, deps = [], copts = [], size = "small", **kwargs):
+    """A GoogleTest program with its own main."""
+    native.cc_test(
+        name = name,
+        size = size,
+        copts = COPTS + copts,
+        deps = deps + ["//third_party/debian:gtest_main"],
+        **kwargs
+    )
+
+def vedette_bench(name, deps = [], copts = [], **kwargs):
+    """A google-benchmark program: built with everything, run by hand or by tools/bench."""
+    native.cc_binary(
+        name = name,
+        testonly = True,
+        copts = COPTS + copts,
+        deps = deps + ["//third_party/debian:benchmark_main"],
+        **kwargs
+    )
+
+def vedette_fuzz(name, deps = [], copts = [], **kwargs):
+    """A libFuzzer program: bazel build --config=fuzz :name, then run it. Not part of //..."""
+    native.cc_binary(
+        name = name,
+        testonly = True,
+        copts = COPTS + copts,
+        tags = ["manual"],
+        deps = deps,
+        **kwargs
+    )
+
+def vedette_proto(name, src, grpc = False, deps = []):
+    """One .proto becomes a library of messages and, with grpc, one of gRPC stubs called name_grpc.
+
+    Imports between our protos are written from the top of the tree and named in deps."""
+    base = src[:-len(".proto")]
+    native.filegroup(
+        name = name + "_src",
+        srcs = [src] + [d + "_src" for d in deps],
+    )
+    native.genrule(
+        name = name + "_gen",
+        srcs = [":" + name + "_src"],
+        outs = [base + e for e in [".pb.h", ".pb.cc"] + ([".grpc.pb.h", ".grpc.pb.cc"] if grpc else [])],
+        cmd = "protoc -I. --cpp_out=$(BINDIR) " +
+              ("--plugin=protoc-gen-grpc=$$(command -v grpc_cpp_plugin) --grpc_out=$(BINDIR) " if grpc else "") +
+              native.package_name() + "/" + src,
+    )
+    native.cc_library(
+        name = name,
+        srcs = [base + ".pb.cc"],
+        hdrs = [base + ".pb.h"],
+        deps = deps + ["//third_party/debian:protobuf"],
+    )
+    if grpc:
+        native.cc_library(
+            name = name + "_grpc",
+            srcs = [base + ".grpc.pb.cc"],
+            hdrs = [base + ".grpc.pb.h"],
+            deps = [
+                ":" + name,
+                "//third_party/debian:grpc",
+            ] + deps,
+        )
