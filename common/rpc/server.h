@@ -37,14 +37,14 @@ struct ServerOptions {
   EventSink events;  // May be empty.
   const Clock* clock = &SystemClock();
 
-  int max_concurrent_streams = 100;            // Per connection.
+  int max_concurrent_streams = 100;  // Per connection.
   int max_metadata_bytes = 16 << 10;
   int max_receive_bytes = 16 << 20;
   int max_send_bytes = 256 << 20;
-  int min_ping_interval_ms = 10'000;           // A peer that pings more often is cut off.
-  int64_t max_connection_age_ms = 3'600'000;   // Connections are renewed, so certificates are, too.
+  int min_ping_interval_ms = 10'000;          // A peer that pings more often is cut off.
+  int64_t max_connection_age_ms = 3'600'000;  // Connections are renewed, so certificates are, too.
   int64_t max_connection_grace_ms = 60'000;
-  int certificate_refresh_seconds = 1;         // How often our own certificate files are looked at.
+  int certificate_refresh_seconds = 1;  // How often our own certificate files are looked at.
 };
 
 // A gRPC server as both programs want it: mutual TLS with a required client certificate, roles
