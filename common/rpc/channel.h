@@ -21,7 +21,8 @@ struct ChannelOptions {
   std::string address;  // host:port. Required.
   tls::CertificateFiles files;
   bool insecure = false;
-  // The name that the server's certificate must speak for: the node's. Empty: the host in `address`.
+  // The name that the server's certificate must speak for: the node's. Empty: the host in
+  // `address`.
   std::string expected_name;
   // The role that it must have. kNone: any.
   tls::Role expected_role = tls::Role::kNone;

@@ -8,6 +8,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/status.h"
+#include "common/rpc/authorizer.h"
 #include "common/rpc/event.h"
 #include "common/tls/identity.h"
 #include "common/tls/trust.h"
@@ -18,13 +19,6 @@ class ServerContextBase;
 }  // namespace grpc
 
 namespace vedette::rpc {
-
-// Which roles may call what. `method` is "/package.Service/Method", or "/package.Service/" for all
-// methods of a service that have no line of their own. What no line names is refused.
-struct MethodRule {
-  std::string method;
-  std::vector<tls::Role> roles;
-};
 
 struct ServerOptions {
   // host:port, each; port 0 takes a free one. Required.
@@ -37,14 +31,14 @@ struct ServerOptions {
   EventSink events;  // May be empty.
   const Clock* clock = &SystemClock();
 
-  int max_concurrent_streams = 100;            // Per connection.
+  int max_concurrent_streams = 100;  // Per connection.
   int max_metadata_bytes = 16 << 10;
   int max_receive_bytes = 16 << 20;
   int max_send_bytes = 256 << 20;
-  int min_ping_interval_ms = 10'000;           // A peer that pings more often is cut off.
-  int64_t max_connection_age_ms = 3'600'000;   // Connections are renewed, so certificates are, too.
+  int min_ping_interval_ms = 10'000;          // A peer that pings more often is cut off.
+  int64_t max_connection_age_ms = 3'600'000;  // Connections are renewed, so certificates are, too.
   int64_t max_connection_grace_ms = 60'000;
-  int certificate_refresh_seconds = 1;         // How often our own certificate files are looked at.
+  int certificate_refresh_seconds = 1;  // How often our own certificate files are looked at.
 };
 
 // A gRPC server as both programs want it: mutual TLS with a required client certificate, roles

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "common/base/clock.h"
@@ -19,7 +20,8 @@ namespace vedette::tls {
 //   issued.txt  one line a certificate: serial, role, name, not_after, revoked (ms since the epoch)
 //
 //   VEDETTE_ASSIGN_OR_RETURN(CertificateAuthority ca, CertificateAuthority::Open(dir, clock));
-//   VEDETTE_ASSIGN_OR_RETURN(IssuedFiles files, ca.Issue({.role = Role::kAgent, .name = "db1"}, out));
+//   VEDETTE_ASSIGN_OR_RETURN(IssuedFiles files, ca.Issue({.role = Role::kAgent, .name = "db1"},
+//   out));
 //
 // Keys are ECDSA P-256, serials 128 random bits. Several processes may use one directory: what
 // changes it takes a lock file. Thread-compatible.
@@ -49,13 +51,13 @@ class CertificateAuthority {
     std::string crl_file;
     Identity identity;
   };
-  // A new key and its certificate as out_dir/NAME.key and NAME.crt, with copies of ca.crt and ca.crl
-  // beside them. Files that are there are kept (ALREADY_EXISTS) unless `replace`.
+  // A new key and its certificate as out_dir/NAME.key and NAME.crt, with copies of ca.crt and
+  // ca.crl beside them. Files that are there are kept (ALREADY_EXISTS) unless `replace`.
   Result<IssuedFiles> Issue(const Request& request, const std::string& out_dir,
                             bool replace = false);
 
-  // Signs the key in a CSR. Role, name and SANs are the request's: what the CSR asks for is ignored,
-  // but it must be signed with its own key. Returns the certificate as PEM.
+  // Signs the key in a CSR. Role, name and SANs are the request's: what the CSR asks for is
+  // ignored, but it must be signed with its own key. Returns the certificate as PEM.
   Result<std::string> SignCsr(std::string_view csr_pem, const Request& request);
 
   struct Record {
@@ -78,7 +80,8 @@ class CertificateAuthority {
   Result<std::string> Fingerprint() const;
 
  private:
-  CertificateAuthority(std::string dir, const Clock& clock) : dir_(std::move(dir)), clock_(&clock) {}
+  CertificateAuthority(std::string dir, const Clock& clock)
+      : dir_(std::move(dir)), clock_(&clock) {}
   Status Append(const Record& record);
 
   std::string dir_;

@@ -88,9 +88,9 @@ std::string RoleUri(Role role, std::string_view name) {
 Status CheckName(std::string_view name) {
   constexpr size_t kMaxName = 63;  // A DNS label, and the common name's limit of 64.
   const auto plain = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0; };
-  const bool fits =
-      !name.empty() && name.size() <= kMaxName && plain(name.front()) &&
-      std::ranges::all_of(name, [&](char c) { return plain(c) || c == '.' || c == '_' || c == '-'; });
+  const bool fits = !name.empty() && name.size() <= kMaxName && plain(name.front()) &&
+                    std::ranges::all_of(
+                        name, [&](char c) { return plain(c) || c == '.' || c == '_' || c == '-'; });
   if (fits) return {};
   return InvalidArgument(StrCat("name ", Quoted(name), ": want 1 to ", kMaxName,
                                 " letters, digits, '.', '_' or '-', a letter or digit first"));

@@ -11,11 +11,11 @@ namespace vedette::tls {
 
 // What the holder of a certificate may do. Fixed when the certificate is signed.
 enum class Role : uint8_t {
-  kNone = 0,   // A certificate that names no role: foreign, or not ours.
-  kServer,     // Scrapes agents.
-  kAgent,      // Answers for one node.
-  kOperator,   // A person or program that may change things.
-  kViewer,     // A person or program that may look.
+  kNone = 0,  // A certificate that names no role: foreign, or not ours.
+  kServer,    // Scrapes agents.
+  kAgent,     // Answers for one node.
+  kOperator,  // A person or program that may change things.
+  kViewer,    // A person or program that may look.
 };
 
 std::string_view RoleName(Role role);

@@ -144,8 +144,8 @@ Result<std::string> ToPem(x509_st* cert) {
 Result<std::string> ToPem(evp_pkey_st* key) {
   BioPtr bio(BIO_new(BIO_s_secmem()));
   return Contents(
-      PEM_write_bio_PKCS8PrivateKey(bio.get(), key, nullptr, nullptr, 0, nullptr, nullptr) == 1, bio,
-      "write key");
+      PEM_write_bio_PKCS8PrivateKey(bio.get(), key, nullptr, nullptr, 0, nullptr, nullptr) == 1,
+      bio, "write key");
 }
 
 Result<std::string> ToPem(X509_crl_st* crl) {
@@ -175,7 +175,8 @@ std::string FormatUtc(int64_t t_ms) {
   std::tm tm{};
   gmtime_r(&t, &tm);
   std::array<char, 40> text;
-  return std::string(text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &tm));
+  return std::string(text.data(),
+                     std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &tm));
 }
 
 Identity IdentityOf(x509_st* cert) {
@@ -194,8 +195,8 @@ Identity IdentityOf(x509_st* cert) {
     BN_free(serial);
   }
 
-  auto* names = static_cast<GENERAL_NAMES*>(
-      X509_get_ext_d2i(cert, NID_subject_alt_name, nullptr, nullptr));
+  auto* names =
+      static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(cert, NID_subject_alt_name, nullptr, nullptr));
   int role_uris = 0;
   for (int i = 0; i < sk_GENERAL_NAME_num(names); ++i) {
     const GENERAL_NAME* name = sk_GENERAL_NAME_value(names, i);

@@ -32,9 +32,9 @@ struct ServerTlsOptions {
   bool prefer_server_cipher_suites = true;
 };
 
-// The TLS side of an HTTPS door. Get() gives the context for the next connection, made anew when one
-// of the files changed; connections that stand keep theirs. Files that are bad now keep the context
-// that was good before.
+// The TLS side of an HTTPS door. Get() gives the context for the next connection, made anew when
+// one of the files changed; connections that stand keep theirs. Files that are bad now keep the
+// context that was good before.
 //
 //   VEDETTE_ASSIGN_OR_RETURN(std::unique_ptr<ServerTls> tls, ServerTls::Create(options));
 //   SSL* ssl = SSL_new(tls->Get().get());
