@@ -13,7 +13,7 @@
 namespace vedette::flags {
 namespace {
 
-struct FlagsTest : public testing::Test {
+struct FlagsTest : public ::testing::Test {
   void TestBody() override {}
   FlagsTest() {
     flags.Add("config.file", &config, "Where.");
