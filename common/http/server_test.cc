@@ -250,6 +250,8 @@ TEST(Server, StopLetsRunningRequestsFinish) {
 TEST(Server, AskingForATakenPortIsRefused) {
   auto server = Start(EchoRouter());
   ServerOptions options;
+  options.listen = {StrCat("127.0.0.1:", server->ports()[0])};
+  EXPECT_EQ(Server::Start(options, EchoRouter()).status().code(), StatusCode::kUnavailable);
   options.listen = {"nonsense"};
   EXPECT_EQ(Server::Start(options, EchoRouter()).status().code(), StatusCode::kInvalidArgument);
 }
