@@ -141,7 +141,12 @@ void ReadOne(Object& o, const Defaults&, WebhookConfig& out) {
   o["max_alerts"].Read(out.max_alerts);
   o["timeout"].ReadDuration(out.timeout_ms);
   const Value payload = o["payload"];
-  if (payload.present()) ReadTree(payload, out.payload.emplace());
+  if (payload.present()) {
+    // Not emplace(): clang 19 asks too early whether the recursive TemplateTree is constructible.
+    TemplateTree tree;
+    ReadTree(payload, tree);
+    out.payload = std::move(tree);
+  }
 }
 
 void ReadOne(Object& o, const Defaults& d, EmailConfig& out) {
