@@ -103,7 +103,8 @@ class ScrapeManagerTest : public ::testing::Test {
   // The values of a series with stale markers, times left out: "1 2 stale".
   std::string Values(const std::string& labels) {
     std::string out;
-    for (const std::string_view piece : Split(storage_.ToString(labels), ' ')) {
+    const std::string samples = storage_.ToString(labels);
+    for (const std::string_view piece : Split(samples, ' ')) {
       if (!out.empty()) out.push_back(' ');
       out.append(piece.substr(0, piece.find('@')));
     }
