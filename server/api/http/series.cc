@@ -96,50 +96,25 @@ Result<std::vector<std::vector<Matcher>>> SeriesDoor::Selectors(const Call& call
   return out;
 }
 
-Reply SeriesDoor::Series(const Call& call) {
-  if (call.All("match[]").empty()) {
-    return Failure(ErrorType::kBadData, "no match[] parameter provided");
-  }
-  const Result<TimeRange> range = RangeOf(call);
-  if (!range.ok()) return Failure(range.status());
-  const Result<uint64_t> limit = LimitOf(call);
-  if (!limit.ok()) return Failure(limit.status());
-  const auto selectors = Selectors(call);
-  if (!selectors.ok()) return Failure(selectors.status());
-  Result<std::unique_ptr<storage::Querier>> querier =
-      queryable_.Open(range->start_ms, range->end_ms);
-  if (!querier.ok()) return Failure(ErrorType::kExecution, querier.status().message());
-  std::vector<Labels> found;
-  bool truncated = false;
-  for (const auto& matchers : *selectors) {
-    storage::NameLimit name_limit{.limit = *limit};
-    auto part = (*querier)->SeriesLabels(matchers, &name_limit);
-    if (!part.ok()) return Failure(ErrorType::kExecution, part.status().message());
-    truncated |= name_limit.truncated;
-    Merge(found, *std::move(part));
-  }
-  if (*limit > 0 && found.size() > *limit) {
-    found.resize(*limit);
-    truncated = true;
-  }
-  return List(found, truncated, [](JsonWriter& json, const Labels& l) { json.Object(l); });
-}
-
-Reply SeriesDoor::LabelNames(const Call& call) {
+template <typename T, typename Ask, typename Write>
+Reply SeriesDoor::Union(const Call& call, bool selector_required, Ask ask, Write write) const {
   const Result<TimeRange> range = RangeOf(call);
   if (!range.ok()) return Failure(range.status());
   const Result<uint64_t> limit = LimitOf(call);
   if (!limit.ok()) return Failure(limit.status());
   auto selectors = Selectors(call);
   if (!selectors.ok()) return Failure(selectors.status());
-  if (selectors->empty()) selectors->emplace_back();
-  auto querier = queryable_.Open(range->start_ms, range->end_ms);
+  if (selectors->empty()) {
+    if (selector_required) return Failure(ErrorType::kBadData, "no match[] parameter provided");
+    selectors->emplace_back();
+  }
+  const auto querier = queryable_.Open(range->start_ms, range->end_ms);
   if (!querier.ok()) return Failure(ErrorType::kExecution, querier.status().message());
-  std::vector<std::string> found;
+  std::vector<T> found;
   bool truncated = false;
   for (const auto& matchers : *selectors) {
     storage::NameLimit name_limit{.limit = *limit};
-    auto part = (*querier)->LabelNames(matchers, &name_limit);
+    Result<std::vector<T>> part = ask(**querier, matchers, &name_limit);
     if (!part.ok()) return Failure(ErrorType::kExecution, part.status().message());
     truncated |= name_limit.truncated;
     Merge(found, *std::move(part));
@@ -148,7 +123,25 @@ Reply SeriesDoor::LabelNames(const Call& call) {
     found.resize(*limit);
     truncated = true;
   }
-  return List(found, truncated, [](JsonWriter& json, const std::string& s) { json.String(s); });
+  return List(found, truncated, write);
+}
+
+Reply SeriesDoor::Series(const Call& call) {
+  return Union<Labels>(
+      call, true,
+      [](storage::Querier& q, const auto& matchers, storage::NameLimit* limit) {
+        return q.SeriesLabels(matchers, limit);
+      },
+      [](JsonWriter& json, const Labels& l) { json.Object(l); });
+}
+
+Reply SeriesDoor::LabelNames(const Call& call) {
+  return Union<std::string>(
+      call, false,
+      [](storage::Querier& q, const auto& matchers, storage::NameLimit* limit) {
+        return q.LabelNames(matchers, limit);
+      },
+      [](JsonWriter& json, const std::string& name) { json.String(name); });
 }
 
 Reply SeriesDoor::LabelValues(const Call& call) {
@@ -156,29 +149,12 @@ Reply SeriesDoor::LabelValues(const Call& call) {
   if (name.empty() || !IsValidUtf8(name)) {
     return Failure(ErrorType::kBadData, StrCat("invalid label name: ", Quoted(name)));
   }
-  const Result<TimeRange> range = RangeOf(call);
-  if (!range.ok()) return Failure(range.status());
-  const Result<uint64_t> limit = LimitOf(call);
-  if (!limit.ok()) return Failure(limit.status());
-  auto selectors = Selectors(call);
-  if (!selectors.ok()) return Failure(selectors.status());
-  if (selectors->empty()) selectors->emplace_back();
-  auto querier = queryable_.Open(range->start_ms, range->end_ms);
-  if (!querier.ok()) return Failure(ErrorType::kExecution, querier.status().message());
-  std::vector<std::string> found;
-  bool truncated = false;
-  for (const auto& matchers : *selectors) {
-    storage::NameLimit name_limit{.limit = *limit};
-    auto part = (*querier)->LabelValues(name, matchers, &name_limit);
-    if (!part.ok()) return Failure(ErrorType::kExecution, part.status().message());
-    truncated |= name_limit.truncated;
-    Merge(found, *std::move(part));
-  }
-  if (*limit > 0 && found.size() > *limit) {
-    found.resize(*limit);
-    truncated = true;
-  }
-  return List(found, truncated, [](JsonWriter& json, const std::string& s) { json.String(s); });
+  return Union<std::string>(
+      call, false,
+      [&](storage::Querier& q, const auto& matchers, storage::NameLimit* limit) {
+        return q.LabelValues(name, matchers, limit);
+      },
+      [](JsonWriter& json, const std::string& value) { json.String(value); });
 }
 
 Reply SeriesDoor::Metadata(const Call& call) {

@@ -35,6 +35,9 @@ class SeriesDoor {
 
  private:
   Result<std::vector<std::vector<Matcher>>> Selectors(const Call& call) const;
+  // The union of what `ask` finds for each match[], sorted, cut at the limit.
+  template <typename T, typename Ask, typename Write>
+  Reply Union(const Call& call, bool selector_required, Ask ask, Write write) const;
 
   const storage::Queryable& queryable_;
   const storage::MetadataQueryable& metadata_;
