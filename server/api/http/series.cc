@@ -159,7 +159,13 @@ Reply SeriesDoor::LabelValues(const Call& call) {
 
 Reply SeriesDoor::Metadata(const Call& call) {
   const Result<uint64_t> limit = LimitOf(call);
-  if (!limit.ok()) return Failure(limit.status());
+  if (!limit.ok()) return Failure(ErrorType::kBadData, "limit must be a number");
+  // One entry a name is kept, so any limit of entries is kept too.
+  if (const auto text = call.Get("limit_per_metric"); text && !text->empty()) {
+    if (text->find_first_not_of("-0123456789") != std::string_view::npos) {
+      return Failure(ErrorType::kBadData, "limit_per_metric must be a number");
+    }
+  }
   const auto all = metadata_.Select(std::string(call.Get("metric").value_or("")));
   return Success([&](JsonWriter& json) {
     json.BeginObject();
