@@ -160,7 +160,7 @@ class Registry {
   struct Entry;
   struct State;
   Entry& Find(std::string_view name, std::string_view help, MetricType type,
-              const std::vector<std::string>& label_names);
+              const std::vector<std::string>& label_names, const std::function<void(Entry&)>& fill);
   std::unique_ptr<State> state_;
 };
 

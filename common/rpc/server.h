@@ -8,6 +8,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/status.h"
+#include "common/rpc/authorizer.h"
 #include "common/rpc/event.h"
 #include "common/tls/identity.h"
 #include "common/tls/trust.h"
@@ -18,13 +19,6 @@ class ServerContextBase;
 }  // namespace grpc
 
 namespace vedette::rpc {
-
-// Which roles may call what. `method` is "/package.Service/Method", or "/package.Service/" for all
-// methods of a service that have no line of their own. What no line names is refused.
-struct MethodRule {
-  std::string method;
-  std::vector<tls::Role> roles;
-};
 
 struct ServerOptions {
   // host:port, each; port 0 takes a free one. Required.

@@ -110,8 +110,7 @@ bool CarriesOneOf(X509* cert, const AllowedSans& allowed) {
 int VerifyPeer(int ok, X509_STORE_CTX* context) {
   // As in TrustStore: no list revokes nothing, and one from a clock ahead of ours is used.
   const int error = X509_STORE_CTX_get_error(context);
-  if (ok == 0 &&
-      (error == X509_V_ERR_UNABLE_TO_GET_CRL || error == X509_V_ERR_CRL_NOT_YET_VALID)) {
+  if (ok == 0 && (error == X509_V_ERR_UNABLE_TO_GET_CRL || error == X509_V_ERR_CRL_NOT_YET_VALID)) {
     X509_STORE_CTX_set_error(context, X509_V_OK);
     ok = 1;
   }

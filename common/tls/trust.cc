@@ -21,8 +21,7 @@ namespace {
 // list from a clock ahead of ours is used all the same: refusing everybody would help nobody.
 int AcceptCrl(int ok, X509_STORE_CTX* context) {
   const int error = X509_STORE_CTX_get_error(context);
-  if (ok == 0 &&
-      (error == X509_V_ERR_UNABLE_TO_GET_CRL || error == X509_V_ERR_CRL_NOT_YET_VALID)) {
+  if (ok == 0 && (error == X509_V_ERR_UNABLE_TO_GET_CRL || error == X509_V_ERR_CRL_NOT_YET_VALID)) {
     X509_STORE_CTX_set_error(context, X509_V_OK);
     return 1;
   }
