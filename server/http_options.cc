@@ -13,18 +13,23 @@ namespace {
 
 std::string_view VersionName(config::TlsVersion version) {
   switch (version) {
-    case config::TlsVersion::kTls10: return "TLS10";
-    case config::TlsVersion::kTls11: return "TLS11";
-    case config::TlsVersion::kTls12: return "TLS12";
-    case config::TlsVersion::kTls13: return "TLS13";
-    case config::TlsVersion::kUnset: return "";
+    case config::TlsVersion::kTls10:
+      return "TLS10";
+    case config::TlsVersion::kTls11:
+      return "TLS11";
+    case config::TlsVersion::kTls12:
+      return "TLS12";
+    case config::TlsVersion::kTls13:
+      return "TLS13";
+    case config::TlsVersion::kUnset:
+      return "";
   }
   return "";
 }
 
 const std::string& Known(const config::Secret& secret) {
-  if (!secret.value().empty()) log::RegisterSecret(secret.value());
-  return secret.value();
+  if (!secret.empty()) log::RegisterSecret(secret.Reveal());
+  return secret.Reveal();
 }
 
 http::TlsClientOptions TlsOf(const config::TlsConfig& t) {

@@ -12,23 +12,30 @@ namespace {
 
 exposition::Protocol ProtocolOf(config::ScrapeProtocol protocol) {
   switch (protocol) {
-    case config::ScrapeProtocol::kPrometheusProto: return exposition::Protocol::kPrometheusProto;
+    case config::ScrapeProtocol::kPrometheusProto:
+      return exposition::Protocol::kPrometheusProto;
     case config::ScrapeProtocol::kOpenMetricsText1_0_0:
       return exposition::Protocol::kOpenMetrics1_0_0;
     case config::ScrapeProtocol::kOpenMetricsText0_0_1:
       return exposition::Protocol::kOpenMetrics0_0_1;
-    case config::ScrapeProtocol::kPrometheusText1_0_0: return exposition::Protocol::kText1_0_0;
-    case config::ScrapeProtocol::kPrometheusText0_0_4: return exposition::Protocol::kText0_0_4;
+    case config::ScrapeProtocol::kPrometheusText1_0_0:
+      return exposition::Protocol::kText1_0_0;
+    case config::ScrapeProtocol::kPrometheusText0_0_4:
+      return exposition::Protocol::kText0_0_4;
   }
   return exposition::Protocol::kText0_0_4;
 }
 
 std::string EscapingOf(config::NameEscaping escaping) {
   switch (escaping) {
-    case config::NameEscaping::kAllowUtf8: return "allow-utf-8";
-    case config::NameEscaping::kUnderscores: return "underscores";
-    case config::NameEscaping::kDots: return "dots";
-    case config::NameEscaping::kValues: return "values";
+    case config::NameEscaping::kAllowUtf8:
+      return "allow-utf-8";
+    case config::NameEscaping::kUnderscores:
+      return "underscores";
+    case config::NameEscaping::kDots:
+      return "dots";
+    case config::NameEscaping::kValues:
+      return "values";
   }
   return "allow-utf-8";
 }
