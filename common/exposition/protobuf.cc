@@ -127,8 +127,8 @@ Result<std::vector<Histogram::Span>> SpansOf(const Spans& from, uint64_t buckets
     told += span.length();
   }
   if (told != buckets || told > kMaxBuckets) {
-    return InvalidArgument(StrCat("a native histogram's spans tell of ", told, " buckets and it has ",
-                                  buckets));
+    return InvalidArgument(
+        StrCat("a native histogram's spans tell of ", told, " buckets and it has ", buckets));
   }
   return spans;
 }
@@ -179,8 +179,7 @@ Result<std::shared_ptr<const Histogram>> NativeOf(const pb::Histogram& from, boo
 // One metric of a family into its flat samples.
 class Flattener {
  public:
-  Flattener(MetricFamily& family, const pb::Metric& metric)
-      : family_(family), metric_(metric) {
+  Flattener(MetricFamily& family, const pb::Metric& metric) : family_(family), metric_(metric) {
     if (metric.has_timestamp_ms()) t_ms_ = metric.timestamp_ms();
   }
 
@@ -188,8 +187,7 @@ class Flattener {
                             std::string_view label_value = {}) {
     FamilySample sample;
     VEDETTE_ASSIGN_OR_RETURN(
-        sample.labels,
-        LabelsOf(metric_.label(), StrCat(family_.name, suffix), label, label_value));
+        sample.labels, LabelsOf(metric_.label(), StrCat(family_.name, suffix), label, label_value));
     sample.value = std::isnan(value) ? kNormal : value;
     sample.t_ms = t_ms_;
     family_.samples.push_back(std::move(sample));
@@ -206,8 +204,8 @@ class Flattener {
 };
 
 Status AddClassic(const pb::Histogram& h, bool gauge, Flattener& out) {
-  const double count = h.sample_count_float() > 0 ? h.sample_count_float()
-                                                  : static_cast<double>(h.sample_count());
+  const double count =
+      h.sample_count_float() > 0 ? h.sample_count_float() : static_cast<double>(h.sample_count());
   std::optional<int64_t> start_ms;
   if (h.has_created_timestamp()) start_ms = Milliseconds(h.created_timestamp());
   bool infinite = false;
@@ -216,7 +214,7 @@ Status AddClassic(const pb::Histogram& h, bool gauge, Flattener& out) {
     const double value = bucket.cumulative_count_float() > 0
                              ? bucket.cumulative_count_float()
                              : static_cast<double>(bucket.cumulative_count());
-    VEDETTE_ASSIGN_OR_RETURN(FamilySample* sample,
+    VEDETTE_ASSIGN_OR_RETURN(FamilySample * sample,
                              out.Add("_bucket", value, "le", CanonicalFloat(bucket.upper_bound())));
     sample->start_ms = start_ms;
     if (bucket.has_exemplar()) {
@@ -225,12 +223,12 @@ Status AddClassic(const pb::Histogram& h, bool gauge, Flattener& out) {
     }
   }
   if (!infinite) {  // The format lets the last bucket be left out.
-    VEDETTE_ASSIGN_OR_RETURN(FamilySample* sample, out.Add("_bucket", count, "le", "+Inf"));
+    VEDETTE_ASSIGN_OR_RETURN(FamilySample * sample, out.Add("_bucket", count, "le", "+Inf"));
     sample->start_ms = start_ms;
   }
-  VEDETTE_ASSIGN_OR_RETURN(FamilySample* sum, out.Add(gauge ? "_gsum" : "_sum", h.sample_sum()));
+  VEDETTE_ASSIGN_OR_RETURN(FamilySample * sum, out.Add(gauge ? "_gsum" : "_sum", h.sample_sum()));
   sum->start_ms = start_ms;
-  VEDETTE_ASSIGN_OR_RETURN(FamilySample* total, out.Add(gauge ? "_gcount" : "_count", count));
+  VEDETTE_ASSIGN_OR_RETURN(FamilySample * total, out.Add(gauge ? "_gcount" : "_count", count));
   total->start_ms = start_ms;
   return Status();
 }
@@ -238,7 +236,7 @@ Status AddClassic(const pb::Histogram& h, bool gauge, Flattener& out) {
 Status AddMetric(const pb::Metric& metric, const ProtobufOptions& options, MetricFamily& family) {
   Flattener out(family, metric);
   if (metric.has_counter()) {
-    VEDETTE_ASSIGN_OR_RETURN(FamilySample* sample, out.Add("", metric.counter().value()));
+    VEDETTE_ASSIGN_OR_RETURN(FamilySample * sample, out.Add("", metric.counter().value()));
     if (metric.counter().has_created_timestamp()) {
       sample->start_ms = Milliseconds(metric.counter().created_timestamp());
     }
@@ -257,8 +255,8 @@ Status AddMetric(const pb::Metric& metric, const ProtobufOptions& options, Metri
           out.Add("", q.value(), "quantile", CanonicalFloat(q.quantile())).status());
     }
     VEDETTE_RETURN_IF_ERROR(out.Add("_sum", summary.sample_sum()).status());
-    VEDETTE_ASSIGN_OR_RETURN(
-        FamilySample* count, out.Add("_count", static_cast<double>(summary.sample_count())));
+    VEDETTE_ASSIGN_OR_RETURN(FamilySample * count,
+                             out.Add("_count", static_cast<double>(summary.sample_count())));
     if (summary.has_created_timestamp()) {
       count->start_ms = Milliseconds(summary.created_timestamp());
     }
@@ -267,7 +265,7 @@ Status AddMetric(const pb::Metric& metric, const ProtobufOptions& options, Metri
     const bool gauge = family.metadata.type == MetricType::kGaugeHistogram;
     const bool native = options.native_histograms && IsNative(h);
     if (native) {
-      VEDETTE_ASSIGN_OR_RETURN(FamilySample* sample, out.Add("", 0));
+      VEDETTE_ASSIGN_OR_RETURN(FamilySample * sample, out.Add("", 0));
       VEDETTE_ASSIGN_OR_RETURN(sample->histogram, NativeOf(h, gauge));
       if (h.has_created_timestamp()) sample->start_ms = Milliseconds(h.created_timestamp());
       for (const pb::Exemplar& e : h.exemplars()) {
@@ -379,9 +377,7 @@ class MetricFinder {
   std::map<std::pair<std::string, int64_t>, pb::Metric*> metrics_;
 };
 
-uint64_t WholeCount(double v) {
-  return v >= 0 && v < 18e18 ? static_cast<uint64_t>(v) : 0;
-}
+uint64_t WholeCount(double v) { return v >= 0 && v < 18e18 ? static_cast<uint64_t>(v) : 0; }
 
 void SetHistogramSample(const FamilySample& sample, std::string_view suffix,
                         MetricFinder& metrics) {
@@ -506,7 +502,8 @@ std::string WriteProtobuf(std::span<const MetricFamily> families) {
   for (const MetricFamily& family : families) {
     const std::string message = SerializeFamily(family);
     uint8_t prefix[10];
-    uint8_t* end = google::protobuf::io::CodedOutputStream::WriteVarint64ToArray(message.size(), prefix);
+    uint8_t* end =
+        google::protobuf::io::CodedOutputStream::WriteVarint64ToArray(message.size(), prefix);
     out.append(reinterpret_cast<const char*>(prefix), static_cast<size_t>(end - prefix));
     out.append(message);
   }

@@ -19,7 +19,7 @@ namespace vedette::http {
 //
 // `buffer` becomes the answer's body, keeping its capacity, so a target can hand in the same one
 // every time. `done` runs exactly once, on the client's thread: it must be quick and may Submit.
-// Connections are shared by all requests whose options are the same object. Thread-safe.
+// Idle connections are shared by all requests to one host. No OAuth2 (UNIMPLEMENTED). Thread-safe.
 class MultiClient {
  public:
   using Done = std::function<void(Result<ClientResponse> answer)>;

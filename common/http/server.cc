@@ -92,7 +92,8 @@ compress::Encoding ChooseEncoding(const Request& request) {
 bool HasNoBody(int status) { return status < 200 || status == 204 || status == 304; }
 
 std::string Head(const Response& response, bool keep_alive) {
-  std::string out = StrCat("HTTP/1.1 ", response.status, " ", ReasonPhrase(response.status), "\r\n");
+  std::string out =
+      StrCat("HTTP/1.1 ", response.status, " ", ReasonPhrase(response.status), "\r\n");
   for (const auto& [name, value] : response.headers) {
     StrAppend(out, name, ": ");
     // A line break in a value would begin a header of the attacker's choice.
@@ -244,11 +245,10 @@ class Server::Impl::Session : public std::enable_shared_from_this<Session> {
     asio::ssl::context wrapper(context.get());
     tls_.emplace(socket_, wrapper);
     SetDeadline(read_timer_, impl_.options.header_timeout_ms);
-    tls_->async_handshake(asio::ssl::stream_base::server,
-                          [self = shared_from_this()](Error error) {
-                            if (error) return self->Close();
-                            self->ReadNext(self->impl_.options.header_timeout_ms);
-                          });
+    tls_->async_handshake(asio::ssl::stream_base::server, [self = shared_from_this()](Error error) {
+      if (error) return self->Close();
+      self->ReadNext(self->impl_.options.header_timeout_ms);
+    });
   }
 
   // Waits for the next request's first byte; then the header has its own deadline.
@@ -275,10 +275,9 @@ class Server::Impl::Session : public std::enable_shared_from_this<Session> {
     parser_->body_limit(uint64_t(impl_.options.max_body_bytes));
     SetDeadline(read_timer_, impl_.options.header_timeout_ms);
     WithStream([this](auto& stream) {
-      beast_http::async_read_header(stream, buffer_, *parser_,
-                                    [self = shared_from_this()](Error error, size_t) {
-                                      self->OnHeader(error);
-                                    });
+      beast_http::async_read_header(
+          stream, buffer_, *parser_,
+          [self = shared_from_this()](Error error, size_t) { self->OnHeader(error); });
     });
   }
 
@@ -353,10 +352,9 @@ class Server::Impl::Session : public std::enable_shared_from_this<Session> {
 
   void ReadBody() {
     WithStream([this](auto& stream) {
-      beast_http::async_read_some(stream, buffer_, *parser_,
-                                  [self = shared_from_this()](Error error, size_t) {
-                                    self->OnBody(error);
-                                  });
+      beast_http::async_read_some(
+          stream, buffer_, *parser_,
+          [self = shared_from_this()](Error error, size_t) { self->OnBody(error); });
     });
   }
 
@@ -371,8 +369,8 @@ class Server::Impl::Session : public std::enable_shared_from_this<Session> {
       return Fail(400, StrCat("the body is damaged: ", error.message()));
     }
     const int64_t size = int64_t(parser_->get().body().size());
-    const int64_t total = impl_.buffered_bytes.fetch_add(size - accounted_bytes_) + size -
-                          accounted_bytes_;
+    const int64_t total =
+        impl_.buffered_bytes.fetch_add(size - accounted_bytes_) + size - accounted_bytes_;
     accounted_bytes_ = size;
     if (total > impl_.options.max_buffered_bytes) {
       return Fail(503, StrCat("request bodies in memory are over the limit of ",
@@ -403,10 +401,9 @@ class Server::Impl::Session : public std::enable_shared_from_this<Session> {
     if (reading_ahead_ || buffer_.size() > 0) return;
     reading_ahead_ = true;
     WithStream([this](auto& stream) {
-      stream.async_read_some(buffer_.prepare(4096),
-                             [self = shared_from_this()](Error error, size_t n) {
-                               self->OnReadAhead(error, n);
-                             });
+      stream.async_read_some(
+          buffer_.prepare(4096),
+          [self = shared_from_this()](Error error, size_t n) { self->OnReadAhead(error, n); });
     });
   }
 
@@ -449,7 +446,8 @@ class Server::Impl::Session : public std::enable_shared_from_this<Session> {
     if (response.producer && request_->method != "HEAD" && !HasNoBody(response.status)) {
       if (!response.own_thread) return HandleStream(response);
       auto kept = std::make_shared<Response>(std::move(response));
-      if (impl_.StartStreamThread([self = shared_from_this(), kept] { self->HandleStream(*kept); })) {
+      if (impl_.StartStreamThread(
+              [self = shared_from_this(), kept] { self->HandleStream(*kept); })) {
         return;
       }
       response = Response();
@@ -457,9 +455,10 @@ class Server::Impl::Session : public std::enable_shared_from_this<Session> {
                         StrCat("more than ", impl_.options.max_stream_threads, " streams at once"));
     }
     CompressBody(response);
-    asio::post(socket_.get_executor(),
-               [self = shared_from_this(), answer = std::make_shared<Response>(
-                                               std::move(response))] { self->SendWhole(*answer); });
+    asio::post(socket_.get_executor(), [self = shared_from_this(),
+                                        answer = std::make_shared<Response>(std::move(response))] {
+      self->SendWhole(*answer);
+    });
   }
 
   bool DecodeBody(Response& response) {
@@ -504,16 +503,17 @@ class Server::Impl::Session : public std::enable_shared_from_this<Session> {
 
   void ReportAccess(int status, int64_t bytes) {
     if (!impl_.options.on_access) return;
-    impl_.options.on_access(
-        {.request = *request_,
-         .status = status,
-         .bytes = bytes,
-         .duration_us = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() -
-                                                                              started_)
-                            .count()});
+    impl_.options.on_access({.request = *request_,
+                             .status = status,
+                             .bytes = bytes,
+                             .duration_us = std::chrono::duration_cast<std::chrono::microseconds>(
+                                                Clock::now() - started_)
+                                                .count()});
   }
 
-  void FailTooLarge() { Fail(413, StrCat("the body is over the limit of ", body_limit_, " bytes")); }
+  void FailTooLarge() {
+    Fail(413, StrCat("the body is over the limit of ", body_limit_, " bytes"));
+  }
 
   // An answer to what never became a request; the connection ends with it.
   void Fail(int status, std::string_view message) {
@@ -535,7 +535,8 @@ class Server::Impl::Session : public std::enable_shared_from_this<Session> {
     if (impl_.stopping.load() || peer_gone_) keep_alive_ = false;
     ReportAccess(response.status, int64_t(response.body.size()));
     head_ = Head(response, keep_alive_);
-    if (!HasNoBody(response.status)) StrAppend(head_, "Content-Length: ", response.body.size(), "\r\n");
+    if (!HasNoBody(response.status))
+      StrAppend(head_, "Content-Length: ", response.body.size(), "\r\n");
     head_ += "\r\n";
     body_ = std::move(response.body);
     if (HasNoBody(response.status) || request_->method == "HEAD") body_.clear();
@@ -558,9 +559,8 @@ class Server::Impl::Session : public std::enable_shared_from_this<Session> {
     sent_ += n;
     SetDeadline(write_timer_, impl_.options.write_timeout_ms);
     WithStream([this, &buffer](auto& stream) {
-      asio::async_write(stream, buffer, [self = shared_from_this()](Error e, size_t) {
-        self->SendRest(e);
-      });
+      asio::async_write(stream, buffer,
+                        [self = shared_from_this()](Error e, size_t) { self->SendRest(e); });
     });
   }
 
@@ -669,10 +669,9 @@ class Server::Impl::Session : public std::enable_shared_from_this<Session> {
     sending_piece_ = true;
     SetDeadline(write_timer_, impl_.options.write_timeout_ms);
     WithStream([this](auto& stream) {
-      asio::async_write(stream, asio::buffer(piece_),
-                        [self = shared_from_this()](Error error, size_t) {
-                          self->OnPieceSent(error);
-                        });
+      asio::async_write(
+          stream, asio::buffer(piece_),
+          [self = shared_from_this()](Error error, size_t) { self->OnPieceSent(error); });
     });
   }
 
@@ -750,7 +749,9 @@ class Server::Impl::StreamWriter : public BodyWriter {
   }
 
   Status Flush() override {
-    if (compressor_) VEDETTE_RETURN_IF_ERROR(compressor_->Write({}, true, pending_));
+    if (compressor_) {
+      VEDETTE_RETURN_IF_ERROR(compressor_->Write({}, true, pending_));
+    }
     return Push();
   }
 
@@ -758,7 +759,9 @@ class Server::Impl::StreamWriter : public BodyWriter {
   bool started() const { return started_; }
 
   Status Finish() {
-    if (compressor_) VEDETTE_RETURN_IF_ERROR(compressor_->Finish(pending_));
+    if (compressor_) {
+      VEDETTE_RETURN_IF_ERROR(compressor_->Finish(pending_));
+    }
     last_ = true;
     return Push();
   }

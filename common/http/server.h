@@ -32,8 +32,8 @@ struct ServerOptions {
   int64_t body_timeout_ms = 60'000;        // A whole body.
   int64_t idle_timeout_ms = 120'000;       // Between requests on a kept-alive connection.
   int64_t write_timeout_ms = 60'000;       // A client that takes nothing for so long has gone.
-  // When full, the connection that has waited longest without a whole request makes room; if all are
-  // at work the new one is closed.
+  // When full, the connection that has waited longest without a whole request makes room; if all
+  // are at work the new one is closed.
   int max_connections = 512;
   int max_connections_per_peer = 256;  // By address. 0: no limit of its own.
   int64_t stream_buffer_bytes = 1 << 20;

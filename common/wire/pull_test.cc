@@ -16,6 +16,7 @@
 #include "common/model/metric_family.h"
 #include "common/model/sample.h"
 #include "common/model/snapshot.h"
+#include "common/wire/pull_snapshots.h"
 
 namespace vedette::wire {
 namespace {
@@ -402,6 +403,32 @@ TEST(Pull, MemoryBeyondTheLimitIsRefused) {
       << refused.status().ToString();
   PullDecoder large;
   EXPECT_TRUE(large.Decode(frame).ok());
+}
+
+// What a ring keeps as frames and takes out again says the same, frame for frame, as the original.
+TEST(Pull, SnapshotsMadeOfFramesMakeTheSameFrames) {
+  Inventor inventor(8);
+  PullEncoder first, second;
+  PullSnapshots between;
+  PullDecoder direct, indirect;
+  Mirror a, b;
+  for (int i = 0; i < 60; ++i) {
+    SCOPED_TRACE(i);
+    const Snapshot snapshot = inventor.Next();
+    const std::string frame = first.Encode(snapshot);
+    auto again = between.Next(frame);
+    ASSERT_TRUE(again.ok()) << again.status().ToString();
+    auto want = direct.Decode(frame);
+    auto got = indirect.Decode(second.Encode(*again));
+    ASSERT_TRUE(want.ok() && got.ok());
+    const auto want_known = a.Apply(**want);
+    const auto got_known = b.Apply(**got);
+    ASSERT_EQ(want_known.size(), got_known.size());
+    for (const auto& [name, source] : want_known) {
+      EXPECT_EQ(source.state, got_known.at(name).state);
+      EXPECT_EQ(source.series, got_known.at(name).series);
+    }
+  }
 }
 
 TEST(Pull, ASteadyCounterCostsAlmostNothing) {

@@ -18,13 +18,13 @@ using Relabel = std::function<std::optional<Labels>(const Labels&)>;
 
 // Limits of a job; 0: none. What goes beyond fails the whole scrape, as Prometheus does.
 struct Limits {
-  uint64_t body_size_bytes = 0;        // body_size_limit, after decompression.
-  uint64_t samples = 0;                // sample_limit, after metric relabelling.
-  uint64_t labels = 0;                 // label_limit, __name__ included.
-  uint64_t label_name_bytes = 0;       // label_name_length_limit
-  uint64_t label_value_bytes = 0;      // label_value_length_limit
-  uint64_t targets = 0;                // target_limit
-  uint64_t keep_dropped_targets = 0;   // keep_dropped_targets
+  uint64_t body_size_bytes = 0;           // body_size_limit, after decompression.
+  uint64_t samples = 0;                   // sample_limit, after metric relabelling.
+  uint64_t labels = 0;                    // label_limit, __name__ included.
+  uint64_t label_name_bytes = 0;          // label_name_length_limit
+  uint64_t label_value_bytes = 0;         // label_value_length_limit
+  uint64_t targets = 0;                   // target_limit
+  uint64_t keep_dropped_targets = 0;      // keep_dropped_targets
   uint64_t native_histogram_buckets = 0;  // native_histogram_bucket_limit
 
   bool operator==(const Limits&) const = default;

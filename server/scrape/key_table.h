@@ -8,9 +8,10 @@
 
 namespace vedette::scrape {
 
-// KeyTable numbers byte strings 0, 1, 2, ... in the order they are added, and finds the number again.
-// It is what a target remembers of the lines of its exposition: 16 bytes and two slots of an open
-// table beside the bytes themselves, which never move, so views of them stay valid until Clear().
+// KeyTable numbers byte strings 0, 1, 2, ... in the order they are added, and finds the number
+// again. It is what a target remembers of the lines of its exposition: 16 bytes and two slots of an
+// open table beside the bytes themselves, which never move, so views of them stay valid until
+// Clear().
 //
 // Not thread-safe.
 class KeyTable {
@@ -20,9 +21,7 @@ class KeyTable {
   uint32_t Find(std::string_view key) const;
   // Requires Find(key) == kNone.
   uint32_t Add(std::string_view key);
-  std::string_view key(uint32_t id) const {
-    return {entries_[id].data, entries_[id].size};
-  }
+  std::string_view key(uint32_t id) const { return {entries_[id].data, entries_[id].size}; }
   uint32_t size() const { return static_cast<uint32_t>(entries_.size()); }
   void Clear();
 

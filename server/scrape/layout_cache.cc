@@ -40,7 +40,20 @@ struct LayoutCache::Context {
   Timeline& timeline;
   TextDialect dialect = TextDialect::kText;
   MetricType type = MetricType::kUnknown;  // Of the last TYPE line.
-  std::set<std::string> changed;           // Families whose metadata are news.
+  // A changed copy of metadata_, once there are news, and the families that they are about.
+  std::shared_ptr<MetadataMap> metadata;
+  std::set<std::string> changed;
+
+  void Note(const MetadataMap& before, const std::string& name, const Metadata& now) {
+    if (metadata == nullptr) metadata = std::make_shared<MetadataMap>(before);
+    (*metadata)[name] = now;
+    changed.insert(name);
+  }
+  Metadata Known(const MetadataMap& before, const std::string& name) const {
+    const MetadataMap& map = metadata == nullptr ? before : *metadata;
+    const auto it = map.find(name);
+    return it == map.end() ? Metadata() : it->second;
+  }
 };
 
 void LayoutCache::Forget() {
@@ -48,7 +61,7 @@ void LayoutCache::Forget() {
   meanings_.clear();
   line_of_.clear();
   lines_.clear();
-  metadata_.clear();
+  metadata_ = std::make_shared<const MetadataMap>();
 }
 
 Status LayoutCache::Ingest(std::string_view body, exposition::Protocol protocol,
@@ -84,9 +97,9 @@ Status LayoutCache::Ingest(std::string_view body, exposition::Protocol protocol,
   }
   VEDETTE_RETURN_IF_ERROR(std::move(status));
   if (job.limits.samples > 0 && counts_.kept > job.limits.samples) {
-    return ResourceExhausted(StrCat("sample_limit exceeded: ", counts_.kept,
-                                    " samples after metric relabelling, limit: ",
-                                    job.limits.samples));
+    return ResourceExhausted(
+        StrCat("sample_limit exceeded: ", counts_.kept,
+               " samples after metric relabelling, limit: ", job.limits.samples));
   }
   return Status();
 }
@@ -94,8 +107,8 @@ Status LayoutCache::Ingest(std::string_view body, exposition::Protocol protocol,
 Status LayoutCache::IngestText(std::string_view body, TextDialect dialect, Context& context) {
   context.dialect = dialect;
   TextParser parser(body, dialect);
-  size_t line = 0;       // Where in lines_ we believe to be.
-  bool in_step = true;   // Nothing has differed so far, so next_lines_ is not kept yet.
+  size_t line = 0;      // Where in lines_ we believe to be.
+  bool in_step = true;  // Nothing has differed so far, so next_lines_ is not kept yet.
   next_lines_.clear();
   for (;;) {
     if (line < lines_.size()) {
@@ -152,9 +165,8 @@ Status LayoutCache::IngestProtobuf(std::string_view body, Context& context) {
       .always_classic = context.job.always_classic_histograms};
   uint32_t line = 0;
   Status status = exposition::ParseProtobuf(body, options, [&](MetricFamily& family) -> Status {
-    if (Metadata& known = metadata_[family.name]; known != family.metadata) {
-      known = family.metadata;
-      context.changed.insert(family.name);
+    if (context.Known(*metadata_, family.name) != family.metadata) {
+      context.Note(*metadata_, family.name, family.metadata);
     }
     for (FamilySample& sample : family.samples) {
       const uint32_t key = KeyOf(sample.labels.bytes());
@@ -168,9 +180,8 @@ Status LayoutCache::IngestProtobuf(std::string_view body, Context& context) {
       ++counts_.kept;
       if (sample.histogram != nullptr && context.job.limits.native_histogram_buckets > 0) {
         auto limited = std::make_shared<Histogram>(*sample.histogram);
-        VEDETTE_RETURN_IF_ERROR(
-            LimitBuckets(*limited, context.job.limits.native_histogram_buckets)
-                .Annotate(sample.labels.ToString()));
+        VEDETTE_RETURN_IF_ERROR(LimitBuckets(*limited, context.job.limits.native_histogram_buckets)
+                                    .Annotate(sample.labels.ToString()));
         sample.histogram = std::move(limited);
       }
       if (sample.t_ms && context.job.honor_timestamps) {
@@ -216,8 +227,8 @@ void LayoutCache::NoteMetadata(const TextParser& parser, Event event, TextDialec
   } else {
     name = line.name;
   }
-  Metadata& metadata = metadata_[name];
-  const Metadata before = metadata;
+  const Metadata before = context.Known(*metadata_, name);
+  Metadata metadata = before;
   switch (event) {
     case Event::kHelp:
       metadata.help = exposition::UnescapeHelp(line.text, dialect);
@@ -229,12 +240,14 @@ void LayoutCache::NoteMetadata(const TextParser& parser, Event event, TextDialec
     default:
       metadata.unit = line.text;
   }
-  if (metadata != before) context.changed.insert(std::move(name));
+  if (metadata != before) context.Note(*metadata_, name, metadata);
 }
 
 void LayoutCache::FlushMetadata(Context& context) {
+  if (context.metadata == nullptr) return;
+  metadata_ = std::move(context.metadata);
   if (!on_metadata_) return;
-  for (const std::string& name : context.changed) on_metadata_(name, metadata_[name]);
+  for (const std::string& name : context.changed) on_metadata_(name, metadata_->at(name));
 }
 
 // A key that was known before the timeline started over, or that needs its labels again: the key is
@@ -267,14 +280,18 @@ Status LayoutCache::ResolveLabels(uint32_t key, const Labels& exposed,
 }
 
 Status LayoutCache::Record(uint32_t key, const SampleLine& line, Context& context) {
-  if (meanings_[key] == kUnresolved) VEDETTE_RETURN_IF_ERROR(Resolve(key, context));
+  if (meanings_[key] == kUnresolved) {
+    VEDETTE_RETURN_IF_ERROR(Resolve(key, context));
+  }
   ++counts_.scraped;
   const uint32_t number = meanings_[key];
   if (number == kDropped) return Status();
   ++counts_.kept;
   if (line.t_ms && context.job.honor_timestamps) {
     // Known by place, so its labels may have been let go: read them once more and keep them.
-    if (!context.timeline.has_labels(number)) VEDETTE_RETURN_IF_ERROR(Resolve(key, context));
+    if (!context.timeline.has_labels(number)) {
+      VEDETTE_RETURN_IF_ERROR(Resolve(key, context));
+    }
     context.timeline.SetTimed(number, *line.t_ms, line.value, nullptr,
                               context.job.track_timestamps_staleness);
   } else if (!context.timeline.Set(number, line.value)) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -21,8 +22,8 @@ namespace vedette::scrape {
 // LayoutCache turns the bodies of one target into columns of its Timeline. A target says the same
 // lines in the same order every time, so line i is compared with what line i was before (one
 // memcmp), and its series is known without a look at its labels. Only a line that differs is looked
-// up by its bytes, and only one never seen is parsed, relabelled and numbered. When lines come or go
-// the cache falls into step again at the next line it knows.
+// up by its bytes, and only one never seen is parsed, relabelled and numbered. When lines come or
+// go the cache falls into step again at the next line it knows.
 //
 //   timeline.Begin();
 //   Status s = cache.Ingest(body, protocol, target.labels, job, timeline);
@@ -41,7 +42,7 @@ class LayoutCache {
     uint64_t in_step = 0;     // Lines that were known by their place.
   };
 
-  // `sink_metadata` is called for a family whose metadata is new or changed.
+  // Called for a family whose metadata is new or changed.
   using MetadataFn = std::function<void(const std::string& name, const Metadata& metadata)>;
   explicit LayoutCache(MetadataFn on_metadata) : on_metadata_(std::move(on_metadata)) {}
 
@@ -55,8 +56,9 @@ class LayoutCache {
   // Everything is parsed and relabelled anew, because rules or the target's labels changed.
   void Forget();
 
-  // Families of the bodies since the last restart, by name.
-  const std::map<std::string, Metadata>& metadata() const { return metadata_; }
+  // Families of the bodies since the last Forget(), by name. Published whole: a reader may keep it.
+  using MetadataMap = std::map<std::string, Metadata>;
+  std::shared_ptr<const MetadataMap> metadata() const { return metadata_; }
 
  private:
   // What a key stands for: a number of the timeline, or one of these.
@@ -89,7 +91,7 @@ class LayoutCache {
   std::vector<uint32_t> next_lines_;
   uint64_t generation_ = 0;  // Of the timeline's numbers in meanings_.
   exposition::Protocol protocol_ = exposition::Protocol::kText0_0_4;
-  std::map<std::string, Metadata> metadata_;
+  std::shared_ptr<const MetadataMap> metadata_ = std::make_shared<const MetadataMap>();
   Counts counts_;
 };
 

@@ -20,8 +20,8 @@ Labels Combine(const Labels& exposed, std::span<const std::string> empty_names,
   LabelsBuilder builder(exposed);
   if (honor_labels) {
     for (const Label& label : target) {
-      const bool empty = std::find(empty_names.begin(), empty_names.end(), label.name) !=
-                         empty_names.end();
+      const bool empty =
+          std::find(empty_names.begin(), empty_names.end(), label.name) != empty_names.end();
       if (!empty && !exposed.Has(label.name)) builder.Set(label.name, label.value);
     }
     return builder.Build();
@@ -52,17 +52,16 @@ Status CheckLimits(const Labels& labels, const Limits& limits) {
   }
   for (const Label& label : labels) {
     if (limits.label_name_bytes > 0 && label.name.size() > limits.label_name_bytes) {
-      return ResourceExhausted(StrCat("label_name_length_limit exceeded (metric: ",
-                                      Excerpt(metric), ", label name: ", Excerpt(label.name),
+      return ResourceExhausted(StrCat("label_name_length_limit exceeded (metric: ", Excerpt(metric),
+                                      ", label name: ", Excerpt(label.name),
                                       ", length: ", label.name.size(),
                                       ", limit: ", limits.label_name_bytes, ")"));
     }
     if (limits.label_value_bytes > 0 && label.value.size() > limits.label_value_bytes) {
-      return ResourceExhausted(StrCat("label_value_length_limit exceeded (metric: ",
-                                      Excerpt(metric), ", label name: ", Excerpt(label.name),
-                                      ", value: ", Excerpt(label.value),
-                                      ", length: ", label.value.size(),
-                                      ", limit: ", limits.label_value_bytes, ")"));
+      return ResourceExhausted(
+          StrCat("label_value_length_limit exceeded (metric: ", Excerpt(metric),
+                 ", label name: ", Excerpt(label.name), ", value: ", Excerpt(label.value),
+                 ", length: ", label.value.size(), ", limit: ", limits.label_value_bytes, ")"));
     }
   }
   return Status();
@@ -105,8 +104,8 @@ Result<std::optional<Labels>> SeriesLabels(const Labels& exposed,
   }
   const std::string_view name = labels->metric_name();
   if (name.empty()) {
-    return InvalidArgument(StrCat("metric relabelling left ", exposed.ToString(),
-                                  " without a metric name"));
+    return InvalidArgument(
+        StrCat("metric relabelling left ", exposed.ToString(), " without a metric name"));
   }
   if (job.legacy_names) {
     if (!IsLegacyMetricName(name)) {
@@ -142,8 +141,8 @@ Status LimitBuckets(Histogram& histogram, uint64_t limit) {
     --histogram.schema;
   }
   if (count() > limit) {
-    return ResourceExhausted(StrCat("native_histogram_bucket_limit exceeded: ", count(),
-                                    " buckets, limit: ", limit));
+    return ResourceExhausted(
+        StrCat("native_histogram_bucket_limit exceeded: ", count(), " buckets, limit: ", limit));
   }
   return Status();
 }

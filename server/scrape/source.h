@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -26,25 +27,35 @@ class SourceSink {
   virtual void OnStreamStart() = 0;
 };
 
-// Source is how a target is read: over HTTP, or through an agent's stream. One per target, used by
-// one thread at a time.
+// Source is how a target is read: over HTTP, or through an agent's stream. One per target; one
+// scrape at a time: Start, its `fetched`, Deliver.
 class Source {
  public:
   virtual ~Source() = default;
 
   struct Request {
     int64_t t_ms = 0;        // The instant this scrape is for.
-    int64_t timeout_ms = 0;  // The call returns by then, with kDeadlineExceeded if it must.
+    int64_t timeout_ms = 0;  // The answer is worth nothing after so long.
+    int64_t interval_ms = 0;
   };
+  using Fetched = std::function<void(Status)>;
 
-  // One scrape. Blocks. What the sink refused comes back as it is.
-  virtual Status Scrape(const Request& request, SourceSink& sink) = 0;
+  // Asks for a scrape and returns at once. `fetched` runs exactly once, on any thread, perhaps
+  // before this returns.
+  virtual void Start(const Request& request, Fetched fetched) = 0;
 
-  // Makes a Scrape that is under way on another thread return soon. For the end of the program.
-  virtual void Cancel() {}
+  // After an OK `fetched`: hands what came to `sink`, on the caller's thread. What the sink refused
+  // comes back as it is.
+  virtual Status Deliver(SourceSink& sink) = 0;
 
-  // Bytes of the last answer before decompression and parsing; -1 if unknown.
-  virtual int64_t last_body_bytes() const { return -1; }
+  // Makes a scrape under way end soon, with CANCELLED.
+  virtual void Cancel() = 0;
+
+  // The next scrape says everything anew: what its reader remembered is forgotten.
+  virtual void Reset() {}
+
+  // Size of the last body after decompression; -1 if unknown.
+  virtual int64_t body_bytes() const { return -1; }
 };
 
 }  // namespace vedette::scrape

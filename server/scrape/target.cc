@@ -164,8 +164,7 @@ Result<std::shared_ptr<const Target>> MakeTarget(const Labels& found, const Job&
   target->metrics_path = labels.Get(kMetricsPath);
   target->unix_socket = labels.Get(kUnixSocket);
   target->native_histograms = IsTrue(labels, kNativeHistograms, job.native_histograms);
-  target->always_classic_histograms =
-      IsTrue(labels, kAlwaysClassic, job.always_classic_histograms);
+  target->always_classic_histograms = IsTrue(labels, kAlwaysClassic, job.always_classic_histograms);
 
   target->url = StrCat(target->scheme, "://", target->address);
   if (target->scheme != "grpc") {
@@ -179,8 +178,8 @@ Result<std::shared_ptr<const Target>> MakeTarget(const Labels& found, const Job&
   LabelsBuilder own;
   for (const Label& label : labels) {
     if (!IsValidUtf8(label.value)) {
-      return InvalidArgument(StrCat("invalid label value for ", Quoted(label.name), ": ",
-                                    Quoted(label.value)));
+      return InvalidArgument(
+          StrCat("invalid label value for ", Quoted(label.name), ": ", Quoted(label.value)));
     }
     if (!label.name.starts_with("__")) own.Set(label.name, label.value);
   }

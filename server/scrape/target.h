@@ -6,20 +6,12 @@
 #include <utility>
 #include <vector>
 
-#include "common/base/mutex.h"
 #include "common/base/status.h"
 #include "common/model/labels.h"
+#include "common/model/target_group.h"
 #include "server/scrape/job.h"
 
 namespace vedette::scrape {
-
-// What discovery found: targets (each with __address__ and its own __meta_ labels) and the labels
-// they share. `source` is unique in its job and names the group in later updates.
-struct TargetGroup {
-  std::string source;
-  std::vector<Labels> targets;
-  Labels labels;
-};
 
 // Target is one thing to scrape: its labels and the URL behind them. Immutable, shared by all who
 // look at it.
@@ -43,8 +35,8 @@ struct Target {
   }
   uint64_t IdentityHash() const;
 
-  // When it is scraped inside its interval: each target at its own place, so that scrapes are spread
-  // over the interval and stay where they are across restarts with the same seed.
+  // When it is scraped inside its interval: each target at its own place, so that scrapes are
+  // spread over the interval and stay where they are across restarts with the same seed.
   int64_t OffsetMs(uint64_t seed) const;
 };
 
@@ -54,9 +46,9 @@ struct DroppedTarget {
 };
 
 // Relabels one discovered target by Prometheus' rules: job, __scheme__, __metrics_path__,
-// __scrape_interval__, __scrape_timeout__ and __param_* are set before; the address, the interval and
-// the timeout are checked after; "instance" is the address unless a rule set it.
-// Null without error: dropped by a rule.
+// __scrape_interval__, __scrape_timeout__ and __param_* are set before; the address, the interval
+// and the timeout are checked after; "instance" is the address unless a rule set it. Null without
+// error: dropped by a rule.
 Result<std::shared_ptr<const Target>> MakeTarget(const Labels& discovered, const Job& job);
 
 // All of a job: groups into targets, each identity once. A target that cannot be made is in

@@ -22,11 +22,18 @@ void Add(storage::CommitStats& sum, const storage::CommitStats& more) {
 
 }  // namespace
 
-Timeline::Timeline(storage::Appender& appender, std::string owner)
-    : appender_(appender), owner_(std::move(owner)), writer_(appender.OpenTimeline(owner_)) {}
+Timeline::Timeline(storage::Appender& appender, std::string owner, bool starts_over)
+    : appender_(appender),
+      owner_(std::move(owner)),
+      starts_over_(starts_over),
+      writer_(appender.OpenTimeline(owner_)) {}
+
+bool Timeline::mostly_dead() const {
+  return numbers_.size() > kNumbersPerLive * live_count_ + kNumbersToSpare;
+}
 
 void Timeline::Begin() {
-  if (restart_ || numbers_.size() > kNumbersPerLive * live_count_ + kNumbersToSpare) StartOver();
+  if (restart_ || (starts_over_ && mostly_dead())) StartOver();
   Abandon();
 }
 

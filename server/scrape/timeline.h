@@ -17,8 +17,8 @@
 namespace vedette::scrape {
 
 // Timeline is the column under construction of one target (or one source of an agent): series get a
-// number once, a scrape sets values by number, and Commit() hands the whole column to the storage as
-// one row, with a stale marker for each series that was there before and is not now.
+// number once, a scrape sets values by number, and Commit() hands the whole column to the storage
+// as one row, with a stale marker for each series that was there before and is not now.
 //
 //   timeline.Begin();
 //   timeline.Set(timeline.Number(labels), 1);
@@ -31,8 +31,9 @@ namespace vedette::scrape {
 // Cost: a value set is a store; a commit walks the column once. Not thread-safe.
 class Timeline {
  public:
-  // `appender` outlives the timeline.
-  Timeline(storage::Appender& appender, std::string owner);
+  // `appender` outlives the timeline. `starts_over`: by itself, when most numbers are dead;
+  // without, only after Restart(), for users who cannot find the labels of a number again.
+  Timeline(storage::Appender& appender, std::string owner, bool starts_over = true);
 
   // Changes whenever numbers given before mean nothing any more.
   uint64_t generation() const { return generation_; }
@@ -49,6 +50,8 @@ class Timeline {
     column_[number] = value;
     return true;
   }
+  // Whatever was there.
+  void Replace(uint32_t number, double value) { column_[number] = value; }
   bool SetHistogram(uint32_t number, std::shared_ptr<const Histogram> histogram);
   void AddExemplar(uint32_t number, Exemplar exemplar);
   // A sample with a time of its own goes out beside the row, under its labels: the timeline has to
@@ -76,11 +79,19 @@ class Timeline {
 
   // Series that had a value in the last commit.
   uint64_t live() const { return live_count_; }
+  // Most numbers are dead: a good moment for Restart().
+  bool mostly_dead() const;
   // How many series of the column now set are new, for scrape_series_added.
   uint64_t CountNew() const;
 
  private:
-  enum Flags : uint8_t { kLive = 1, kLabelsKept = 2, kTimedNow = 4, kTrackTimed = 8, kTimedBefore = 16 };
+  enum Flags : uint8_t {
+    kLive = 1,
+    kLabelsKept = 2,
+    kTimedNow = 4,
+    kTrackTimed = 8,
+    kTimedBefore = 16
+  };
   static constexpr uint32_t kNoPosition = 0xffffffff;
 
   void StartOver();
@@ -92,6 +103,7 @@ class Timeline {
 
   storage::Appender& appender_;
   const std::string owner_;
+  const bool starts_over_;
   std::unique_ptr<storage::TimelineWriter> writer_;
   HashTable numbers_;  // Hash of labels -> number.
   // All by number.
@@ -111,7 +123,7 @@ class Timeline {
   std::vector<double> permuted_;
   std::vector<storage::HistogramAt> permuted_histograms_;
   std::vector<storage::ExemplarAt> permuted_exemplars_;
-  bool in_order_ = true;       // positions_[n] == n wherever there is a position.
+  bool in_order_ = true;  // positions_[n] == n wherever there is a position.
   uint32_t next_position_ = 0;
   uint64_t live_count_ = 0;
   uint64_t generation_ = 1;
@@ -120,8 +132,8 @@ class Timeline {
   // The writer before a restart, until the first commit after it.
   struct Before {
     std::unique_ptr<storage::TimelineWriter> writer;
-    HashTable hashes;                  // Of live series.
-    std::vector<uint32_t> positions;   // In the same order.
+    HashTable hashes;                 // Of live series.
+    std::vector<uint32_t> positions;  // In the same order.
     uint32_t size = 0;
   };
   std::unique_ptr<Before> before_;
