@@ -133,7 +133,7 @@ void SetNotes(const promql::QueryAnswer& answer, Response* out) {
   SetStats(answer.stats, out->mutable_stats());
 }
 
-void SetAlert(const ruler::AlertStatus& a, v1::Alert* out) {
+void SetAlert(const ruler::ActiveAlert& a, v1::Alert* out) {
   SetLabels(a.labels, out->mutable_labels());
   SetLabels(a.annotations, out->mutable_annotations());
   out->set_state(std::string(ruler::AlertStateName(a.state)));
@@ -265,6 +265,71 @@ class QueryServiceImpl final : public v1::QueryService::Service {
         });
     if (!status.ok()) return rpc::ToGrpcStatus(status);
     for (std::string& s : found) response->add_values(std::move(s));
+    return grpc::Status::OK;
+  }
+
+  grpc::Status Targets(grpc::ServerContext*, const v1::TargetsRequest* request,
+                       v1::TargetsResponse* response) override {
+    for (const scrape::TargetStatus& s : b_.scrapes->Targets(request->scrape_pool())) {
+      v1::Target* out = response->add_active();
+      SetLabels(s.target->discovered_labels, out->mutable_discovered_labels());
+      SetLabels(s.target->labels, out->mutable_labels());
+      out->set_scrape_pool(s.target->job);
+      out->set_scrape_url(s.target->url);
+      out->set_health(s.health == scrape::Health::kUp     ? v1::TARGET_HEALTH_UP
+                      : s.health == scrape::Health::kDown ? v1::TARGET_HEALTH_DOWN
+                                                          : v1::TARGET_HEALTH_UNKNOWN);
+      out->set_last_error(s.last_error);
+      out->set_last_scrape_ms(s.last_scrape_ms);
+      out->set_last_scrape_duration_seconds(s.last_duration_seconds);
+      out->set_scrape_interval_ms(s.target->interval_ms);
+      out->set_scrape_timeout_ms(s.target->timeout_ms);
+    }
+    if (!request->include_dropped()) return grpc::Status::OK;
+    for (const scrape::DroppedTarget& d :
+         b_.scrapes->DroppedTargets(request->scrape_pool()).targets) {
+      v1::Target* out = response->add_dropped();
+      SetLabels(d.discovered_labels, out->mutable_discovered_labels());
+      out->set_scrape_pool(d.job);
+    }
+    return grpc::Status::OK;
+  }
+
+  grpc::Status Rules(grpc::ServerContext*, const v1::RulesRequest* request,
+                     v1::RulesResponse* response) override {
+    for (const ruler::RuleGroupStatus& g : b_.rule_groups()) {
+      const auto& wanted = request->groups();
+      if (!wanted.empty() && std::ranges::find(wanted, g.name) == wanted.end()) continue;
+      v1::RuleGroup* group = response->add_groups();
+      group->set_name(g.name);
+      group->set_file(g.file);
+      group->set_interval_ms(g.interval_ms);
+      group->set_last_evaluation_ms(g.last_evaluation_ms);
+      group->set_evaluation_seconds(g.evaluation_seconds);
+      for (const ruler::RuleStatus& r : g.rules) {
+        v1::Rule* rule = group->add_rules();
+        rule->set_name(r.name);
+        rule->set_query(r.query);
+        rule->set_alerting(r.alerting);
+        rule->set_for_ms(r.for_ms);
+        if (r.alerting) rule->set_state(std::string(ruler::AlertStateName(r.state)));
+        rule->set_health(std::string(ruler::RuleHealthName(r.health)));
+        rule->set_last_error(r.last_error);
+        SetLabels(r.labels, rule->mutable_labels());
+        SetLabels(r.annotations, rule->mutable_annotations());
+        for (const ruler::ActiveAlert& a : r.alerts) SetAlert(a, rule->add_alerts());
+      }
+    }
+    return grpc::Status::OK;
+  }
+
+  grpc::Status Alerts(grpc::ServerContext*, const v1::AlertsRequest*,
+                      v1::AlertsResponse* response) override {
+    for (const ruler::RuleGroupStatus& g : b_.rule_groups()) {
+      for (const ruler::RuleStatus& r : g.rules) {
+        for (const ruler::ActiveAlert& a : r.alerts) SetAlert(a, response->add_alerts());
+      }
+    }
     return grpc::Status::OK;
   }
 

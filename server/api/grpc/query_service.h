@@ -9,8 +9,8 @@
 #include "common/base/status.h"
 #include "common/model/matcher.h"
 #include "server/promql/engine.h"
-#include "server/ruler/manager.h"
-#include "server/scrape/manager.h"
+#include "server/ruler/rule_status.h"
+#include "server/scrape/scrape_manager.h"
 #include "server/storage/queryable.h"
 
 namespace grpc {
@@ -24,7 +24,7 @@ struct QueryBackends {
   promql::Engine* engine;
   const storage::Queryable* queryable;
   const scrape::ScrapeManager* scrapes;
-  const ruler::Manager* rules;
+  std::function<std::vector<ruler::RuleGroupStatus>()> rule_groups;  // By file, then name.
   std::function<Result<std::vector<Matcher>>(std::string_view)> parse_selector;
   const Clock* clock;
 };
