@@ -255,6 +255,13 @@ TEST_F(MtlsTest, AServerThatIsSomebodyElseIsRefusedByTheClient) {
   EXPECT_TRUE(client_events_.Saw(EventKind::kHandshakeRefused, "should have the role server"));
 }
 
+TEST_F(MtlsTest, AServerOfAnotherCaIsRefusedByTheClient) {
+  const IssuedFiles stranger = Issue(other(), {.role = Role::kServer, .name = "stranger"});
+  EXPECT_FALSE(Describe(Channel({.files = Files(stranger, stranger)})).ok());
+  EXPECT_TRUE(client_events_.Saw(EventKind::kHandshakeRefused, "not from a CA in " + other()))
+      << client_events_.All();
+}
+
 TEST_F(MtlsTest, NewCertificatesOnDiskAreUsedWithoutRestart) {
   const IssuedFiles hub = Issue(dir(), {.role = Role::kServer, .name = "hub"});
   const std::string old_serial = agent_.identity.serial;
