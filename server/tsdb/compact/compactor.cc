@@ -137,7 +137,7 @@ Result<Compactor::Outcome> Compactor::Merge(int32_t window, const Pace& pace) {
     group.values.emplace_back(it.value());
   }
   VEDETTE_RETURN_IF_ERROR(it.status());
-  if (!group.empty()) VEDETTE_RETURN_IF_ERROR(finish());
+  VEDETTE_RETURN_IF_ERROR(finish());
   VEDETTE_RETURN_IF_ERROR(write());
   return outcome;
 }

@@ -180,7 +180,7 @@ class Reader final : public storage::SeriesSet {
     const ChunkKey first{w.window, metric, series, from, 0};
     const std::string first_bytes = first.Bytes();
     // In order of keys the iterator often stands where the next series begins: a search is saved.
-    if (!w.chunks) w.chunks = parts_.store.Iterate(Family::kChunks, snapshot_.get());
+    if (!w.chunks) w.chunks.emplace(parts_.store.Iterate(Family::kChunks, snapshot_.get()));
     if (w.chunks->valid() && w.chunks->key() < first_bytes) w.chunks->Next();
     if (!AtSeries(*w.chunks, first)) w.chunks->Seek(first_bytes);
     StoreIterator& it = *w.chunks;
@@ -231,7 +231,7 @@ class Reader final : public storage::SeriesSet {
     const std::string first = HistogramKey(w.window, metric, series, from);
     const std::string prefix = first.substr(0, 12);
     if (!w.histogram_rows) {
-      w.histogram_rows = parts_.store.Iterate(Family::kHistograms, snapshot_.get());
+      w.histogram_rows.emplace(parts_.store.Iterate(Family::kHistograms, snapshot_.get()));
     }
     StoreIterator& it = *w.histogram_rows;
     for (it.Seek(first); it.valid() && it.key().starts_with(prefix); it.Next()) {
