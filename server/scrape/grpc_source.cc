@@ -34,9 +34,9 @@ class Stream final : public grpc::ClientBidiReactor<v1::PullRequest, v1::PullRes
 
   static std::shared_ptr<Stream> Open(v1::AgentService::Stub& stub, const v1::PullHello& hello) {
     auto stream = std::make_shared<Stream>();
-    stream->self_ = stream;
     {
       MutexLock lock(stream->mu_);
+      stream->self_ = stream;
       v1::PullRequest request;
       *request.mutable_hello() = hello;
       stream->queue_.push_back(std::move(request));
