@@ -42,23 +42,27 @@ class Stream final : public grpc::ClientBidiReactor<v1::PullRequest, v1::PullRes
       stream->queue_.push_back(std::move(request));
     }
     stub.async()->Pull(&stream->context_, stream.get());
-    stream->WriteNext();
+    // Writes come from outside of gRPC's own calls, so the call must not end under them: it is held
+    // until reading has ended.
+    stream->AddHold();
     stream->StartRead(&stream->response_);
+    {
+      MutexLock lock(stream->mu_);
+      stream->WriteNext();
+    }
     stream->StartCall();
     return stream;
   }
 
   // False: the stream has ended; `answered` was not taken.
   bool Ask(const v1::PullScrape& scrape, Answered answered) {
-    {
-      MutexLock lock(mu_);
-      if (done_) return false;
-      waiting_id_ = scrape.id();
-      answered_ = std::move(answered);
-      v1::PullRequest request;
-      *request.mutable_scrape() = scrape;
-      queue_.push_back(std::move(request));
-    }
+    MutexLock lock(mu_);
+    if (!held_) return false;
+    waiting_id_ = scrape.id();
+    answered_ = std::move(answered);
+    v1::PullRequest request;
+    *request.mutable_scrape() = scrape;
+    queue_.push_back(std::move(request));
     WriteNext();
     return true;
   }
@@ -67,20 +71,24 @@ class Stream final : public grpc::ClientBidiReactor<v1::PullRequest, v1::PullRes
 
   bool done() const {
     MutexLock lock(mu_);
-    return done_;
+    return !held_;
   }
 
   void OnWriteDone(bool ok) override {
-    {
-      MutexLock lock(mu_);
-      writing_ = false;
-      if (!ok) return;  // OnDone follows.
-    }
-    WriteNext();
+    MutexLock lock(mu_);
+    writing_ = false;
+    if (ok) WriteNext();  // Otherwise OnReadDone(false) and OnDone follow.
   }
 
   void OnReadDone(bool ok) override {
-    if (!ok) return;  // OnDone follows.
+    if (!ok) {
+      {
+        MutexLock lock(mu_);
+        held_ = false;
+      }
+      RemoveHold();  // OnDone follows.
+      return;
+    }
     Answered answered;
     {
       MutexLock lock(mu_);
@@ -99,7 +107,6 @@ class Stream final : public grpc::ClientBidiReactor<v1::PullRequest, v1::PullRes
     std::shared_ptr<Stream> self;
     {
       MutexLock lock(mu_);
-      done_ = true;
       answered = std::exchange(answered_, nullptr);
       self = std::move(self_);
     }
@@ -108,14 +115,11 @@ class Stream final : public grpc::ClientBidiReactor<v1::PullRequest, v1::PullRes
   }
 
  private:
-  void WriteNext() {
-    {
-      MutexLock lock(mu_);
-      if (writing_ || done_ || queue_.empty()) return;
-      writing_ = true;
-      request_ = std::move(queue_.front());
-      queue_.pop_front();
-    }
+  void WriteNext() VEDETTE_REQUIRES(mu_) {
+    if (writing_ || !held_ || queue_.empty()) return;
+    writing_ = true;
+    request_ = std::move(queue_.front());
+    queue_.pop_front();
     StartWrite(&request_);
   }
 
@@ -127,7 +131,7 @@ class Stream final : public grpc::ClientBidiReactor<v1::PullRequest, v1::PullRes
   std::shared_ptr<Stream> self_ VEDETTE_GUARDED_BY(mu_);
   std::deque<v1::PullRequest> queue_ VEDETTE_GUARDED_BY(mu_);
   bool writing_ VEDETTE_GUARDED_BY(mu_) = false;
-  bool done_ VEDETTE_GUARDED_BY(mu_) = false;
+  bool held_ VEDETTE_GUARDED_BY(mu_) = true;  // Until reading has ended.
   uint64_t waiting_id_ VEDETTE_GUARDED_BY(mu_) = 0;
   Answered answered_ VEDETTE_GUARDED_BY(mu_);
 };
