@@ -46,8 +46,9 @@ class FakeAgent final : public v1::AgentService::Service {
       response.add_frames(encoder.Encode(Make(++sequence, 0)));
       response.set_now_ms(clock_.NowMs() + kAhead);
       response.set_backlog(static_cast<uint64_t>(kept));
+      const bool last = hang_up;
       stream->Write(response);
-      if (hang_up) return grpc::Status(grpc::StatusCode::UNAVAILABLE, "going away");
+      if (last) return grpc::Status(grpc::StatusCode::UNAVAILABLE, "going away");
     }
     return grpc::Status::OK;
   }
