@@ -60,7 +60,12 @@ class MariaDb {
  public:
   static bool Installed() { return access("/usr/sbin/mariadbd", X_OK) == 0; }
 
-  MariaDb() : socket_(dir_.path() + "/s") {
+  MariaDb() {
+    // A socket's path has 107 bytes, fewer than a test's own directory may have.
+    char folder[] = "/tmp/vedette-mysql-XXXXXX";
+    if (mkdtemp(folder) == nullptr) return;
+    socket_dir_ = folder;
+    socket_ = socket_dir_ + "/s";
     const std::string data = "--datadir=" + dir_.path() + "/data";
     const std::string user = std::string("--user=") + (getuid() == 0 ? "root" : "mysql");
     if (Run({"mariadb-install-db", "--no-defaults", data, user, "--skip-test-db",
@@ -97,9 +102,11 @@ class MariaDb {
     }
   }
   ~MariaDb() {
-    if (pid_ == 0) return;
-    kill(pid_, SIGTERM);
-    waitpid(pid_, nullptr, 0);
+    if (pid_ != 0) {
+      kill(pid_, SIGTERM);
+      waitpid(pid_, nullptr, 0);
+    }
+    if (!socket_dir_.empty()) rmdir(socket_dir_.c_str());
   }
 
   bool ready() const { return ready_; }
@@ -118,7 +125,7 @@ class MariaDb {
 
  private:
   testing::TempDir dir_;
-  const std::string socket_;
+  std::string socket_dir_, socket_;
   pid_t pid_ = 0;
   bool ready_ = false;
 };
