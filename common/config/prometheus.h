@@ -270,7 +270,7 @@ Result<PrometheusConfig> ParsePrometheusConfig(std::string_view text, const std:
 // The configuration in effect, defaults filled in, every secret printed as <secret>.
 std::string ToYaml(const PrometheusConfig& config);
 
-// Only one scrape config, for the pool page.
-std::string ToYaml(const ScrapeConfig& config);
+// Only one scrape config, for the pool page; "" where there is no such job.
+std::string ToYaml(const PrometheusConfig& config, std::string_view job_name);
 
 }  // namespace vedette::config

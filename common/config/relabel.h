@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -21,8 +22,14 @@ enum class RelabelAction : uint8_t {
   kUppercase,
 };
 
+inline constexpr std::array<std::string_view, 11> kRelabelActionNames = {
+    "replace",  "keep",      "drop",      "keepequal", "dropequal", "hashmod",
+    "labelmap", "labeldrop", "labelkeep", "lowercase", "uppercase"};
+
 // The name as written in a file: "labelmap".
-std::string_view RelabelActionName(RelabelAction action);
+inline std::string_view RelabelActionName(RelabelAction action) {
+  return kRelabelActionNames[static_cast<size_t>(action)];
+}
 
 // One relabelling rule, as Prometheus names its parts. server/relabel compiles a list of them.
 struct RelabelConfig {

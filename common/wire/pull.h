@@ -55,7 +55,8 @@ struct PulledSource {
     Metadata metadata;
   };
   std::span<const Family> families;
-  // values[p] for every position of the layout; kAbsent where the series is missing.
+  // values[p] for every position of the layout; kAbsent where the series is missing, and where its
+  // sample is in `histograms`.
   std::span<const double> values;
   // Native histograms by position, those that changed and those that did not.
   struct HistogramAt {
@@ -67,6 +68,7 @@ struct PulledSource {
     uint32_t position;
     Exemplar exemplar;
   };
+  // Only those that were not in the frame before.
   std::span<const ExemplarAt> exemplars;
   // Explicit times of an application's samples, by position; rare.
   struct TimeAt {
@@ -74,6 +76,8 @@ struct PulledSource {
     int64_t t_ms;
   };
   std::span<const TimeAt> times;
+  // When a count began (FamilySample::start_ms), where that became known or changed.
+  std::span<const TimeAt> starts;
 };
 
 struct PullFrame {

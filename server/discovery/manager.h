@@ -6,7 +6,6 @@
 #include <memory>
 #include <string>
 
-#include "common/base/clock.h"
 #include "common/base/status.h"
 #include "common/config/discovery.h"
 #include "common/model/target_group.h"

@@ -1,0 +1,86 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/status.h"
+
+namespace vedette::agent {
+
+// What a control group has used of one block device.
+struct BlockUsage {
+  std::string major, minor;
+  double reads = 0, writes = 0;
+  double read_bytes = 0, written_bytes = 0;
+  // Bytes by operation, as the kernel calls it: Read, Write, Sync, ...
+  std::map<std::string, double> bytes_by_operation;
+};
+
+// Everything read of one control group, in seconds and bytes whichever version it came from. What
+// the kernel does not say is not there.
+struct CgroupStats {
+  std::string id;  // The path below the root: "/" is the machine.
+  std::optional<double> start_time_seconds;
+  std::optional<double> processes, threads, threads_max;
+
+  std::map<std::string, double> cpu_usage_seconds;  // By "cpu00" or, on version 2, "total".
+  std::optional<double> cpu_user_seconds, cpu_system_seconds;
+  std::optional<double> cfs_periods, cfs_throttled_periods, cfs_throttled_seconds;
+  std::optional<double> cfs_burst_periods, cfs_burst_seconds;
+  std::optional<double> cpu_period, cpu_quota, cpu_shares;
+
+  std::optional<double> memory_usage, memory_max_usage, memory_working_set, memory_rss,
+      memory_cache, memory_swap, memory_mapped_file, memory_failcnt, memory_kernel;
+  std::optional<double> memory_active_file, memory_inactive_file, memory_file_dirty,
+      memory_file_writeback, memory_pgscan, memory_pgsteal, refault_anon, refault_file;
+  std::optional<double> page_faults, major_page_faults;
+  std::optional<double> events_high, events_max, oom_kills;
+  std::optional<double> memory_limit, memory_reservation, memory_swap_limit;
+
+  std::map<std::string, double> pressure_waiting_seconds;  // By cpu, memory, io.
+  std::map<std::string, double> pressure_stalled_seconds;
+  std::vector<BlockUsage> block;
+};
+
+// Reads the control groups under `root` (/sys/fs/cgroup): version 1 (one tree a controller),
+// version 2 (one tree), or both side by side (the unified tree then has what version 1 lacks:
+// pressure). Each call walks the trees anew. Thread-compatible.
+class CgroupReader {
+ public:
+  CgroupReader(std::string root, std::string procfs)
+      : root_(std::move(root)), procfs_(std::move(procfs)) {}
+
+  // Beyond so many groups the rest is left out, and ResourceExhausted says so once all else is
+  // read.
+  static constexpr size_t kMaxGroups = 10'000;
+  static constexpr int kMaxDepth = 32;
+
+  // In order of their ids. A group that goes away while it is read is left out.
+  Result<std::vector<CgroupStats>> Read() const;
+
+  // The first process of a group, or 0.
+  int64_t FirstProcess(std::string_view id) const;
+
+ private:
+  struct Trees {
+    bool version2 = false;
+    std::string unified;                             // Version 2's tree, "" if there is none.
+    std::map<std::string, std::string> controllers;  // Version 1: controller to folder.
+  };
+  Result<Trees> FindTrees() const;
+  void ReadVersion1(const Trees& trees, CgroupStats& stats) const;
+  void ReadVersion2(const std::string& folder, CgroupStats& stats) const;
+
+  const std::string root_;
+  const std::string procfs_;
+};
+
+// A whole small file; empty optional if it cannot be read. Pseudo files have no size, so it is read
+// to its end, at most a megabyte.
+std::optional<std::string> ReadSmallFile(const std::string& path);
+
+}  // namespace vedette::agent

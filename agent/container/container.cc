@@ -1,0 +1,421 @@
+#include "agent/container/container.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <set>
+#include <utility>
+
+#include "common/base/strings.h"
+#include "common/model/labels.h"
+#include "common/model/metric_family.h"
+
+namespace vedette::agent {
+namespace {
+
+constexpr size_t kContainerIdLength = 64;
+
+using Value = std::optional<double> CgroupStats::*;
+
+struct Row {
+  const char* name;
+  MetricType type;
+  const char* help;
+  Value value;
+};
+
+constexpr MetricType kC = MetricType::kCounter;
+constexpr MetricType kG = MetricType::kGauge;
+
+// Families of one value a group and no label of their own.
+constexpr Row kRows[] = {
+    {"container_cpu_cfs_burst_periods_total", kC, "Periods in which the group used its burst.",
+     &CgroupStats::cfs_burst_periods},
+    {"container_cpu_cfs_burst_seconds_total", kC, "CPU time used above the quota, in seconds.",
+     &CgroupStats::cfs_burst_seconds},
+    {"container_cpu_cfs_periods_total", kC, "Enforcement periods that have passed.",
+     &CgroupStats::cfs_periods},
+    {"container_cpu_cfs_throttled_periods_total", kC, "Periods in which the group was throttled.",
+     &CgroupStats::cfs_throttled_periods},
+    {"container_cpu_cfs_throttled_seconds_total", kC, "Time the group was throttled, in seconds.",
+     &CgroupStats::cfs_throttled_seconds},
+    {"container_cpu_system_seconds_total", kC, "CPU time used in the kernel, in seconds.",
+     &CgroupStats::cpu_system_seconds},
+    {"container_cpu_user_seconds_total", kC, "CPU time used in user mode, in seconds.",
+     &CgroupStats::cpu_user_seconds},
+    {"container_memory_cache", kG, "Page cache, in bytes.", &CgroupStats::memory_cache},
+    {"container_memory_events_high_total", kC, "Times the group went over its high boundary.",
+     &CgroupStats::events_high},
+    {"container_memory_events_max_total", kC, "Times the group was about to go over its limit.",
+     &CgroupStats::events_max},
+    {"container_memory_failcnt", kC, "Times memory use hit the limit.",
+     &CgroupStats::memory_failcnt},
+    {"container_memory_file_dirty_bytes", kG, "Page cache that waits to be written, in bytes.",
+     &CgroupStats::memory_file_dirty},
+    {"container_memory_file_writeback_bytes", kG, "Page cache that is being written, in bytes.",
+     &CgroupStats::memory_file_writeback},
+    {"container_memory_kernel_usage", kG, "Kernel memory, in bytes.", &CgroupStats::memory_kernel},
+    {"container_memory_mapped_file", kG, "Memory-mapped files, in bytes.",
+     &CgroupStats::memory_mapped_file},
+    {"container_memory_max_usage_bytes", kG, "The most memory ever used, in bytes.",
+     &CgroupStats::memory_max_usage},
+    {"container_memory_pgscan_total", kC, "Pages scanned for reclaim.",
+     &CgroupStats::memory_pgscan},
+    {"container_memory_pgsteal_total", kC, "Pages reclaimed.", &CgroupStats::memory_pgsteal},
+    {"container_memory_rss", kG, "Anonymous memory, in bytes.", &CgroupStats::memory_rss},
+    {"container_memory_swap", kG, "Swap in use, in bytes.", &CgroupStats::memory_swap},
+    {"container_memory_total_active_file_bytes", kG, "Page cache on the active list, in bytes.",
+     &CgroupStats::memory_active_file},
+    {"container_memory_total_inactive_file_bytes", kG, "Page cache on the inactive list, in bytes.",
+     &CgroupStats::memory_inactive_file},
+    {"container_memory_usage_bytes", kG, "Memory in use, page cache included, in bytes.",
+     &CgroupStats::memory_usage},
+    {"container_memory_working_set_bytes", kG,
+     "Memory in use without the inactive page cache, in bytes.", &CgroupStats::memory_working_set},
+    {"container_memory_workingset_refault_anon_total", kC,
+     "Anonymous pages that were needed again after reclaim.", &CgroupStats::refault_anon},
+    {"container_memory_workingset_refault_file_total", kC,
+     "File pages that were needed again after reclaim.", &CgroupStats::refault_file},
+    {"container_oom_events_total", kC, "Processes killed for lack of memory.",
+     &CgroupStats::oom_kills},
+    {"container_processes", kG, "Processes in the group itself.", &CgroupStats::processes},
+    {"container_spec_cpu_period", kG, "Length of an enforcement period, in microseconds.",
+     &CgroupStats::cpu_period},
+    {"container_spec_cpu_quota", kG, "CPU time allowed a period, in microseconds.",
+     &CgroupStats::cpu_quota},
+    {"container_spec_cpu_shares", kG, "Share of CPU time.", &CgroupStats::cpu_shares},
+    {"container_spec_memory_limit_bytes", kG, "Memory limit; 0: none.", &CgroupStats::memory_limit},
+    {"container_spec_memory_reservation_limit_bytes", kG, "Memory kept for the group; 0: none.",
+     &CgroupStats::memory_reservation},
+    {"container_spec_memory_swap_limit_bytes", kG, "Swap limit; 0: none.",
+     &CgroupStats::memory_swap_limit},
+    {"container_start_time_seconds", kG, "When the group began, in seconds since the Unix epoch.",
+     &CgroupStats::start_time_seconds},
+    {"container_threads", kG, "Threads in the group.", &CgroupStats::threads},
+    {"container_threads_max", kG, "The most threads allowed; 0: no limit.",
+     &CgroupStats::threads_max},
+};
+
+bool IsHex(std::string_view s) {
+  return std::ranges::all_of(
+      s, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+}
+
+// A container's label as a label of ours.
+std::string LabelName(std::string_view key) {
+  std::string out = "container_label_";
+  for (const char c : key) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+    out.push_back(plain ? c : '_');
+  }
+  return out;
+}
+
+std::string FirstLine(const std::string& path) {
+  const auto text = ReadSmallFile(path);
+  return text ? std::string(Trim(text->substr(0, text->find('\n')))) : "";
+}
+
+class ContainerCollector final : public Collector {
+ public:
+  explicit ContainerCollector(ContainerOptions options)
+      : options_(std::move(options)), reader_(options_.cgroup, options_.procfs) {}
+
+  std::string_view name() const override { return "container"; }
+
+  Status Collect(MetricSink& sink) override {
+    Machine(sink);
+    std::map<std::string, ContainerInfo> known;
+    bool runtime_up = false;
+    if (options_.list != nullptr) {
+      auto list = options_.list();
+      runtime_up = list.ok();
+      if (list.ok()) {
+        for (ContainerInfo& c : *list) {
+          std::string id = c.id;
+          known.emplace(std::move(id), std::move(c));
+        }
+      }
+    }
+    sink.Gauge("vedette_container_runtime_up",
+               "Whether a container runtime answered, so that names and images are known.",
+               runtime_up ? 1 : 0);
+    auto groups = reader_.Read();
+    sink.Gauge("container_scrape_error", "1 if control groups could not be read, 0 otherwise.",
+               groups.ok() ? 0 : 1);
+    if (!groups.ok()) return groups.status();
+
+    std::vector<Group> all;
+    for (CgroupStats& stats : *groups) {
+      Group g;
+      const auto at = known.find(ContainerIdOf(stats.id));
+      g.labels.emplace_back("id", stats.id);
+      if (at != known.end()) {
+        g.labels.emplace_back("name", at->second.name);
+        g.labels.emplace_back("image", at->second.image);
+        if (options_.store_labels) {
+          for (const auto& [k, v] : at->second.labels) g.labels.emplace_back(LabelName(k), v);
+        }
+        if (at->second.created_seconds > 0) stats.start_time_seconds = at->second.created_seconds;
+      }
+      g.stats = std::move(stats);
+      all.push_back(std::move(g));
+    }
+    for (const Row& row : kRows) {
+      bool opened = false;
+      for (const Group& g : all) {
+        const auto& v = g.stats.*row.value;
+        if (!v) continue;
+        if (!opened) sink.Family(row.name, row.type, row.help);
+        opened = true;
+        Put(sink, g, {}, *v);
+      }
+    }
+    sink.Family("container_last_seen", kG,
+                "When the group was last seen, in seconds since the Unix epoch.");
+    const double now = std::floor(static_cast<double>(options_.clock->NowMs()) / 1000);
+    for (const Group& g : all) Put(sink, g, {}, now);
+    Cpu(sink, all);
+    Faults(sink, all);
+    Pressure(sink, all);
+    Block(sink, all);
+    Network(sink, all);
+    return {};
+  }
+
+ private:
+  struct Group {
+    CgroupStats stats;
+    std::vector<std::pair<std::string, std::string>> labels;
+  };
+  using Extra = std::initializer_list<std::pair<std::string_view, std::string_view>>;
+
+  static void Put(MetricSink& sink, const Group& g, Extra extra, double value) {
+    std::vector<Label> labels;
+    labels.reserve(g.labels.size() + extra.size());
+    for (const auto& [n, v] : g.labels) labels.push_back({n, v});
+    for (const auto& [n, v] : extra) labels.push_back({n, v});
+    sink.Add(labels, value);
+  }
+
+  static void Cpu(MetricSink& sink, const std::vector<Group>& all) {
+    sink.Family("container_cpu_usage_seconds_total", kC, "CPU time used, in seconds.");
+    for (const Group& g : all) {
+      for (const auto& [cpu, v] : g.stats.cpu_usage_seconds) Put(sink, g, {{"cpu", cpu}}, v);
+    }
+  }
+
+  static void Faults(MetricSink& sink, const std::vector<Group>& all) {
+    sink.Family("container_memory_failures_total", kC, "Page faults.");
+    for (const Group& g : all) {
+      for (const char* scope : {"container", "hierarchy"}) {
+        if (g.stats.page_faults) {
+          Put(sink, g, {{"failure_type", "pgfault"}, {"scope", scope}}, *g.stats.page_faults);
+        }
+        if (g.stats.major_page_faults) {
+          Put(sink, g, {{"failure_type", "pgmajfault"}, {"scope", scope}},
+              *g.stats.major_page_faults);
+        }
+      }
+    }
+  }
+
+  static void Pressure(MetricSink& sink, const std::vector<Group>& all) {
+    for (const char* what : {"cpu", "memory", "io"}) {
+      const auto emit = [&](const char* word, const char* help, auto member) {
+        bool opened = false;
+        for (const Group& g : all) {
+          const auto at = (g.stats.*member).find(what);
+          if (at == (g.stats.*member).end()) continue;
+          if (!opened) {
+            sink.Family(StrCat("container_pressure_", what, "_", word, "_seconds_total"), kC, help);
+          }
+          opened = true;
+          Put(sink, g, {}, at->second);
+        }
+      };
+      emit("waiting", "Time in which some task waited for it, in seconds.",
+           &CgroupStats::pressure_waiting_seconds);
+      emit("stalled", "Time in which no task could go on for lack of it, in seconds.",
+           &CgroupStats::pressure_stalled_seconds);
+    }
+  }
+
+  std::string DeviceName(const BlockUsage& b) const {
+    const auto text =
+        ReadSmallFile(StrCat(options_.sysfs, "/dev/block/", b.major, ":", b.minor, "/uevent"));
+    if (text) {
+      for (const std::string_view line : Split(*text, '\n')) {
+        if (line.starts_with("DEVNAME=")) return StrCat("/dev/", line.substr(8));
+      }
+    }
+    return StrCat(b.major, ":", b.minor);
+  }
+
+  void Block(MetricSink& sink, const std::vector<Group>& all) const {
+    std::map<std::string, std::string> names;
+    const auto name = [&](const BlockUsage& b) -> const std::string& {
+      auto [at, is_new] = names.try_emplace(StrCat(b.major, ":", b.minor));
+      if (is_new) at->second = DeviceName(b);
+      return at->second;
+    };
+    const auto emit = [&](const char* family, const char* help, double BlockUsage::* value) {
+      bool opened = false;
+      for (const Group& g : all) {
+        for (const BlockUsage& b : g.stats.block) {
+          if (!opened) sink.Family(family, kC, help);
+          opened = true;
+          Put(sink, g, {{"device", name(b)}}, b.*value);
+        }
+      }
+    };
+    emit("container_fs_reads_bytes_total", "Bytes read.", &BlockUsage::read_bytes);
+    emit("container_fs_reads_total", "Reads.", &BlockUsage::reads);
+    emit("container_fs_writes_bytes_total", "Bytes written.", &BlockUsage::written_bytes);
+    emit("container_fs_writes_total", "Writes.", &BlockUsage::writes);
+    bool opened = false;
+    for (const Group& g : all) {
+      for (const BlockUsage& b : g.stats.block) {
+        for (const auto& [operation, v] : b.bytes_by_operation) {
+          if (!opened) {
+            sink.Family("container_blkio_device_usage_total", kC,
+                        "Bytes moved to and from a block device, by operation.");
+          }
+          opened = true;
+          Put(sink, g,
+              {{"device", name(b)},
+               {"major", b.major},
+               {"minor", b.minor},
+               {"operation", operation}},
+              v);
+        }
+      }
+    }
+  }
+
+  // A container's interfaces are those that its first process sees; the machine's are the host's.
+  void Network(MetricSink& sink, const std::vector<Group>& all) const {
+    struct Column {
+      const char* family;
+      const char* help;
+      size_t index;
+    };
+    static constexpr Column kColumns[] = {
+        {"container_network_receive_bytes_total", "Bytes received.", 0},
+        {"container_network_receive_packets_total", "Packets received.", 1},
+        {"container_network_receive_errors_total", "Errors while receiving.", 2},
+        {"container_network_receive_packets_dropped_total", "Packets dropped on arrival.", 3},
+        {"container_network_transmit_bytes_total", "Bytes sent.", 8},
+        {"container_network_transmit_packets_total", "Packets sent.", 9},
+        {"container_network_transmit_errors_total", "Errors while sending.", 10},
+        {"container_network_transmit_packets_dropped_total", "Packets dropped on the way out.", 11},
+    };
+    struct Interface {
+      const Group* group;
+      std::string name;
+      std::vector<double> numbers;
+    };
+    std::vector<Interface> interfaces;
+    for (const Group& g : all) {
+      std::string path;
+      if (g.stats.id == "/") {
+        path = StrCat(options_.procfs, "/1/net/dev");
+      } else if (!ContainerIdOf(g.stats.id).empty()) {
+        const int64_t pid = reader_.FirstProcess(g.stats.id);
+        if (pid > 0) path = StrCat(options_.procfs, "/", pid, "/net/dev");
+      }
+      if (path.empty()) continue;
+      const auto text = ReadSmallFile(path);
+      if (!text) continue;
+      for (const std::string_view line : Split(*text, '\n')) {
+        const size_t colon = line.find(':');
+        if (colon == std::string_view::npos) continue;
+        const std::string_view name = Trim(line.substr(0, colon));
+        if (name == "lo" || name.starts_with("veth") || name.starts_with("docker") ||
+            name.starts_with("nerdctl")) {
+          continue;
+        }
+        Interface i{.group = &g, .name = std::string(name)};
+        for (const std::string_view word : Split(line.substr(colon + 1), ' ')) {
+          if (word.empty()) continue;
+          double v = 0;
+          std::from_chars(word.data(), word.data() + word.size(), v);
+          i.numbers.push_back(v);
+        }
+        if (i.numbers.size() >= 12) interfaces.push_back(std::move(i));
+      }
+    }
+    if (interfaces.empty()) return;
+    for (const Column& c : kColumns) {
+      sink.Family(c.family, kC, c.help);
+      for (const Interface& i : interfaces) {
+        Put(sink, *i.group, {{"interface", i.name}}, i.numbers[c.index]);
+      }
+    }
+  }
+
+  void Machine(MetricSink& sink) const {
+    const std::string machine_id = FirstLine(options_.rootfs + "/etc/machine-id");
+    const std::string system_uuid = FirstLine(options_.sysfs + "/class/dmi/id/product_uuid");
+    const std::string boot_id = FirstLine(options_.procfs + "/sys/kernel/random/boot_id");
+    const auto emit = [&](const char* family, const char* help, double v) {
+      sink.Family(family, kG, help);
+      sink.Add({{"machine_id", machine_id}, {"system_uuid", system_uuid}, {"boot_id", boot_id}}, v);
+    };
+    if (const auto text = ReadSmallFile(options_.procfs + "/cpuinfo")) {
+      double cores = 0;
+      std::set<std::string> sockets;
+      std::set<std::pair<std::string, std::string>> physical;
+      std::string socket;
+      for (const std::string_view line : Split(*text, '\n')) {
+        const size_t colon = line.find(':');
+        if (colon == std::string_view::npos) continue;
+        const std::string_view key = Trim(line.substr(0, colon));
+        const std::string value(Trim(line.substr(colon + 1)));
+        if (key == "processor") ++cores;
+        if (key == "physical id") sockets.insert(socket = value);
+        if (key == "core id") physical.emplace(socket, value);
+      }
+      emit("machine_cpu_cores", "Logical CPUs.", cores);
+      // Virtual machines and other architectures may not say.
+      emit("machine_cpu_physical_cores", "Physical cores.",
+           physical.empty() ? cores : static_cast<double>(physical.size()));
+      emit("machine_cpu_sockets", "CPU sockets.",
+           sockets.empty() ? 1 : static_cast<double>(sockets.size()));
+    }
+    if (const auto text = ReadSmallFile(options_.procfs + "/meminfo")) {
+      for (const std::string_view line : Split(*text, '\n')) {
+        const bool memory = line.starts_with("MemTotal:");
+        if (!memory && !line.starts_with("SwapTotal:")) continue;
+        const std::string_view rest = Trim(line.substr(line.find(':') + 1));
+        double kib = 0;
+        std::from_chars(rest.data(), rest.data() + rest.size(), kib);
+        emit(memory ? "machine_memory_bytes" : "machine_swap_bytes",
+             memory ? "Memory of the machine, in bytes." : "Swap of the machine, in bytes.",
+             kib * 1024);
+      }
+    }
+  }
+
+  const ContainerOptions options_;
+  const CgroupReader reader_;
+};
+
+}  // namespace
+
+std::string ContainerIdOf(std::string_view cgroup_id) {
+  std::string_view last = cgroup_id.substr(cgroup_id.rfind('/') + 1);
+  if (last.ends_with(".scope")) last.remove_suffix(6);
+  if (last.size() > kContainerIdLength) {
+    const char before = last[last.size() - kContainerIdLength - 1];
+    if (before != '-' && before != ':') return "";
+    last = last.substr(last.size() - kContainerIdLength);
+  }
+  return last.size() == kContainerIdLength && IsHex(last) ? std::string(last) : "";
+}
+
+std::unique_ptr<Collector> MakeContainerCollector(ContainerOptions options) {
+  return std::make_unique<ContainerCollector>(std::move(options));
+}
+
+}  // namespace vedette::agent

@@ -1,0 +1,217 @@
+#include "agent/host/system.h"
+
+#include <sys/timex.h>
+#include <sys/utsname.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <ctime>
+#include <map>
+#include <string>
+
+#include "agent/host/files.h"
+#include "common/base/strings.h"
+
+namespace vedette::agent {
+namespace {
+
+Status CollectUname(MetricSink& sink) {
+  utsname u = {};
+  if (uname(&u) != 0) return Internal(StrCat("uname: ", std::strerror(errno)));
+  sink.Family("node_uname_info", MetricType::kGauge,
+              "Labeled system information as provided by the uname system call.");
+  sink.Add({{"sysname", u.sysname},
+            {"release", u.release},
+            {"version", u.version},
+            {"machine", u.machine},
+            {"nodename", u.nodename},
+            {"domainname", u.domainname}},
+           1);
+  return {};
+}
+
+// os-release(5): KEY=value lines as a shell would read them.
+Status CollectOs(const HostOptions& options, MetricSink& sink) {
+  const std::string root = options.rootfs == "/" ? "" : options.rootfs;
+  Result<std::string> text = ReadFile(root + "/etc/os-release");
+  if (!text.ok()) text = ReadFile(root + "/usr/lib/os-release");
+  if (!text.ok()) return text.status();
+  std::map<std::string, std::string, std::less<>> os;
+  ForEachLine(*text, [&](std::string_view line) {
+    const size_t equals = line.find('=');
+    if (equals == std::string_view::npos || line.starts_with('#')) return;
+    std::string_view value = Trim(line.substr(equals + 1));
+    if (value.size() >= 2 && (value[0] == '"' || value[0] == '\'') && value.back() == value[0]) {
+      value = value.substr(1, value.size() - 2);
+    }
+    os[std::string(Trim(line.substr(0, equals)))] = value;
+  });
+  sink.Family("node_os_info", MetricType::kGauge,
+              "A metric with a constant '1' value labeled by what os-release says of the system.");
+  sink.Add({{"build_id", os["BUILD_ID"]},
+            {"id", os["ID"]},
+            {"id_like", os["ID_LIKE"]},
+            {"image_id", os["IMAGE_ID"]},
+            {"image_version", os["IMAGE_VERSION"]},
+            {"name", os["NAME"]},
+            {"pretty_name", os["PRETTY_NAME"]},
+            {"variant", os["VARIANT"]},
+            {"variant_id", os["VARIANT_ID"]},
+            {"version", os["VERSION"]},
+            {"version_codename", os["VERSION_CODENAME"]},
+            {"version_id", os["VERSION_ID"]}},
+           1);
+  if (const auto version = Real(os["VERSION_ID"])) {
+    sink.Family("node_os_version", MetricType::kGauge,
+                "Metric containing the major.minor part of the OS version.");
+    sink.Add({{"id", os["ID"]}, {"id_like", os["ID_LIKE"]}, {"name", os["NAME"]}}, *version);
+  }
+  return {};
+}
+
+Status CollectTime(const HostOptions& options, MetricSink& sink) {
+  const auto now = std::chrono::system_clock::now();
+  const std::time_t seconds = std::chrono::system_clock::to_time_t(now);
+  std::tm local = {};
+  localtime_r(&seconds, &local);
+  sink.Gauge("node_time_seconds", "System time in seconds since epoch (1970).",
+             std::chrono::duration<double>(now.time_since_epoch()).count());
+  sink.Family("node_time_zone_offset_seconds", MetricType::kGauge,
+              "System time zone offset in seconds.");
+  sink.Add({{"time_zone", local.tm_zone}}, static_cast<double>(local.tm_gmtoff));
+  const std::string root = options.sysfs + "/devices/system/clocksource";
+  for (const std::string& device : ListDirectory(root)) {
+    if (!device.starts_with("clocksource")) continue;
+    const std::string index = device.substr(11);
+    const std::string dir = StrCat(root, "/", device, "/");
+    const std::string available = ReadAttribute(dir + "available_clocksource").value_or("");
+    for (std::string_view source : Words(available)) {
+      sink.Family("node_time_clocksource_available_info", MetricType::kGauge,
+                  "Available clocksources read from '/sys/devices/system/clocksource'.");
+      sink.Add({{"device", index}, {"clocksource", source}}, 1);
+    }
+    if (const auto current = ReadAttribute(dir + "current_clocksource")) {
+      sink.Family("node_time_clocksource_current_info", MetricType::kGauge,
+                  "Current clocksource read from '/sys/devices/system/clocksource'.");
+      sink.Add({{"device", index}, {"clocksource", *current}}, 1);
+    }
+  }
+  return {};
+}
+
+Status CollectTimex(MetricSink& sink) {
+  timex t = {};
+  const int state = adjtimex(&t);
+  if (state < 0) return Unavailable(StrCat("adjtimex: ", std::strerror(errno)));
+  // adjtimex(2): microseconds, or nanoseconds with STA_NANO; frequencies in 2^-16 parts per
+  // million.
+  const double divisor = (t.status & STA_NANO) != 0 ? 1e9 : 1e6;
+  constexpr double kPpm16 = 1e6 * 65536;
+  constexpr double kMicro = 1e6;
+  const auto real = [](auto v) { return static_cast<double>(v); };
+  sink.Gauge("node_timex_sync_status",
+             "Is clock synchronized to a reliable server (1 = yes, 0 = no).",
+             state == TIME_ERROR ? 0 : 1);
+  sink.Gauge("node_timex_offset_seconds",
+             "Time offset in between local system and reference clock.", real(t.offset) / divisor);
+  sink.Gauge("node_timex_frequency_adjustment_ratio", "Local clock frequency adjustment.",
+             1 + real(t.freq) / kPpm16);
+  sink.Gauge("node_timex_maxerror_seconds", "Maximum error in seconds.", real(t.maxerror) / kMicro);
+  sink.Gauge("node_timex_estimated_error_seconds", "Estimated error in seconds.",
+             real(t.esterror) / kMicro);
+  sink.Gauge("node_timex_status", "Value of the status array bits.", t.status);
+  sink.Gauge("node_timex_loop_time_constant", "Phase-locked loop time constant.", real(t.constant));
+  sink.Gauge("node_timex_tick_seconds", "Seconds between clock ticks.", real(t.tick) / kMicro);
+  sink.Gauge("node_timex_pps_frequency_hertz", "Pulse per second frequency.",
+             real(t.ppsfreq) / kPpm16);
+  sink.Gauge("node_timex_pps_jitter_seconds", "Pulse per second jitter.", real(t.jitter) / divisor);
+  sink.Gauge("node_timex_pps_shift_seconds", "Pulse per second interval duration.", t.shift);
+  sink.Gauge("node_timex_pps_stability_hertz",
+             "Pulse per second stability, average of recent frequency changes.",
+             real(t.stabil) / kPpm16);
+  sink.Counter("node_timex_pps_jitter_total",
+               "Pulse per second count of jitter limit exceeded events.", real(t.jitcnt));
+  sink.Counter("node_timex_pps_calibration_total",
+               "Pulse per second count of calibration intervals.", real(t.calcnt));
+  sink.Counter("node_timex_pps_error_total", "Pulse per second count of calibration errors.",
+               real(t.errcnt));
+  sink.Counter("node_timex_pps_stability_exceeded_total",
+               "Pulse per second count of stability limit exceeded events.", real(t.stbcnt));
+  sink.Gauge("node_timex_tai_offset_seconds", "International Atomic Time (TAI) offset.", t.tai);
+  return {};
+}
+
+// "allocated unused maximum"
+Status CollectFilefd(const HostOptions& options, MetricSink& sink) {
+  VEDETTE_ASSIGN_OR_RETURN(const std::string text, ReadFile(options.procfs + "/sys/fs/file-nr"));
+  const auto words = Words(Trim(text));
+  if (words.size() < 3) return DataLoss(options.procfs + "/sys/fs/file-nr has not three numbers");
+  sink.Gauge("node_filefd_allocated", "File descriptor statistics: allocated.",
+             Real(words[0]).value_or(0));
+  sink.Gauge("node_filefd_maximum", "File descriptor statistics: maximum.",
+             Real(words[2]).value_or(0));
+  return {};
+}
+
+Status CollectEntropy(const HostOptions& options, MetricSink& sink) {
+  const std::string dir = options.procfs + "/sys/kernel/random/";
+  const auto available = ReadNumber(dir + "entropy_avail");
+  const auto pool = ReadNumber(dir + "poolsize");
+  if (!available || !pool) return NotFound(dir + "entropy_avail or poolsize is missing");
+  sink.Gauge("node_entropy_available_bits", "Bits of available entropy.", *available);
+  sink.Gauge("node_entropy_pool_size_bits", "Bits of entropy pool.", *pool);
+  return {};
+}
+
+Status CollectSelinux(const HostOptions& options, MetricSink& sink) {
+  const auto enforcing = ReadNumber(options.sysfs + "/fs/selinux/enforce");
+  sink.Gauge("node_selinux_enabled", "SELinux is enabled, 1 is true, 0 is false",
+             enforcing ? 1 : 0);
+  if (enforcing) {
+    sink.Gauge("node_selinux_current_mode", "Current SELinux enforcement mode", *enforcing);
+  }
+  return {};
+}
+
+Status CollectThermal(const HostOptions& options, MetricSink& sink) {
+  const std::string root = options.sysfs + "/class/thermal";
+  for (const std::string& name : ListDirectory(root)) {
+    const std::string dir = StrCat(root, "/", name, "/");
+    const auto type = ReadAttribute(dir + "type");
+    if (!type) continue;
+    if (name.starts_with("thermal_zone")) {
+      const auto millidegrees = ReadNumber(dir + "temp");
+      if (!millidegrees) continue;
+      sink.Family("node_thermal_zone_temp", MetricType::kGauge, "Zone temperature in Celsius");
+      sink.Add({{"zone", name.substr(12)}, {"type", *type}}, *millidegrees / 1000);
+    } else if (name.starts_with("cooling_device")) {
+      const std::string index = name.substr(14);
+      const auto current = ReadNumber(dir + "cur_state");
+      const auto max = ReadNumber(dir + "max_state");
+      if (!current || !max) continue;
+      sink.Family("node_cooling_device_cur_state", MetricType::kGauge,
+                  "Current throttle state of the cooling device");
+      sink.Add({{"name", index}, {"type", *type}}, *current);
+      sink.Family("node_cooling_device_max_state", MetricType::kGauge,
+                  "Maximum throttle state of the cooling device");
+      sink.Add({{"name", index}, {"type", *type}}, *max);
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+void AddSystemCollectors(const HostOptions& options, Collectors& out) {
+  Add(out, "uname", [](MetricSink& s) { return CollectUname(s); });
+  Add(out, "os", [options](MetricSink& s) { return CollectOs(options, s); });
+  Add(out, "time", [options](MetricSink& s) { return CollectTime(options, s); });
+  Add(out, "timex", [](MetricSink& s) { return CollectTimex(s); });
+  Add(out, "filefd", [options](MetricSink& s) { return CollectFilefd(options, s); });
+  Add(out, "entropy", [options](MetricSink& s) { return CollectEntropy(options, s); });
+  Add(out, "selinux", [options](MetricSink& s) { return CollectSelinux(options, s); });
+  Add(out, "thermal_zone", [options](MetricSink& s) { return CollectThermal(options, s); });
+}
+
+}  // namespace vedette::agent

@@ -1,0 +1,244 @@
+#include "common/exposition/writer.h"
+
+#include <string_view>
+
+#include "common/base/strings.h"
+#include "common/exposition/number.h"
+#include "common/model/labels.h"
+
+namespace vedette::exposition {
+namespace {
+
+enum class Form : uint8_t { kText, kOpenMetrics };
+
+void AppendEscaped(std::string& out, std::string_view text, bool quotes) {
+  for (const char c : text) {
+    switch (c) {
+      case '\\':
+        out.append("\\\\");
+        break;
+      case '\n':
+        out.append("\\n");
+        break;
+      case '"':
+        out.append(quotes ? "\\\"" : "\"");
+        break;
+      default:
+        out.push_back(c);
+    }
+  }
+}
+
+void AppendUnderscored(std::string& out, std::string_view name, bool metric) {
+  for (size_t i = 0; i < name.size(); ++i) {
+    const char c = name[i];
+    const bool letter = static_cast<unsigned char>((c | 0x20) - 'a') < 26 || c == '_';
+    const bool digit = static_cast<unsigned char>(c - '0') < 10 && i > 0;
+    out.push_back(letter || digit || (metric && c == ':') ? c : '_');
+  }
+}
+
+// A name in a metadata line, where quotes are allowed around it.
+void AppendName(std::string& out, std::string_view name, const WriteOptions& options) {
+  if (IsLegacyMetricName(name)) {
+    out.append(name);
+  } else if (options.allow_utf8) {
+    out.push_back('"');
+    AppendEscaped(out, name, true);
+    out.push_back('"');
+  } else {
+    AppendUnderscored(out, name, true);
+  }
+}
+
+void AppendPair(std::string& out, char& separator, const Label& label,
+                const WriteOptions& options) {
+  out.push_back(separator);
+  separator = ',';
+  if (IsLegacyLabelName(label.name)) {
+    out.append(label.name);
+  } else if (options.allow_utf8) {
+    out.push_back('"');
+    AppendEscaped(out, label.name, true);
+    out.push_back('"');
+  } else {
+    AppendUnderscored(out, label.name, false);
+  }
+  out.append("=\"");
+  AppendEscaped(out, label.value, true);
+  out.push_back('"');
+}
+
+// name{labels}, up to but without the space before the value.
+void AppendSeries(std::string& out, std::string_view name, const Labels& labels,
+                  const WriteOptions& options) {
+  char separator = '{';
+  const bool quoted = options.allow_utf8 && !IsLegacyMetricName(name);
+  if (quoted) {
+    out.append("{\"");
+    AppendEscaped(out, name, true);
+    out.push_back('"');
+    separator = ',';
+  } else {
+    AppendName(out, name, options);
+  }
+  for (const Label& label : labels) {
+    if (label.name != kMetricNameLabel) AppendPair(out, separator, label, options);
+  }
+  if (separator == ',') out.push_back('}');
+}
+
+void AppendSeconds(std::string& out, int64_t t_ms) {
+  if (t_ms < 0) out.push_back('-');
+  const uint64_t magnitude =
+      t_ms < 0 ? uint64_t{0} - static_cast<uint64_t>(t_ms) : static_cast<uint64_t>(t_ms);
+  StrAppend(out, magnitude / 1000);
+  if (const uint64_t rest = magnitude % 1000; rest != 0) {
+    out.push_back('.');
+    out.push_back(static_cast<char>('0' + rest / 100));
+    out.push_back(static_cast<char>('0' + rest / 10 % 10));
+    out.push_back(static_cast<char>('0' + rest % 10));
+  }
+}
+
+void AppendLine(std::string& out, std::string_view name, const FamilySample& sample, double value,
+                Form form, const WriteOptions& options) {
+  AppendSeries(out, name, sample.labels, options);
+  out.push_back(' ');
+  if (form == Form::kOpenMetrics) {
+    AppendCanonicalFloat(out, value);
+  } else {
+    AppendValue(out, value);
+  }
+  if (sample.t_ms) {
+    out.push_back(' ');
+    if (form == Form::kOpenMetrics) {
+      AppendSeconds(out, *sample.t_ms);
+    } else {
+      StrAppend(out, *sample.t_ms);
+    }
+  }
+}
+
+void AppendExemplar(std::string& out, const Exemplar& exemplar, const WriteOptions& options) {
+  out.append(" # {");
+  char separator = '{';
+  std::string labels;
+  for (const Label& label : exemplar.labels) AppendPair(labels, separator, label, options);
+  if (!labels.empty()) out.append(labels, 1);
+  out.append("} ");
+  AppendCanonicalFloat(out, exemplar.value);
+  if (exemplar.t_ms) {
+    out.push_back(' ');
+    AppendSeconds(out, *exemplar.t_ms);
+  }
+}
+
+void AppendMetadata(std::string& out, std::string_view name, std::string_view type,
+                    const Metadata& metadata, Form form, const WriteOptions& options) {
+  if (!metadata.help.empty()) {
+    out.append("# HELP ");
+    AppendName(out, name, options);
+    out.push_back(' ');
+    AppendEscaped(out, metadata.help, form == Form::kOpenMetrics);
+    out.push_back('\n');
+  }
+  out.append("# TYPE ");
+  AppendName(out, name, options);
+  StrAppend(out, " ", type, "\n");
+  if (form == Form::kOpenMetrics && !metadata.unit.empty() &&
+      name.ends_with(StrCat("_", metadata.unit))) {
+    out.append("# UNIT ");
+    AppendName(out, name, options);
+    StrAppend(out, " ", metadata.unit, "\n");
+  }
+}
+
+// What text 0.0.4 calls the types that it does not know.
+std::string_view TextType(MetricType type) {
+  switch (type) {
+    case MetricType::kUnknown:
+      return "untyped";
+    case MetricType::kInfo:
+    case MetricType::kStateSet:
+      return "gauge";
+    case MetricType::kGaugeHistogram:
+      return "histogram";
+    default:
+      return MetricTypeName(type);
+  }
+}
+
+// Of a native histogram only count and sum have a text form.
+void AppendNative(std::string& out, std::string_view name, const FamilySample& sample, Form form,
+                  const WriteOptions& options) {
+  AppendLine(out, StrCat(name, "_count"), sample, sample.histogram->count, form, options);
+  out.push_back('\n');
+  AppendLine(out, StrCat(name, "_sum"), sample, sample.histogram->sum, form, options);
+  out.push_back('\n');
+}
+
+void AppendOpenMetrics(std::string& out, const MetricFamily& family, const WriteOptions& options) {
+  std::string_view name = family.name;
+  MetricType type = family.metadata.type;
+  // A counter's family has no "_total", its samples have; likewise "_info".
+  std::string_view suffix;
+  if (type == MetricType::kCounter) suffix = "_total";
+  if (type == MetricType::kInfo) suffix = "_info";
+  if (!suffix.empty() && name.ends_with(suffix) && name.size() > suffix.size()) {
+    name.remove_suffix(suffix.size());
+  }
+  AppendMetadata(out, name, MetricTypeName(type), family.metadata, Form::kOpenMetrics, options);
+  for (const FamilySample& sample : family.samples) {
+    if (sample.histogram != nullptr) {
+      AppendNative(out, sample.labels.metric_name(), sample, Form::kOpenMetrics, options);
+      continue;
+    }
+    std::string sample_name(sample.labels.metric_name());
+    if (sample_name == name && !suffix.empty()) sample_name.append(suffix);
+    AppendLine(out, sample_name, sample, sample.value, Form::kOpenMetrics, options);
+    const bool may_have_exemplar =
+        sample_name.ends_with("_total") || sample_name.ends_with("_bucket");
+    if (may_have_exemplar && !sample.exemplars.empty()) {
+      AppendExemplar(out, sample.exemplars.back(), options);
+    }
+    out.push_back('\n');
+    if (sample.start_ms && (sample_name.ends_with("_total") || sample_name.ends_with("_count"))) {
+      const size_t end = sample_name.rfind('_');
+      AppendSeries(out, StrCat(sample_name.substr(0, end), "_created"), sample.labels, options);
+      out.push_back(' ');
+      AppendSeconds(out, *sample.start_ms);
+      out.push_back('\n');
+    }
+  }
+}
+
+}  // namespace
+
+void AppendText(std::string& out, const MetricFamily& family, const WriteOptions& options) {
+  AppendMetadata(out, family.name, TextType(family.metadata.type), family.metadata, Form::kText,
+                 options);
+  for (const FamilySample& sample : family.samples) {
+    if (sample.histogram != nullptr) {
+      AppendNative(out, sample.labels.metric_name(), sample, Form::kText, options);
+      continue;
+    }
+    AppendLine(out, sample.labels.metric_name(), sample, sample.value, Form::kText, options);
+    out.push_back('\n');
+  }
+}
+
+std::string WriteText(std::span<const MetricFamily> families, const WriteOptions& options) {
+  std::string out;
+  for (const MetricFamily& family : families) AppendText(out, family, options);
+  return out;
+}
+
+std::string WriteOpenMetrics(std::span<const MetricFamily> families, const WriteOptions& options) {
+  std::string out;
+  for (const MetricFamily& family : families) AppendOpenMetrics(out, family, options);
+  out.append("# EOF\n");
+  return out;
+}
+
+}  // namespace vedette::exposition

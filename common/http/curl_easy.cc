@@ -1,0 +1,443 @@
+#include "common/http/curl_easy.h"
+
+#include <curl/curl.h>
+
+#include <algorithm>
+#include <array>
+#include <fstream>
+#include <iterator>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
+
+#include "common/base/strings.h"
+#include "common/compress/compress.h"
+
+namespace vedette::http {
+namespace {
+
+constexpr size_t kMaxHeaderBytes = 64 << 10;
+
+void InitCurl() {
+  static std::once_flag once;
+  std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
+}
+
+Result<long> TlsVersion(const std::string& text, bool maximum) {
+  struct Version {
+    std::string_view name;
+    long min, max;
+  };
+  static constexpr Version kVersions[] = {
+      {"TLS10", CURL_SSLVERSION_TLSv1_0, CURL_SSLVERSION_MAX_TLSv1_0},
+      {"TLS11", CURL_SSLVERSION_TLSv1_1, CURL_SSLVERSION_MAX_TLSv1_1},
+      {"TLS12", CURL_SSLVERSION_TLSv1_2, CURL_SSLVERSION_MAX_TLSv1_2},
+      {"TLS13", CURL_SSLVERSION_TLSv1_3, CURL_SSLVERSION_MAX_TLSv1_3}};
+  for (const Version& v : kVersions) {
+    if (v.name == text) return maximum ? v.max : v.min;
+  }
+  return InvalidArgument(StrCat("no such TLS version: ", Quoted(text), " (TLS10 to TLS13)"));
+}
+
+// The host and port of a URL, for the text of an error.
+std::string HostOf(std::string_view url) {
+  const std::string safe = SafeUrl(url);
+  const size_t scheme = safe.find("://");
+  const size_t start = scheme == std::string::npos ? 0 : scheme + 3;
+  return safe.substr(start, safe.find('/', start) - start);
+}
+
+}  // namespace
+
+std::string SafeUrl(std::string_view url) {
+  url = url.substr(0, url.find_first_of("?#"));
+  const size_t scheme = url.find("://");
+  const size_t start = scheme == std::string_view::npos ? 0 : scheme + 3;
+  const size_t end = std::min(url.find('/', start), url.size());
+  const size_t at = url.substr(start, end - start).rfind('@');
+  if (at == std::string_view::npos) return std::string(url);
+  return StrCat(url.substr(0, start), url.substr(start + at + 1));
+}
+
+Result<std::string> TextOrFile(const std::string& text, const std::string& file,
+                               std::string_view what) {
+  if (file.empty()) return text;
+  std::ifstream in(file, std::ios::binary);
+  if (!in) return InvalidArgument(StrCat(what, ": cannot read ", Quoted(file)));
+  std::string content(std::istreambuf_iterator<char>(in), {});
+  return std::string(Trim(content));
+}
+
+struct Transfer::State {
+  CURL* curl = nullptr;
+  curl_slist* headers = nullptr;
+  curl_slist* proxy_headers = nullptr;
+  const std::atomic<bool>* cancelled = nullptr;
+  std::string url;
+  std::string send_body;
+  size_t max_body_bytes = 0;
+  bool too_large = false;
+  bool headers_too_large = false;
+  size_t header_bytes = 0;
+  ClientResponse response;
+  std::array<char, CURL_ERROR_SIZE> error{};
+
+  ~State() {
+    curl_slist_free_all(headers);
+    curl_slist_free_all(proxy_headers);
+    if (curl != nullptr) curl_easy_cleanup(curl);
+  }
+
+  template <typename T>
+  void Set(CURLoption option, T value) {
+    curl_easy_setopt(curl, option, value);
+  }
+  void Set(CURLoption option, const std::string& text) {
+    curl_easy_setopt(curl, option, text.c_str());
+  }
+
+  static size_t OnBody(char* data, size_t, size_t n, void* user) {
+    State& state = *static_cast<State*>(user);
+    if (state.cancelled != nullptr && state.cancelled->load()) return 0;
+    if (n > state.max_body_bytes - state.response.body.size()) {
+      state.too_large = true;
+      return 0;
+    }
+    state.response.body.append(data, n);
+    return n;
+  }
+
+  static size_t OnHeader(char* data, size_t, size_t n, void* user) {
+    State& state = *static_cast<State*>(user);
+    const std::string_view line = Trim(std::string_view(data, n));
+    if (line.starts_with("HTTP/")) {  // A redirect's answer, or 100 Continue, came before.
+      state.response.headers = {};
+      state.header_bytes = 0;
+    }
+    state.header_bytes += n;
+    if (state.header_bytes > kMaxHeaderBytes) {
+      state.headers_too_large = true;
+      return 0;
+    }
+    if (const size_t colon = line.find(':'); colon != std::string_view::npos) {
+      state.response.headers.Add(Trim(line.substr(0, colon)), Trim(line.substr(colon + 1)));
+    }
+    return n;
+  }
+
+  static int OnProgress(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+    const State& state = *static_cast<State*>(user);
+    return state.cancelled != nullptr && state.cancelled->load() ? 1 : 0;
+  }
+
+  Status AddHeader(curl_slist*& list, std::string_view name, std::string_view value) {
+    if (name.empty() || name.find_first_of("\r\n:") != std::string_view::npos ||
+        value.find_first_of("\r\n") != std::string_view::npos) {
+      return InvalidArgument(StrCat("header ", Quoted(name), ": line break or bad name"));
+    }
+    // "Name;" is how curl is told to send a header without a value.
+    const std::string line = value.empty() ? StrCat(name, ";") : StrCat(name, ": ", value);
+    list = curl_slist_append(list, line.c_str());
+    return {};
+  }
+
+  Status SetTls(const TlsClientOptions& tls) {
+    if (!tls.ca_file.empty()) Set(CURLOPT_CAINFO, tls.ca_file);
+    const auto blob = [this](CURLoption option, const std::string& pem) {
+      curl_blob value{const_cast<char*>(pem.data()), pem.size(), CURL_BLOB_COPY};
+      curl_easy_setopt(curl, option, &value);
+    };
+    if (!tls.ca.empty()) blob(CURLOPT_CAINFO_BLOB, tls.ca);
+    if (!tls.cert_file.empty()) Set(CURLOPT_SSLCERT, tls.cert_file);
+    if (!tls.cert.empty()) blob(CURLOPT_SSLCERT_BLOB, tls.cert);
+    if (!tls.key_file.empty()) Set(CURLOPT_SSLKEY, tls.key_file);
+    if (!tls.key.empty()) blob(CURLOPT_SSLKEY_BLOB, tls.key);
+    Set(CURLOPT_SSL_VERIFYPEER, tls.insecure_skip_verify ? 0L : 1L);
+    Set(CURLOPT_SSL_VERIFYHOST, tls.insecure_skip_verify ? 0L : 2L);
+    long versions = CURL_SSLVERSION_TLSv1_2;
+    if (!tls.min_version.empty()) {
+      VEDETTE_ASSIGN_OR_RETURN(versions, TlsVersion(tls.min_version, false));
+    }
+    if (!tls.max_version.empty()) {
+      VEDETTE_ASSIGN_OR_RETURN(const long max, TlsVersion(tls.max_version, true));
+      versions |= max;
+    }
+    Set(CURLOPT_SSLVERSION, versions);
+    return {};
+  }
+
+  // curl takes the name it checks from the URL: another one goes into the URL, and the connection
+  // to where the URL pointed. The Host header stays what it was.
+  Status SetServerName(const std::string& name) {
+    const std::unique_ptr<CURLU, void (*)(CURLU*)> parsed(curl_url(), curl_url_cleanup);
+    if (curl_url_set(parsed.get(), CURLUPART_URL, url.c_str(), 0) != CURLUE_OK) {
+      return InvalidArgument(StrCat("not a URL: ", Quoted(SafeUrl(url))));
+    }
+    const auto part = [&](CURLUPart which, unsigned flags) {
+      char* text = nullptr;
+      std::string out;
+      if (curl_url_get(parsed.get(), which, &text, flags) == CURLUE_OK) out = text;
+      curl_free(text);
+      return out;
+    };
+    if (part(CURLUPART_SCHEME, 0) != "https") return {};
+    const std::string host = part(CURLUPART_HOST, 0), port = part(CURLUPART_PORT, 0);
+    VEDETTE_RETURN_IF_ERROR(
+        AddHeader(headers, "Host", port.empty() ? host : StrCat(host, ":", port)));
+    if (curl_url_set(parsed.get(), CURLUPART_HOST, name.c_str(), 0) != CURLUE_OK) {
+      return InvalidArgument(StrCat("not a server name: ", Quoted(name)));
+    }
+    url = part(CURLUPART_URL, 0);
+    curl_slist_free_all(connect_to);
+    connect_to = curl_slist_append(
+        nullptr,
+        StrCat(name, ":", part(CURLUPART_PORT, CURLU_DEFAULT_PORT), ":", host, ":").c_str());
+    Set(CURLOPT_CONNECT_TO, connect_to);
+    return {};
+  }
+  curl_slist* connect_to = nullptr;
+
+  Status SetProxy(const ClientOptions& options) {
+    if (!options.proxy_url.empty()) {
+      Set(CURLOPT_PROXY, options.proxy_url);
+      if (!options.no_proxy.empty()) Set(CURLOPT_NOPROXY, options.no_proxy);
+    } else if (!options.proxy_from_environment) {
+      Set(CURLOPT_PROXY, "");  // Otherwise curl reads the environment of its own accord.
+    }
+    for (const auto& [name, value] : options.proxy_connect_headers) {
+      VEDETTE_RETURN_IF_ERROR(AddHeader(proxy_headers, name, value));
+    }
+    if (proxy_headers != nullptr) {
+      Set(CURLOPT_HEADEROPT, long(CURLHEADER_SEPARATE));
+      Set(CURLOPT_PROXYHEADER, proxy_headers);
+    }
+    return {};
+  }
+
+  Status SetCredentials(const ClientOptions& options, const std::string& bearer) {
+    VEDETTE_ASSIGN_OR_RETURN(const std::string user,
+                             TextOrFile(options.username, options.username_file, "username_file"));
+    VEDETTE_ASSIGN_OR_RETURN(const std::string password,
+                             TextOrFile(options.password, options.password_file, "password_file"));
+    VEDETTE_ASSIGN_OR_RETURN(
+        const std::string credentials,
+        TextOrFile(options.credentials, options.credentials_file, "credentials_file"));
+    // curl's own credentials, rather than a header of ours: it keeps them from other hosts after a
+    // redirect. (A custom Authorization header is held back there too, since 7.58.)
+    if (!user.empty() || !password.empty()) {
+      Set(CURLOPT_HTTPAUTH, long(CURLAUTH_BASIC));
+      Set(CURLOPT_USERNAME, user);
+      Set(CURLOPT_PASSWORD, password);
+    } else if (!bearer.empty()) {
+      VEDETTE_RETURN_IF_ERROR(AddHeader(headers, "Authorization", "Bearer " + bearer));
+    } else if (!credentials.empty()) {
+      const std::string type =
+          options.authorization_type.empty() ? "Bearer" : options.authorization_type;
+      VEDETTE_RETURN_IF_ERROR(AddHeader(headers, "Authorization", StrCat(type, " ", credentials)));
+    }
+    if (options.sigv4) {
+      const SigV4Options& sig = *options.sigv4;
+      Set(CURLOPT_AWS_SIGV4, StrCat("aws:amz:", sig.region, ":", sig.service));
+      Set(CURLOPT_USERNAME, sig.access_key);
+      Set(CURLOPT_PASSWORD, sig.secret_key);
+      if (!sig.session_token.empty()) {
+        VEDETTE_RETURN_IF_ERROR(AddHeader(headers, "X-Amz-Security-Token", sig.session_token));
+      }
+    }
+    return {};
+  }
+};
+
+Transfer::Transfer() : state_(std::make_unique<State>()) {
+  InitCurl();
+  state_->curl = curl_easy_init();
+}
+Transfer::~Transfer() { curl_slist_free_all(state_->connect_to); }
+
+void* Transfer::handle() const { return state_->curl; }
+
+Status Transfer::Prepare(const ClientOptions& options, const ClientRequest& request,
+                         const std::atomic<bool>* cancelled, std::string bearer,
+                         std::string buffer) {
+  State& s = *state_;
+  if (s.curl == nullptr) return Internal("curl does not start");
+  curl_easy_reset(s.curl);  // Keeps the connections.
+  curl_slist_free_all(std::exchange(s.headers, nullptr));
+  curl_slist_free_all(std::exchange(s.proxy_headers, nullptr));
+  s.cancelled = cancelled;
+  s.url = request.url;
+  s.send_body = request.body;
+  s.max_body_bytes =
+      size_t(request.max_body_bytes > 0 ? request.max_body_bytes : options.max_body_bytes);
+  s.too_large = s.headers_too_large = false;
+  s.header_bytes = 0;
+  s.error.fill('\0');
+  s.response = {};
+  s.response.body = std::move(buffer);
+  s.response.body.clear();
+
+  if (!request.url.starts_with("http://") && !request.url.starts_with("https://")) {
+    return InvalidArgument(StrCat("not an http or https URL: ", Quoted(SafeUrl(request.url))));
+  }
+  VEDETTE_RETURN_IF_ERROR(s.SetTls(options.tls));
+  if (!options.tls.server_name.empty() && options.unix_socket.empty()) {
+    VEDETTE_RETURN_IF_ERROR(s.SetServerName(options.tls.server_name));
+  }
+  VEDETTE_RETURN_IF_ERROR(s.SetProxy(options));
+  VEDETTE_RETURN_IF_ERROR(s.SetCredentials(options, bearer));
+
+  s.Set(CURLOPT_URL, s.url);
+  s.Set(CURLOPT_NOSIGNAL, 1L);
+  s.Set(CURLOPT_ERRORBUFFER, s.error.data());
+  s.Set(CURLOPT_PROTOCOLS_STR, "http,https");
+  s.Set(CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+  s.Set(CURLOPT_FOLLOWLOCATION, options.follow_redirects ? 1L : 0L);
+  s.Set(CURLOPT_MAXREDIRS, 10L);
+  s.Set(CURLOPT_TIMEOUT_MS, long(request.timeout_ms > 0 ? request.timeout_ms : options.timeout_ms));
+  s.Set(CURLOPT_CONNECTTIMEOUT_MS, long(options.connect_timeout_ms));
+  s.Set(CURLOPT_HTTP_VERSION,
+        long(options.enable_http2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
+  s.Set(CURLOPT_USERAGENT, options.user_agent);
+  if (!options.unix_socket.empty()) s.Set(CURLOPT_UNIX_SOCKET_PATH, options.unix_socket);
+  s.Set(CURLOPT_WRITEFUNCTION, &State::OnBody);
+  s.Set(CURLOPT_WRITEDATA, &s);
+  s.Set(CURLOPT_HEADERFUNCTION, &State::OnHeader);
+  s.Set(CURLOPT_HEADERDATA, &s);
+  s.Set(CURLOPT_NOPROGRESS, 0L);
+  s.Set(CURLOPT_XFERINFOFUNCTION, &State::OnProgress);
+  s.Set(CURLOPT_XFERINFODATA, &s);
+
+  if (request.method == "HEAD") {
+    s.Set(CURLOPT_NOBODY, 1L);
+  } else if (!s.send_body.empty() || request.method == "POST" || request.method == "PUT") {
+    s.Set(CURLOPT_POST, 1L);
+    s.Set(CURLOPT_POSTFIELDSIZE_LARGE, curl_off_t(s.send_body.size()));
+    s.Set(CURLOPT_POSTFIELDS, s.send_body.data());
+    if (request.method != "POST") s.Set(CURLOPT_CUSTOMREQUEST, request.method);
+    // No second of waiting for a 100 Continue that many servers never send.
+    s.headers = curl_slist_append(s.headers, "Expect:");
+    // curl would call every body a form.
+    if (!request.headers.Has("Content-Type")) {
+      s.headers = curl_slist_append(s.headers, "Content-Type:");
+    }
+  } else if (request.method != "GET") {
+    s.Set(CURLOPT_CUSTOMREQUEST, request.method);
+  }
+  // Decoded here, not by curl, whose decoders know no limit on what they make.
+  if (options.accept_compressed && !request.headers.Has("Accept-Encoding")) {
+    VEDETTE_RETURN_IF_ERROR(s.AddHeader(s.headers, "Accept-Encoding", "zstd, gzip"));
+  }
+  for (const auto& [name, value] : options.headers) {
+    if (request.headers.Has(name)) continue;
+    VEDETTE_RETURN_IF_ERROR(s.AddHeader(s.headers, name, value));
+  }
+  for (const auto& [name, value] : request.headers) {
+    VEDETTE_RETURN_IF_ERROR(s.AddHeader(s.headers, name, value));
+  }
+  s.Set(CURLOPT_HTTPHEADER, s.headers);
+  return {};
+}
+
+int Transfer::Perform() { return curl_easy_perform(state_->curl); }
+
+Result<ClientResponse> Transfer::Finish(int code) {
+  State& s = *state_;
+  const std::string host = HostOf(s.url);
+  // curl's sentence may hold a URL, and so a secret: only our own words and its fixed ones go out.
+  const std::string why = StrCat(host, ": ", curl_easy_strerror(CURLcode(code)));
+  if (s.cancelled != nullptr && s.cancelled->load()) return Cancelled(StrCat(host, ": cancelled"));
+  if (s.too_large) {
+    return ResourceExhausted(
+        StrCat(host, ": the body is over the limit of ", s.max_body_bytes, " bytes"));
+  }
+  if (s.headers_too_large) {
+    return ResourceExhausted(
+        StrCat(host, ": the headers are over the limit of ", kMaxHeaderBytes, " bytes"));
+  }
+  switch (code) {
+    case CURLE_OK:
+      break;
+    case CURLE_OPERATION_TIMEDOUT:
+      return DeadlineExceeded(why);
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_ISSUER_ERROR:
+      return Unauthenticated(why);
+    case CURLE_ABORTED_BY_CALLBACK:
+      return Cancelled(why);
+    case CURLE_URL_MALFORMAT:
+    case CURLE_UNSUPPORTED_PROTOCOL:
+    case CURLE_SSL_CERTPROBLEM:
+    case CURLE_SSL_CACERT_BADFILE:
+      return InvalidArgument(why);
+    default:
+      return Unavailable(why);
+  }
+  ClientResponse response = std::move(s.response);
+  s.response = {};
+  long status = 0;
+  curl_easy_getinfo(s.curl, CURLINFO_RESPONSE_CODE, &status);
+  response.status = int(status);
+  char* final_url = nullptr;
+  curl_easy_getinfo(s.curl, CURLINFO_EFFECTIVE_URL, &final_url);
+  if (final_url != nullptr) response.final_url = final_url;
+  curl_off_t duration_us = 0;
+  curl_easy_getinfo(s.curl, CURLINFO_TOTAL_TIME_T, &duration_us);
+  response.duration_us = int64_t(duration_us);
+  response.wire_bytes = int64_t(response.body.size());
+
+  const std::string_view name = Trim(response.headers.Get("Content-Encoding"));
+  if (name.empty() || response.body.empty()) return response;
+  const auto encoding = compress::EncodingFromName(name);
+  if (!encoding) return InvalidArgument(StrCat(host, ": unknown Content-Encoding ", Quoted(name)));
+  std::string plain;
+  VEDETTE_RETURN_IF_ERROR(
+      compress::Decompress(*encoding, response.body, s.max_body_bytes, plain).Annotate(host));
+  response.body = std::move(plain);
+  response.headers.Remove("Content-Encoding");
+  return response;
+}
+
+Result<Token> FetchToken(const OAuth2Options& oauth, const ClientOptions& client) {
+  VEDETTE_ASSIGN_OR_RETURN(
+      const std::string secret,
+      TextOrFile(oauth.client_secret, oauth.client_secret_file, "client_secret_file"));
+  ClientOptions options;
+  options.timeout_ms = client.timeout_ms;
+  options.connect_timeout_ms = client.connect_timeout_ms;
+  options.follow_redirects = false;
+  options.max_body_bytes = 1 << 20;
+  options.tls = oauth.tls;
+  options.proxy_url = oauth.proxy_url;
+  options.username = oauth.client_id;
+  options.password = secret;
+  ClientRequest request{.method = "POST", .url = oauth.token_url};
+  Params form;
+  form.Add("grant_type", "client_credentials");
+  std::string scopes;
+  for (const std::string& scope : oauth.scopes) StrAppend(scopes, scopes.empty() ? "" : " ", scope);
+  if (!scopes.empty()) form.Add("scope", scopes);
+  for (const auto& [name, value] : oauth.endpoint_params) form.Add(name, value);
+  request.body = form.Encode();
+  request.headers.Set("Content-Type", "application/x-www-form-urlencoded");
+  Transfer transfer;
+  VEDETTE_RETURN_IF_ERROR(transfer.Prepare(options, request, nullptr, "", ""));
+  Result<ClientResponse> answer = transfer.Finish(transfer.Perform());
+  if (!answer.ok()) return answer.status().Annotate("OAuth2 token");
+  if (answer->status != 200) {
+    return Unauthenticated(
+        StrCat("OAuth2 token: ", HostOf(oauth.token_url), " answers ", answer->status));
+  }
+  const nlohmann::json json = nlohmann::json::parse(answer->body, nullptr, false);
+  if (!json.is_object() || !json.contains("access_token") || !json["access_token"].is_string()) {
+    return Unauthenticated(
+        StrCat("OAuth2 token: ", HostOf(oauth.token_url), " answers without an access_token"));
+  }
+  Token token{.value = json["access_token"].get<std::string>()};
+  if (json.contains("expires_in") && json["expires_in"].is_number()) {
+    token.lifetime_ms = int64_t(json["expires_in"].get<double>() * 1000);
+  }
+  return token;
+}
+
+}  // namespace vedette::http

@@ -1,0 +1,127 @@
+#include <unistd.h>
+
+#include <charconv>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/base/strings.h"
+#include "common/metrics/metrics.h"
+#include "common/model/labels.h"
+
+namespace vedette::metrics {
+namespace {
+
+std::string ReadWhole(const std::string& path) {
+  std::ifstream in(path);
+  return std::string(std::istreambuf_iterator<char>(in), {});
+}
+
+std::optional<double> Number(std::string_view text) {
+  double v = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), v);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return v;
+}
+
+void AppendOne(std::vector<MetricFamily>& out, std::string_view name, MetricType type,
+               std::string_view help, double value) {
+  MetricFamily family;
+  family.name = name;
+  family.metadata = {.type = type, .help = std::string(help)};
+  family.samples.push_back({.labels = Labels::Of({{kMetricNameLabel, name}}), .value = value});
+  out.push_back(std::move(family));
+}
+
+// /proc/self/stat from its third field on: the second, the program's name, may hold spaces and
+// parentheses, so it ends at the last one.
+std::vector<std::string_view> StatFields(std::string_view stat) {
+  const size_t close = stat.rfind(')');
+  if (close == std::string_view::npos) return {};
+  return Split(Trim(stat.substr(close + 1)), ' ');
+}
+
+std::optional<double> BootSeconds(const std::string& proc_root) {
+  std::istringstream lines(ReadWhole(proc_root + "/stat"));
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("btime ")) return Number(Trim(std::string_view(line).substr(6)));
+  }
+  return std::nullopt;
+}
+
+// "Max open files            1024                 524288               files": the soft limit.
+std::optional<double> MaxFds(const std::string& proc_root) {
+  constexpr std::string_view kStart = "Max open files";
+  std::istringstream lines(ReadWhole(proc_root + "/self/limits"));
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.starts_with(kStart)) continue;
+    const std::string_view rest = Trim(std::string_view(line).substr(kStart.size()));
+    return Number(rest.substr(0, rest.find(' ')));
+  }
+  return std::nullopt;
+}
+
+void CollectProcess(const std::string& proc_root, std::vector<MetricFamily>& out) {
+  // Counted from the state field, which proc(5) numbers 3.
+  constexpr size_t kUserTicks = 14 - 3, kSystemTicks = 15 - 3, kThreads = 20 - 3;
+  constexpr size_t kStartTicks = 22 - 3, kVirtualBytes = 23 - 3, kResidentPages = 24 - 3;
+  const std::string stat = ReadWhole(proc_root + "/self/stat");
+  const std::vector<std::string_view> fields = StatFields(stat);
+  if (fields.size() > kResidentPages) {
+    const double ticks = double(sysconf(_SC_CLK_TCK));
+    const auto field = [&](size_t i) { return Number(fields[i]).value_or(0); };
+    AppendOne(out, "process_cpu_seconds_total", MetricType::kCounter,
+              "Total user and system CPU time spent in seconds.",
+              (field(kUserTicks) + field(kSystemTicks)) / ticks);
+    AppendOne(out, "process_threads", MetricType::kGauge, "Number of threads.", field(kThreads));
+    AppendOne(out, "process_virtual_memory_bytes", MetricType::kGauge,
+              "Virtual memory size in bytes.", field(kVirtualBytes));
+    AppendOne(out, "process_resident_memory_bytes", MetricType::kGauge,
+              "Resident memory size in bytes.",
+              field(kResidentPages) * double(sysconf(_SC_PAGESIZE)));
+    if (const auto boot = BootSeconds(proc_root)) {
+      AppendOne(out, "process_start_time_seconds", MetricType::kGauge,
+                "Start time of the process since unix epoch in seconds.",
+                *boot + field(kStartTicks) / ticks);
+    }
+  }
+  if (const auto max_fds = MaxFds(proc_root)) {
+    AppendOne(out, "process_max_fds", MetricType::kGauge,
+              "Maximum number of open file descriptors.", *max_fds);
+  }
+  std::error_code error;
+  std::filesystem::directory_iterator fds(proc_root + "/self/fd", error);
+  if (!error) {
+    double open = 0;
+    for (const std::filesystem::directory_iterator end; fds != end && !error;
+         fds.increment(error)) {
+      ++open;
+    }
+    AppendOne(out, "process_open_fds", MetricType::kGauge, "Number of open file descriptors.",
+              open);
+  }
+}
+
+}  // namespace
+
+void AddProcessMetrics(Registry& registry, std::string proc_root) {
+  registry.AddCallback([proc_root = std::move(proc_root)](std::vector<MetricFamily>& out) {
+    CollectProcess(proc_root, out);
+  });
+}
+
+void AddBuildInfo(Registry& registry, std::string_view prefix, std::string_view version) {
+  registry
+      .AddGaugeFamily(StrCat(prefix, "_build_info"),
+                      "A constant 1, with what this program was built from as labels.",
+                      {"version", "compiler"})
+      .With({std::string(version), __VERSION__})
+      .Set(1);
+}
+
+}  // namespace vedette::metrics

@@ -1,0 +1,97 @@
+#include "common/rpc/channel.h"
+
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/security/credentials.h>
+#include <grpcpp/security/tls_certificate_provider.h>
+#include <grpcpp/security/tls_credentials_options.h>
+
+#include <chrono>
+#include <string_view>
+#include <utility>
+
+#include "common/base/strings.h"
+#include "common/rpc/verifier.h"
+
+namespace vedette::rpc {
+namespace {
+
+// "[::1]:9" is ::1, "db1:9" is db1.
+Result<std::string> HostOf(std::string_view address) {
+  const size_t colon = address.rfind(':');
+  if (colon == std::string_view::npos || colon == 0 || colon + 1 == address.size()) {
+    return InvalidArgument(StrCat("address ", Quoted(address), ": want HOST:PORT"));
+  }
+  std::string_view host = address.substr(0, colon);
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  return std::string(host);
+}
+
+Status CheckServer(const tls::Identity& server, const std::string& name, tls::Role role) {
+  if (!server.SpeaksFor(name)) {
+    std::string names;
+    for (const std::string& n : server.dns_names) StrAppend(names, names.empty() ? "" : ", ", n);
+    for (const std::string& n : server.ip_addresses) StrAppend(names, names.empty() ? "" : ", ", n);
+    return Unauthenticated(StrCat("certificate does not speak for ", Quoted(name), " but for ",
+                                  names.empty() ? "nobody" : names, ": ", tls::Describe(server)));
+  }
+  if (role != tls::Role::kNone && server.role != role) {
+    return Unauthenticated(
+        StrCat("the peer should have the role ", tls::RoleName(role), ": ", tls::Describe(server)));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::shared_ptr<grpc::Channel>> MakeChannel(ChannelOptions options) {
+  VEDETTE_ASSIGN_OR_RETURN(const std::string host, HostOf(options.address));
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(options.max_receive_bytes);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, options.keepalive_ms);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, options.keepalive_timeout_ms);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, options.min_reconnect_ms);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, options.min_reconnect_ms);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, options.max_reconnect_ms);
+  // Without this, channels to one address share a connection, and with it somebody's certificate.
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  // An environment with a proxy for the web must not carry what is said between nodes.
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  if (options.insecure) {
+    return grpc::CreateCustomChannel(options.address, grpc::InsecureChannelCredentials(),
+                                     arguments);
+  }
+
+  VEDETTE_RETURN_IF_ERROR(tls::CheckFiles(options.files, *options.clock).status());
+  auto trust = std::make_shared<tls::TrustStore>(options.files.ca_file, options.files.crl_file,
+                                                 *options.clock);
+  auto provider = std::make_shared<grpc::experimental::FileWatcherCertificateProvider>(
+      options.files.key_file, options.files.cert_file, options.files.ca_file,
+      static_cast<unsigned>(options.certificate_refresh_seconds));
+  grpc::experimental::TlsChannelCredentialsOptions tls;
+  tls.set_certificate_provider(provider);
+  tls.watch_root_certs();
+  tls.watch_identity_key_cert_pairs();
+  // The chain, the name and the role are all checked by the Verifier, which can say what is wrong.
+  tls.set_verify_server_certs(false);
+  tls.set_check_call_host(false);
+  const std::string name = options.expected_name.empty() ? host : options.expected_name;
+  tls.set_certificate_verifier(grpc::experimental::ExternalCertificateVerifier::Create<Verifier>(
+      trust,
+      [name, role = options.expected_role](const tls::Identity& server) {
+        return CheckServer(server, name, role);
+      },
+      [events = options.events, address = options.address](const Status& reason) {
+        if (!events) return;
+        events({.kind = EventKind::kHandshakeRefused,
+                .message = StrCat("server ", address, " refused: ", reason.message()),
+                .fields = {{"address", address}, {"reason", std::string(reason.message())}}});
+      }));
+  return grpc::CreateCustomChannel(options.address, grpc::experimental::TlsCredentials(tls),
+                                   arguments);
+}
+
+void SetTimeout(grpc::ClientContext& context, int64_t timeout_ms) {
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(timeout_ms));
+}
+
+}  // namespace vedette::rpc

@@ -1,0 +1,23 @@
+#include "common/rpc/event.h"
+
+namespace vedette::rpc {
+
+std::string_view EventName(EventKind kind) {
+  switch (kind) {
+    case EventKind::kInsecure:
+      return "insecure";
+    case EventKind::kHandshakeRefused:
+      return "handshake_refused";
+    case EventKind::kCallRefused:
+      return "call_refused";
+    case EventKind::kListening:
+      return "listening";
+    case EventKind::kStopped:
+      return "stopped";
+    case EventKind::kTransport:
+      return "transport";
+  }
+  return "unknown";
+}
+
+}  // namespace vedette::rpc

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace vedette::rpc {
+
+enum class EventKind : uint8_t {
+  kInsecure,          // A port is open without TLS.
+  kHandshakeRefused,  // A peer's certificate was not believed.
+  kCallRefused,       // The certificate is good, the call is not for its role.
+  kListening,
+  kStopped,
+  kTransport,  // What gRPC itself had to say: plain text on a TLS port, an old TLS version.
+};
+
+// handshake_refused, …: for logs and as the value of a metric's label.
+std::string_view EventName(EventKind kind);
+
+// Something that the log, and a counter, should know. `message` is a sentence; `fields` are its
+// facts for structured logs: reason, peer, role, name, method, address.
+struct Event {
+  EventKind kind;
+  std::string message;
+  std::vector<std::pair<std::string, std::string>> fields;
+};
+
+// Given by the composition root. Called from gRPC's threads, several at a time.
+using EventSink = std::function<void(const Event&)>;
+
+}  // namespace vedette::rpc

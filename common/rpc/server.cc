@@ -1,0 +1,239 @@
+#include "common/rpc/server.h"
+
+#include <grpc/support/log.h>
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/security/auth_metadata_processor.h>
+#include <grpcpp/security/server_credentials.h>
+#include <grpcpp/security/tls_certificate_provider.h>
+#include <grpcpp/security/tls_credentials_options.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
+#include <mutex>
+#include <utility>
+
+#include "common/base/mutex.h"
+#include "common/base/strings.h"
+#include "common/rpc/grpc_status.h"
+#include "common/rpc/verifier.h"
+
+namespace vedette::rpc {
+namespace {
+
+// gRPC's name for it in an AuthContext.
+constexpr char kPeerCertificate[] = "x509_pem_cert";
+constexpr char kPeerChain[] = "x509_pem_cert_chain";
+
+std::string_view View(grpc::string_ref text) { return {text.data(), text.size()}; }
+
+std::string_view Property(const grpc::AuthContext& context, const char* name) {
+  const std::vector<grpc::string_ref> values = context.FindPropertyValues(name);
+  return values.empty() ? std::string_view() : View(values.front());
+}
+
+// Called for each call, before any service (reflection and health included) sees it.
+class CallGate final : public grpc::AuthMetadataProcessor {
+ public:
+  CallGate(std::shared_ptr<tls::TrustStore> trust, Authorizer authorizer, EventSink events)
+      : trust_(std::move(trust)), authorizer_(std::move(authorizer)), events_(std::move(events)) {}
+
+  // A signature check and a table look-up: too little to hand it to another thread.
+  bool IsBlocking() const override { return false; }
+
+  grpc::Status Process(const InputMetadata& metadata, grpc::AuthContext* context,
+                       OutputMetadata* /*consumed*/, OutputMetadata* /*response*/) override {
+    const auto path = metadata.find(":path");
+    const std::string_view method =
+        path == metadata.end() ? std::string_view() : View(path->second);
+    // Again, though the handshake has: the certificate may have expired or been revoked since.
+    const Result<tls::Identity> peer =
+        trust_->Verify(Property(*context, kPeerCertificate), Property(*context, kPeerChain));
+    Status status = peer.status();
+    if (status.ok()) status = authorizer_.Check(method, *peer);
+    if (status.ok()) return grpc::Status::OK;
+    if (events_) {
+      Event event{.kind = EventKind::kCallRefused,
+                  .message = StrCat("call refused: ", status.message())};
+      event.fields = {{"method", std::string(method)}, {"reason", std::string(status.message())}};
+      if (peer.ok()) {
+        event.fields.insert(event.fields.end(), {{"role", std::string(tls::RoleName(peer->role))},
+                                                 {"name", peer->name},
+                                                 {"serial", peer->serial}});
+      }
+      events_(event);
+    }
+    return ToGrpcStatus(status);
+  }
+
+ private:
+  const std::shared_ptr<tls::TrustStore> trust_;
+  const Authorizer authorizer_;
+  const EventSink events_;
+};
+
+std::shared_ptr<grpc::ServerCredentials> Credentials(const ServerOptions& options) {
+  if (options.insecure) return grpc::InsecureServerCredentials();
+  auto trust = std::make_shared<tls::TrustStore>(options.files.ca_file, options.files.crl_file,
+                                                 *options.clock);
+  auto provider = std::make_shared<grpc::experimental::FileWatcherCertificateProvider>(
+      options.files.key_file, options.files.cert_file, options.files.ca_file,
+      static_cast<unsigned>(options.certificate_refresh_seconds));
+  grpc::experimental::TlsServerCredentialsOptions tls(provider);
+  tls.watch_root_certs();
+  tls.watch_identity_key_cert_pairs();
+  // Asked for and not checked by gRPC: the Verifier refuses, a missing one included, and says why.
+  tls.set_cert_request_type(GRPC_SSL_REQUEST_CLIENT_CERTIFICATE_BUT_DONT_VERIFY);
+  tls.set_certificate_verifier(grpc::experimental::ExternalCertificateVerifier::Create<Verifier>(
+      trust, nullptr, [events = options.events](const Status& reason) {
+        if (!events) return;
+        events({.kind = EventKind::kHandshakeRefused,
+                .message = StrCat("client refused: ", reason.message()),
+                .fields = {{"reason", std::string(reason.message())}}});
+      }));
+  std::shared_ptr<grpc::ServerCredentials> credentials =
+      grpc::experimental::TlsServerCredentials(tls);
+  credentials->SetAuthMetadataProcessor(
+      std::make_shared<CallGate>(trust, Authorizer(options.rules), options.events));
+  return credentials;
+}
+
+void Configure(grpc::ServerBuilder& builder, const ServerOptions& options) {
+  builder.SetMaxReceiveMessageSize(options.max_receive_bytes);
+  builder.SetMaxSendMessageSize(options.max_send_bytes);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, options.max_concurrent_streams);
+  builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, options.max_metadata_bytes);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+                             options.min_ping_interval_ms);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS,
+                             static_cast<int>(options.max_connection_age_ms));
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS,
+                             static_cast<int>(options.max_connection_grace_ms));
+  // Two programs on one port would share the calls between them, and neither would say so.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+}
+
+}  // namespace
+
+struct Server::State {
+  ServerOptions options;
+  std::vector<int> ports;
+  std::unique_ptr<grpc::Server> server;
+  std::atomic<bool> stopped{false};
+};
+
+Server::Server(std::unique_ptr<State> state) : state_(std::move(state)) {}
+
+Server::~Server() { Shutdown(0); }
+
+Result<std::unique_ptr<Server>> Server::Start(ServerOptions options,
+                                              const std::vector<grpc::Service*>& services) {
+  if (options.listen_addresses.empty()) return InvalidArgument("gRPC: no address to listen on");
+  if (!options.insecure) {
+    VEDETTE_RETURN_IF_ERROR(tls::CheckFiles(options.files, *options.clock).status());
+  }
+  // Both work through a list that the process has once, and which a ServerBuilder copies.
+  static std::once_flag plugins;
+  std::call_once(plugins, [] {
+    grpc::EnableDefaultHealthCheckService(true);
+    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  });
+
+  auto state = std::make_unique<State>();
+  state->ports.resize(options.listen_addresses.size(), 0);
+  grpc::ServerBuilder builder;
+  Configure(builder, options);
+  const std::shared_ptr<grpc::ServerCredentials> credentials = Credentials(options);
+  for (size_t i = 0; i < options.listen_addresses.size(); ++i) {
+    builder.AddListeningPort(options.listen_addresses[i], credentials, &state->ports[i]);
+  }
+  for (grpc::Service* service : services) builder.RegisterService(service);
+  state->server = builder.BuildAndStart();
+  for (size_t i = 0; i < state->ports.size(); ++i) {
+    if (state->server != nullptr && state->ports[i] > 0) continue;
+    return Unavailable(StrCat("gRPC cannot listen on ", Quoted(options.listen_addresses[i]),
+                              ": is the port taken, or the address not of this machine?"));
+  }
+  for (size_t i = 0; options.events && i < state->ports.size(); ++i) {
+    const std::string& address = options.listen_addresses[i];
+    options.events({.kind = EventKind::kListening,
+                    .message = StrCat("gRPC listens on ", address),
+                    .fields = {{"address", address}, {"port", StrCat(state->ports[i])}}});
+    if (options.insecure) {
+      options.events(
+          {.kind = EventKind::kInsecure,
+           .message = StrCat("gRPC on ", address,
+                             " is INSECURE: no encryption, no certificates, everybody who "
+                             "reaches this port may call everything"),
+           .fields = {{"address", address}}});
+    }
+  }
+  state->options = std::move(options);
+  return std::unique_ptr<Server>(new Server(std::move(state)));
+}
+
+const std::vector<int>& Server::ports() const { return state_->ports; }
+
+void Server::SetServing(std::string_view service, bool serving) {
+  if (auto* health = state_->server->GetHealthCheckService()) {
+    health->SetServingStatus(std::string(service), serving);
+  }
+}
+
+void Server::Shutdown(int64_t grace_ms) {
+  if (state_->stopped.exchange(true)) return;
+  state_->server->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(grace_ms));
+  state_->server->Wait();
+  if (state_->options.events) {
+    state_->options.events({.kind = EventKind::kStopped, .message = "gRPC stopped", .fields = {}});
+  }
+}
+
+Result<tls::Identity> PeerIdentity(const grpc::ServerContextBase& context) {
+  const std::shared_ptr<const grpc::AuthContext> auth = context.auth_context();
+  const std::string_view pem =
+      auth == nullptr ? std::string_view() : Property(*auth, kPeerCertificate);
+  if (pem.empty())
+    return Unauthenticated("the caller has no certificate: the connection is plain text");
+  return tls::ParseIdentity(pem);  // Verified by the CallGate before the call got here.
+}
+
+namespace {
+
+struct TransportLog {
+  Mutex mu;
+  std::shared_ptr<const EventSink> sink VEDETTE_GUARDED_BY(mu);
+};
+
+TransportLog& Log() {
+  static TransportLog* log = new TransportLog;  // gRPC's threads may outlive static destructors.
+  return *log;
+}
+
+void OnGrpcLog(gpr_log_func_args* args) {
+  std::shared_ptr<const EventSink> sink;
+  {
+    MutexLock lock(Log().mu);
+    sink = Log().sink;
+  }
+  if (sink == nullptr || args->severity != GPR_LOG_SEVERITY_ERROR) return;
+  (*sink)({.kind = EventKind::kTransport,
+           .message = StrCat("gRPC: ", args->message),
+           .fields = {{"source", StrCat(args->file, ":", args->line)}}});
+}
+
+}  // namespace
+
+void SetTransportLog(EventSink events) {
+  const bool ours = static_cast<bool>(events);
+  {
+    MutexLock lock(Log().mu);
+    Log().sink = ours ? std::make_shared<const EventSink>(std::move(events)) : nullptr;
+  }
+  gpr_set_log_function(ours ? OnGrpcLog : nullptr);  // Null: its own again.
+}
+
+}  // namespace vedette::rpc

@@ -1,0 +1,214 @@
+#include "common/tls/ca.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <fstream>
+#include <sstream>
+#include <string>
+
+#include "common/tls/trust.h"
+#include "tests/support/fake_clock.h"
+#include "tests/support/temp_dir.h"
+
+namespace vedette::tls {
+namespace {
+
+constexpr int64_t kDayMs = 86'400'000;
+
+std::string Slurp(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::stringstream out;
+  out << in.rdbuf();
+  return out.str();
+}
+
+unsigned Mode(const std::string& path) {
+  struct stat s;
+  return ::stat(path.c_str(), &s) == 0 ? s.st_mode & 0777 : 0;
+}
+
+class CaTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    const Status made = CertificateAuthority::Init(dir(), {.name = "Test CA", .days = 30}, clock_);
+    ASSERT_TRUE(made.ok()) << made.ToString();
+  }
+  std::string dir() const { return temp_.path() + "/ca"; }
+  std::string out() const { return temp_.path() + "/out"; }
+  CertificateAuthority Open() {
+    Result<CertificateAuthority> ca = CertificateAuthority::Open(dir(), clock_);
+    EXPECT_TRUE(ca.ok()) << ca.status().ToString();
+    return *std::move(ca);
+  }
+  Result<Identity> Verify(const CertificateAuthority::IssuedFiles& files) {
+    TrustStore trust(dir() + "/ca.crt", dir() + "/ca.crl", clock_);
+    return trust.Verify(Slurp(files.cert_file), "");
+  }
+
+  testing::TempDir temp_;
+  testing::FakeClock clock_;
+};
+
+TEST_F(CaTest, WhatIsIssuedReadsBackAndIsBelieved) {
+  CertificateAuthority ca = Open();
+  const Result<CertificateAuthority::IssuedFiles> files =
+      ca.Issue({.role = Role::kAgent,
+                .name = "db1",
+                .sans = {"db1.example.com", "ip:10.0.0.7", "::1"},
+                .lifetime_ms = 7 * kDayMs},
+               out());
+  ASSERT_TRUE(files.ok()) << files.status().ToString();
+  const Result<Identity> identity = Verify(*files);
+  ASSERT_TRUE(identity.ok()) << identity.status().ToString();
+  EXPECT_EQ(identity->name, "db1");
+  EXPECT_EQ(identity->role, Role::kAgent);
+  EXPECT_EQ(identity->issuer, "CN=Test CA");
+  EXPECT_EQ(identity->not_after_ms, clock_.NowMs() + 7 * kDayMs);
+  EXPECT_EQ(identity->serial.size(), 32u);
+  EXPECT_EQ(identity->dns_names, (std::vector<std::string>{"db1", "db1.example.com"}));
+  EXPECT_EQ(identity->ip_addresses, (std::vector<std::string>{"10.0.0.7", "::1"}));
+
+  const Result<std::vector<CertificateAuthority::Record>> list = ca.List();
+  ASSERT_TRUE(list.ok());
+  ASSERT_EQ(list->size(), 1u);
+  EXPECT_EQ(list->front().serial, identity->serial);
+  EXPECT_EQ(list->front().name, "db1");
+}
+
+TEST_F(CaTest, KeysAreForTheirOwnerAndAreNeverOverwritten) {
+  CertificateAuthority ca = Open();
+  const CertificateAuthority::Request request{.role = Role::kServer, .name = "server"};
+  const auto first = ca.Issue(request, out());
+  ASSERT_TRUE(first.ok());
+  EXPECT_EQ(Mode(first->key_file), 0600u);
+  EXPECT_EQ(Mode(dir() + "/ca.key"), 0600u);
+  EXPECT_EQ(Mode(first->cert_file), 0644u);
+  const std::string key = Slurp(first->key_file);
+  EXPECT_EQ(ca.Issue(request, out()).status().code(), StatusCode::kAlreadyExists);
+  EXPECT_EQ(Slurp(first->key_file), key);
+  ASSERT_TRUE(ca.Issue(request, out(), /*replace=*/true).ok());
+  EXPECT_NE(Slurp(first->key_file), key);
+  EXPECT_EQ(Mode(first->key_file), 0600u);
+  EXPECT_EQ(CertificateAuthority::Init(dir(), {}, clock_).code(), StatusCode::kAlreadyExists);
+}
+
+TEST_F(CaTest, ExpiredNotYetValidAndForeignCertificatesAreRefusedWithTheirReason) {
+  CertificateAuthority ca = Open();
+  const auto expired =
+      ca.Issue({.role = Role::kViewer, .name = "old", .lifetime_ms = -kDayMs}, out());
+  ASSERT_TRUE(expired.ok()) << expired.status().ToString();
+  Result<Identity> got = Verify(*expired);
+  EXPECT_EQ(got.status().code(), StatusCode::kUnauthenticated);
+  EXPECT_NE(got.status().message().find("certificate expired at 2023-11-13T"), std::string::npos)
+      << got.status().ToString();
+
+  const auto fresh = ca.Issue({.role = Role::kViewer, .name = "new", .lifetime_ms = kDayMs}, out());
+  ASSERT_TRUE(fresh.ok());
+  ASSERT_TRUE(Verify(*fresh).ok());
+  clock_.Advance(2 * kDayMs);
+  EXPECT_NE(Verify(*fresh).status().message().find("certificate expired"), std::string::npos);
+  clock_.Set(clock_.NowMs() - 3 * kDayMs);
+  got = Verify(*fresh);
+  EXPECT_NE(got.status().message().find("not valid before"), std::string::npos)
+      << got.status().ToString();
+  clock_.Advance(kDayMs);
+
+  const std::string other_dir = temp_.path() + "/other";
+  ASSERT_TRUE(CertificateAuthority::Init(other_dir, {.name = "Test CA"}, clock_).ok());
+  Result<CertificateAuthority> other = CertificateAuthority::Open(other_dir, clock_);
+  ASSERT_TRUE(other.ok());
+  const auto foreign = other->Issue({.role = Role::kServer, .name = "mallory"}, other_dir);
+  ASSERT_TRUE(foreign.ok());
+  got = Verify(*foreign);
+  EXPECT_NE(got.status().message().find("not from a CA in"), std::string::npos)
+      << got.status().ToString();
+}
+
+TEST_F(CaTest, RevocationIsSeenWithoutRestart) {
+  CertificateAuthority ca = Open();
+  const auto one = ca.Issue({.role = Role::kAgent, .name = "one"}, out());
+  const auto two = ca.Issue({.role = Role::kAgent, .name = "two"}, out());
+  ASSERT_TRUE(one.ok() && two.ok());
+  TrustStore trust(dir() + "/ca.crt", dir() + "/ca.crl", clock_);
+  ASSERT_TRUE(trust.Verify(Slurp(one->cert_file), "").ok());
+  clock_.Advance(1000);
+  const Result<int> revoked = ca.Revoke(one->identity.serial);
+  ASSERT_TRUE(revoked.ok()) << revoked.status().ToString();
+  EXPECT_EQ(*revoked, 1);
+  const Result<Identity> got = trust.Verify(Slurp(one->cert_file), "");
+  ASSERT_FALSE(got.ok());
+  EXPECT_NE(got.status().message().find("revoked"), std::string::npos);
+  EXPECT_TRUE(trust.Verify(Slurp(two->cert_file), "").ok());
+  EXPECT_EQ(ca.Revoke("one").status().code(), StatusCode::kNotFound);
+  EXPECT_EQ(ca.Revoke("nobody").status().code(), StatusCode::kNotFound);
+}
+
+TEST_F(CaTest, ADamagedCaFileKeepsTheTrustThatWasThere) {
+  CertificateAuthority ca = Open();
+  const auto files = ca.Issue({.role = Role::kAgent, .name = "one"}, out());
+  ASSERT_TRUE(files.ok());
+  TrustStore trust(files->ca_file, files->crl_file, clock_);
+  ASSERT_TRUE(trust.Verify(Slurp(files->cert_file), "").ok());
+  std::ofstream(files->ca_file, std::ios::trunc) << "half a file";
+  EXPECT_TRUE(trust.Verify(Slurp(files->cert_file), "").ok());
+  EXPECT_NE(trust.LastReload().message().find("ca.crt"), std::string::npos);
+}
+
+TEST_F(CaTest, ASigningRequestGetsTheRoleItIsGivenNotTheOneItAsksFor) {
+  CertificateAuthority ca = Open();
+  const Result<KeyAndCsr> made = MakeKeyAndCsr("wants-to-be-server");
+  ASSERT_TRUE(made.ok());
+  const Result<std::string> pem =
+      ca.SignCsr(made->csr_pem, {.role = Role::kAgent, .name = "node7"});
+  ASSERT_TRUE(pem.ok()) << pem.status().ToString();
+  const Result<Identity> identity = ParseIdentity(*pem);
+  ASSERT_TRUE(identity.ok());
+  EXPECT_EQ(identity->name, "node7");
+  EXPECT_EQ(identity->role, Role::kAgent);
+  std::string damaged = made->csr_pem;
+  damaged[damaged.size() / 2] = damaged[damaged.size() / 2] == 'A' ? 'B' : 'A';
+  EXPECT_FALSE(ca.SignCsr(damaged, {.role = Role::kAgent, .name = "node7"}).ok());
+}
+
+TEST_F(CaTest, BadRequestsAreRefusedBeforeAnythingIsWritten) {
+  CertificateAuthority ca = Open();
+  EXPECT_FALSE(ca.Issue({.role = Role::kAgent, .name = "../evil"}, out()).ok());
+  EXPECT_FALSE(ca.Issue({.role = Role::kAgent, .name = "ca"}, dir(), true).ok());
+  EXPECT_FALSE(ca.Issue({.role = Role::kNone, .name = "x"}, out()).ok());
+  EXPECT_FALSE(ca.Issue({.role = Role::kAgent, .name = "x", .sans = {"a,DNS:b"}}, out()).ok());
+  EXPECT_FALSE(ca.Issue({.role = Role::kAgent, .name = "x", .sans = {"ip:ten"}}, out()).ok());
+  const auto list = ca.List();
+  ASSERT_TRUE(list.ok());
+  EXPECT_TRUE(list->empty());
+}
+
+TEST_F(CaTest, CheckFilesSaysWhichFileIsWrong) {
+  CertificateAuthority ca = Open();
+  const auto one = ca.Issue({.role = Role::kAgent, .name = "one"}, out());
+  const auto two = ca.Issue({.role = Role::kAgent, .name = "two"}, out());
+  const auto old = ca.Issue({.role = Role::kAgent, .name = "old", .lifetime_ms = -1000}, out());
+  ASSERT_TRUE(one.ok() && two.ok() && old.ok());
+  const CertificateFiles good{one->ca_file, one->crl_file, one->cert_file, one->key_file};
+  const Result<Identity> own = CheckFiles(good, clock_);
+  ASSERT_TRUE(own.ok()) << own.status().ToString();
+  EXPECT_EQ(own->name, "one");
+
+  const auto refused = [&](CertificateFiles files) {
+    const Result<Identity> got = CheckFiles(files, clock_);
+    return std::string(got.ok() ? "accepted" : got.status().message());
+  };
+  EXPECT_NE(refused({"", "", one->cert_file, one->key_file}).find("no CA certificate file"),
+            std::string::npos);
+  EXPECT_NE(refused({one->ca_file, "", one->cert_file, two->key_file}).find("is not the key of"),
+            std::string::npos);
+  EXPECT_NE(refused({one->ca_file, "", one->key_file, one->key_file}).find("one.key"),
+            std::string::npos);
+  EXPECT_NE(refused({one->ca_file, "", old->cert_file, old->key_file}).find("expired"),
+            std::string::npos);
+  ::chmod(one->key_file.c_str(), 0644);
+  EXPECT_NE(refused(good).find("chmod 0600"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace vedette::tls

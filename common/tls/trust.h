@@ -1,0 +1,65 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "common/base/clock.h"
+#include "common/base/mutex.h"
+#include "common/base/status.h"
+#include "common/tls/identity.h"
+
+namespace vedette::tls {
+
+// Where a program finds its own certificate and those it believes, all PEM.
+struct CertificateFiles {
+  std::string ca_file;    // One or more CA certificates.
+  std::string crl_file;   // What they revoked. Empty: nothing is; a missing file is the same.
+  std::string cert_file;  // Our certificate, then its intermediates.
+  std::string key_file;   // Its key, unencrypted, readable by us alone.
+};
+
+// Reads all four once and says in a sentence what is wrong with them: missing, unreadable, not PEM,
+// key of another certificate, key readable by everyone, expired. For start-up, before a port opens.
+// On success, our own identity.
+Result<Identity> CheckFiles(const CertificateFiles& files, const Clock& clock);
+
+// TrustStore decides whether a peer's certificate is to be believed, and says why not: by which CA,
+// expired since when, revoked. CA and CRL files are looked at (stat) on every Verify and read again
+// when they changed; a damaged new file keeps what was read before.
+//
+//   TrustStore trust(ca_file, crl_file, SystemClock());
+//   Result<Identity> peer = trust.Verify(leaf_pem, chain_pem);
+//
+// Costs two stats and one signature check, about 0.1 ms. Thread-safe.
+class TrustStore {
+ public:
+  // Reads nothing yet: a missing CA is an error of each Verify, so that it may appear later.
+  TrustStore(std::string ca_file, std::string crl_file, const Clock& clock);
+  ~TrustStore();
+  TrustStore(const TrustStore&) = delete;
+  TrustStore& operator=(const TrustStore&) = delete;
+
+  // `chain_pem`: further certificates that the peer sent, possibly with the leaf among them.
+  // UNAUTHENTICATED, with the reason, if the certificate is not to be believed now.
+  Result<Identity> Verify(std::string_view leaf_pem, std::string_view chain_pem)
+      VEDETTE_EXCLUDES(mu_);
+
+  // Why the files as they are now could not be read; OK if they could.
+  Status LastReload() const VEDETTE_EXCLUDES(mu_);
+
+ private:
+  struct Loaded;
+  std::shared_ptr<const Loaded> Current() VEDETTE_EXCLUDES(mu_);
+
+  const std::string ca_file_;
+  const std::string crl_file_;
+  const Clock& clock_;
+  mutable Mutex mu_;
+  std::shared_ptr<const Loaded> loaded_ VEDETTE_GUARDED_BY(mu_);  // Null until the first success.
+  std::string ca_stamp_ VEDETTE_GUARDED_BY(mu_);
+  std::string crl_stamp_ VEDETTE_GUARDED_BY(mu_);
+  Status last_reload_ VEDETTE_GUARDED_BY(mu_);
+};
+
+}  // namespace vedette::tls

@@ -1,0 +1,252 @@
+// vedettectl: everything an operator types. This file knows the flags and nothing else; what a verb
+// does is in its own file, so that the next one is a struct, a file and a few lines here.
+#include <CLI/CLI.hpp>
+
+#include <functional>
+#include <iostream>
+#include <string>
+
+#include "common/base/clock.h"
+#include "common/base/status.h"
+#include "common/base/strings.h"
+#include "common/model/duration.h"
+#include "ctl/agent.h"
+#include "ctl/ca.h"
+#include "ctl/connection.h"
+#include "ctl/output.h"
+#include "ctl/query.h"
+#include "ctl/views.h"
+
+namespace vedette::ctl {
+namespace {
+
+// Every verb's options, and the verb that was typed. Lives as long as the parse.
+struct Program {
+  CLI::App app{"vedettectl: query a Vedette server, look at agents, keep the certificates",
+               "vedettectl"};
+  std::function<Status()> verb;
+
+  Connection connection;
+  std::string timeout = "30s";
+  std::string format_text = "table";
+  Format format = Format::kTable;
+
+  CaInit ca_init;
+  CaIssue ca_issue;
+  CaList ca_list;
+  CaRevoke ca_revoke;
+  QueryInstant instant;
+  QueryRange range;
+  QuerySeries series;
+  QueryLabels labels;
+  Targets targets;
+  Rules rules;
+  Alerts alerts;
+  AgentDescribe describe;
+  AgentCollect collect;
+  std::string agent_address;
+
+  CLI::App* Verb(CLI::App& parent, const char* name, const char* help,
+                 std::function<Status()> run) {
+    CLI::App* verb_app = parent.add_subcommand(name, help);
+    verb_app->callback([this, run = std::move(run)] { verb = run; });
+    return verb_app;
+  }
+
+  void AddFormat(CLI::App* to) {
+    to->add_option("-o,--output", format_text, "table, json or csv")->capture_default_str();
+  }
+
+  // The flags of a verb that talks to somebody; `run` is called once they are complete.
+  CLI::App* RemoteVerb(CLI::App& parent, const char* name, const char* help, bool to_agent,
+                       std::function<Status()> run) {
+    CLI::App* to = Verb(parent, name, help, [this, run = std::move(run)] {
+      VEDETTE_ASSIGN_OR_RETURN(format, ParseFormat(format_text));
+      const Result<int64_t> timeout_ms = ParseDuration(timeout);
+      if (!timeout_ms.ok()) return timeout_ms.status().Annotate("--timeout");
+      connection.timeout_ms = *timeout_ms;
+      if (!agent_address.empty()) connection.address = agent_address;
+      VEDETTE_RETURN_IF_ERROR(connection.FillDefaults());
+      return run();
+    });
+    if (to_agent) {
+      to->add_option("address", agent_address, "HOST:PORT of the agent")->required();
+    } else {
+      to->add_option("--server", connection.address,
+                     "HOST:PORT of the server (VEDETTE_SERVER; default localhost:9443)");
+    }
+    to->add_option("--ca", connection.ca_file,
+                   "CA certificate (VEDETTE_CA; ~/.config/vedette/ca.crt)");
+    to->add_option("--cert", connection.cert_file,
+                   "Your certificate (VEDETTE_CERT; ~/.config/vedette)");
+    to->add_option("--key", connection.key_file, "Its key (VEDETTE_KEY; ~/.config/vedette)");
+    to->add_option("--server-name", connection.server_name,
+                   "The name its certificate must carry, if it is not the host of the address");
+    to->add_flag("--insecure", connection.insecure, "Plain text: no encryption, no certificates");
+    to->add_option("--timeout", timeout, "Give up after so long")->capture_default_str();
+    AddFormat(to);
+    return to;
+  }
+
+  void AddCa();
+  void AddQuery();
+  void AddViews();
+  void AddAgent();
+};
+
+void Program::AddCa() {
+  CLI::App* ca = app.add_subcommand("ca", "The built-in certificate authority");
+  ca->require_subcommand(1);
+  ca->footer(
+      "Examples:\n"
+      "  vedettectl ca init --dir pki\n"
+      "  vedettectl ca issue --dir pki --role server --name hub --san hub.example.com --out "
+      "hub-files\n"
+      "  vedettectl ca issue --dir pki --role agent --name db1 --san 10.0.0.7 --out db1-files\n"
+      "  vedettectl ca issue --dir pki --role operator --name olga --out ~/.config/vedette\n"
+      "  vedettectl ca revoke db1 --dir pki");
+  const auto dir = [](CLI::App* to, std::string& field) {
+    to->add_option("--dir", field, "The CA's directory")->required();
+  };
+  CLI::App* init = Verb(*ca, "init", "Make a CA: ca.crt, ca.key and ca.crl in a directory",
+                        [this] { return ca_init.Run(SystemClock(), std::cout); });
+  dir(init, ca_init.dir);
+  init->add_option("--name", ca_init.name, "Its common name")->capture_default_str();
+  init->add_option("--days", ca_init.days, "How long it holds")->capture_default_str();
+
+  CLI::App* issue = Verb(*ca, "issue", "Make a key and a certificate: NAME.key and NAME.crt",
+                         [this] { return ca_issue.Run(SystemClock(), std::cout); });
+  dir(issue, ca_issue.dir);
+  issue->add_option("--role", ca_issue.role, "server, agent, operator or viewer")->required();
+  issue->add_option("--name", ca_issue.name, "The node's or person's name")->required();
+  issue->add_option("--san", ca_issue.sans,
+                    "A host name or address it answers under; repeat for more");
+  issue->add_option("--days", ca_issue.days, "How long it holds")->capture_default_str();
+  issue->add_option("--out", ca_issue.out_dir,
+                    "Where the files go, with ca.crt and ca.crl (default: --dir)");
+  issue->add_flag("--replace", ca_issue.replace, "Overwrite files that are there");
+
+  CLI::App* list = Verb(*ca, "list", "What was issued, and its state", [this] {
+    VEDETTE_ASSIGN_OR_RETURN(ca_list.format, ParseFormat(format_text));
+    return ca_list.Run(SystemClock(), std::cout);
+  });
+  dir(list, ca_list.dir);
+  AddFormat(list);
+
+  CLI::App* revoke = Verb(*ca, "revoke", "Revoke one certificate by serial, or all of a name",
+                          [this] { return ca_revoke.Run(SystemClock(), std::cout); });
+  dir(revoke, ca_revoke.dir);
+  revoke->add_option("certificate", ca_revoke.serial_or_name, "SERIAL or NAME")->required();
+}
+
+void Program::AddQuery() {
+  CLI::App* query = app.add_subcommand("query", "PromQL, series and labels");
+  query->require_subcommand(1);
+  query->footer(
+      "Examples:\n"
+      "  vedettectl query instant 'up == 0'\n"
+      "  vedettectl query range 'rate(node_cpu_seconds_total[1m])' --start 30m --step 15s -o csv\n"
+      "  vedettectl query series 'up{job=\"node\"}'\n"
+      "  vedettectl query labels job");
+  const auto times = [](CLI::App* to, std::string& start, std::string& end) {
+    to->add_option("--start", start, "From: an age (1h), a time (RFC 3339) or seconds")
+        ->capture_default_str();
+    to->add_option("--end", end, "To, likewise")->capture_default_str();
+  };
+  CLI::App* a = RemoteVerb(*query, "instant", "An expression at one instant", false, [this] {
+    instant.format = format;
+    return instant.Run(connection, SystemClock(), std::cout, std::cerr);
+  });
+  a->add_option("expression", instant.expression, "PromQL")->required();
+  a->add_option("--time", instant.time,
+                "When: an age (5m), a time (RFC 3339) or seconds; default now");
+
+  CLI::App* b = RemoteVerb(*query, "range", "An expression over a range", false, [this] {
+    range.format = format;
+    return range.Run(connection, SystemClock(), std::cout, std::cerr);
+  });
+  b->add_option("expression", range.expression, "PromQL")->required();
+  times(b, range.start, range.end);
+  b->add_option("--step", range.step, "Distance of two points")->capture_default_str();
+
+  CLI::App* c = RemoteVerb(*query, "series", "Series that match a selector", false, [this] {
+    series.format = format;
+    return series.Run(connection, SystemClock(), std::cout, std::cerr);
+  });
+  c->add_option("selector", series.matchers, "up{job=\"node\"}; one or more")->required();
+  times(c, series.start, series.end);
+  c->add_option("--limit", series.limit, "At most so many; 0: all")->capture_default_str();
+
+  CLI::App* d =
+      RemoteVerb(*query, "labels", "Names of labels, or the values of one", false, [this] {
+        labels.format = format;
+        return labels.Run(connection, SystemClock(), std::cout, std::cerr);
+      });
+  d->add_option("label", labels.label, "A label, for its values");
+  d->add_option("--match", labels.matchers, "Only of series that match; repeat for more");
+  times(d, labels.start, labels.end);
+  d->add_option("--limit", labels.limit, "At most so many; 0: all")->capture_default_str();
+}
+
+void Program::AddViews() {
+  CLI::App* a = RemoteVerb(app, "targets", "Scrape targets and their health", false, [this] {
+    targets.format = format;
+    return targets.Run(connection, std::cout);
+  });
+  a->add_option("--job", targets.job, "Only this job");
+  a->add_flag("--dropped", targets.dropped, "Also those that relabelling dropped");
+  CLI::App* b = RemoteVerb(app, "rules", "Rules and their state", false, [this] {
+    rules.format = format;
+    return rules.Run(connection, std::cout);
+  });
+  b->add_option("group", rules.groups, "Only these groups");
+  RemoteVerb(app, "alerts", "Alerts that are pending or firing", false, [this] {
+    alerts.format = format;
+    return alerts.Run(connection, std::cout);
+  });
+}
+
+void Program::AddAgent() {
+  CLI::App* agent = app.add_subcommand("agent", "Ask one agent directly");
+  agent->require_subcommand(1);
+  agent->footer(
+      "Examples:\n"
+      "  vedettectl agent describe db1:9101\n"
+      "  vedettectl agent collect db1:9101 --collector loadavg --name 'node_load.*'");
+  RemoteVerb(*agent, "describe", "Who it is, its sources and collectors", true, [this] {
+    describe.format = format;
+    return describe.Run(connection, std::cout);
+  });
+  CLI::App* b = RemoteVerb(*agent, "collect", "One collection, now", true, [this] {
+    collect.format = format;
+    return collect.Run(connection, std::cout);
+  });
+  b->add_option("--source", collect.sources, "Only these sources: host, container, mysql, …");
+  b->add_option("--collector", collect.collectors, "Only these collectors");
+  b->add_option("--name", collect.name_regex, "Only families whose whole name matches (RE2)");
+}
+
+int Main(int argc, char** argv) {
+  constexpr int kUsage = 2;
+  Program program;
+  program.app.require_subcommand(1);
+  program.app.footer("'vedettectl VERB --help' explains each, with examples.");
+  program.AddQuery();
+  program.AddViews();
+  program.AddAgent();
+  program.AddCa();
+  try {
+    program.app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {  // CLI11's way to say usage, and --help.
+    return program.app.exit(error) == 0 ? 0 : kUsage;
+  }
+  const Status status = program.verb();
+  if (status.ok()) return 0;
+  std::cerr << "vedettectl: " << status.message() << '\n';
+  return status.code() == StatusCode::kInvalidArgument ? kUsage : 1;
+}
+
+}  // namespace
+}  // namespace vedette::ctl
+
+int main(int argc, char** argv) { return vedette::ctl::Main(argc, argv); }

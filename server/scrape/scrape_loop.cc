@@ -1,0 +1,398 @@
+#include "server/scrape/scrape_loop.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/base/strings.h"
+#include "common/model/sample.h"
+#include "server/scrape/series_rules.h"
+
+namespace vedette::scrape {
+namespace {
+
+// The frames of an agent are bounded by the decoder; this bounds what one may call itself.
+constexpr size_t kMaxSources = 256;
+
+constexpr std::string_view kReportNames[] = {
+    "up",
+    "scrape_duration_seconds",
+    "scrape_samples_scraped",
+    "scrape_samples_post_metric_relabeling",
+    "scrape_series_added",
+    // With extra_scrape_metrics:
+    "scrape_timeout_seconds",
+    "scrape_sample_limit",
+    "scrape_body_size_bytes",
+};
+constexpr size_t kPlainReports = 5;
+
+}  // namespace
+
+ScrapeLoop::ScrapeLoop(Parts parts, storage::Appender& appender, const Clock& clock,
+                       Metrics& metrics)
+    : appender_(appender),
+      clock_(clock),
+      metrics_(metrics),
+      target_(std::move(parts.target)),
+      job_(std::move(parts.job)),
+      source_(std::move(parts.source)),
+      timeline_(appender, job_->name),
+      cache_([this](const std::string& name, const Metadata& metadata) {
+        appender_.SetMetadata(name, metadata);
+        metadata_news_ = true;
+      }),
+      metadata_(cache_.metadata()) {
+  MutexLock lock(mu_);
+  status_.target = target_;
+}
+
+ScrapeLoop::~ScrapeLoop() = default;
+
+void ScrapeLoop::Update(Parts parts) {
+  MutexLock lock(mu_);
+  status_.target = parts.target;
+  // An update that has not been taken yet may have brought the source that this one keeps.
+  if (parts.source == nullptr && next_) parts.source = std::move(next_->source);
+  next_ = std::move(parts);
+}
+
+void ScrapeLoop::SetForcedError(Status error) {
+  MutexLock lock(mu_);
+  forced_error_ = std::move(error);
+}
+
+void ScrapeLoop::TakeUpdate() {
+  std::optional<Parts> next;
+  {
+    MutexLock lock(mu_);
+    next.swap(next_);
+  }
+  if (!next) return;
+  // Everything is relabelled anew. Series that come out the same keep their place in the storage;
+  // those that do not get their stale marker.
+  const bool relabel = !next->job->SameAs(*job_) || next->target->labels != target_->labels;
+  target_ = std::move(next->target);
+  job_ = std::move(next->job);
+  if (next->source != nullptr) source_ = std::move(next->source);
+  if (!relabel) return;
+  cache_.Forget();
+  timeline_.Restart();
+  for (auto& [name, pulled] : pulled_) {
+    pulled.labels = SourceLabels(pulled.state);
+    pulled.numbers.clear();
+    pulled.timeline.Restart();
+  }
+  source_->Reset();
+}
+
+std::shared_ptr<const Target> ScrapeLoop::target() const {
+  MutexLock lock(mu_);
+  return status_.target;
+}
+
+TargetStatus ScrapeLoop::status() const {
+  MutexLock lock(mu_);
+  return status_;
+}
+
+std::map<std::string, Metadata> ScrapeLoop::metadata() const {
+  MutexLock lock(mu_);
+  return *metadata_;
+}
+
+void ScrapeLoop::Start(int64_t t_ms, Source::Fetched fetched) {
+  TakeUpdate();
+  t_ms_ = t_ms;
+  started_ns_ = clock_.MonotonicNs();
+  Status forced;
+  {
+    MutexLock lock(mu_);
+    forced = forced_error_;
+  }
+  if (!forced.ok()) {
+    fetched(std::move(forced));
+    return;
+  }
+  source_->Start(
+      {.t_ms = t_ms, .timeout_ms = target_->timeout_ms, .interval_ms = target_->interval_ms},
+      std::move(fetched));
+}
+
+void ScrapeLoop::Finish(Status fetched) {
+  timeline_.Begin();
+  for (auto& [name, pulled] : pulled_) {
+    pulled.in_frame = false;
+    pulled.timeline.Begin();
+  }
+  Outcome outcome;
+  Status status = std::move(fetched);
+  if (status.ok()) {
+    status = source_->Deliver(*this);
+    outcome.body_bytes = source_->body_bytes();
+    outcome.scraped = cache_.counts().scraped;
+    outcome.kept = cache_.counts().kept;
+  }
+  outcome.up = status.ok();
+  outcome.duration_seconds = static_cast<double>(clock_.MonotonicNs() - started_ns_) / 1e9;
+  metrics_.scrapes_total.fetch_add(1, std::memory_order_relaxed);
+  if (!status.ok()) {
+    CountFailure(status);
+    timeline_.Abandon();
+    for (auto& [name, pulled] : pulled_) pulled.in_frame = false;
+  }
+
+  std::vector<SourceState> sources;
+  for (auto it = pulled_.begin(); it != pulled_.end();) {
+    Pulled& pulled = it->second;
+    if (!pulled.in_frame) {
+      pulled.timeline.Abandon();
+      pulled.outcome = {};
+      pulled.state.up = false;
+    }
+    if (pulled.state.kind == SourceState::Kind::kApplication) {
+      // One that the agent no longer tells of is removed, not down: its `up` ends too.
+      if (pulled.in_frame || !status.ok()) {
+        SetReports(pulled.outcome, pulled.labels, pulled.timeline, pulled.reports);
+      }
+    } else {
+      outcome.scraped += pulled.outcome.scraped;
+      outcome.kept += pulled.outcome.kept;
+    }
+    Status committed = CommitTimeline(t_ms_, pulled.timeline);
+    if (status.ok()) status = std::move(committed);
+    if (!pulled.in_frame && outcome.up) {
+      it = pulled_.erase(it);
+      continue;
+    }
+    sources.push_back(pulled.state);
+    ++it;
+  }
+  SetReports(outcome, target_->labels, timeline_, reports_);
+  Status committed = CommitTimeline(t_ms_, timeline_);
+  if (status.ok()) status = std::move(committed);
+
+  metrics_.samples_scraped_total.fetch_add(outcome.scraped, std::memory_order_relaxed);
+  metrics_.lines_in_step_total.fetch_add(cache_.counts().in_step, std::memory_order_relaxed);
+  MutexLock lock(mu_);
+  status_.health = status.ok() ? Health::kUp : Health::kDown;
+  status_.last_error = status.ok() ? "" : std::string(status.message());
+  status_.last_scrape_ms = t_ms_;
+  status_.last_duration_seconds = outcome.duration_seconds;
+  status_.sources = std::move(sources);
+  if (metadata_news_) {
+    metadata_ = pulled_metadata_.empty()
+                    ? cache_.metadata()
+                    : std::make_shared<const LayoutCache::MetadataMap>(pulled_metadata_);
+    metadata_news_ = false;
+  }
+}
+
+void ScrapeLoop::End(int64_t t_ms) {
+  for (auto& [name, pulled] : pulled_) {
+    (void)pulled.timeline.End(t_ms);  // Best effort: nobody is left to be told.
+  }
+  (void)timeline_.End(t_ms);
+}
+
+void ScrapeLoop::SetReports(const Outcome& outcome, const Labels& labels, Timeline& timeline,
+                            Reports& reports) {
+  const uint64_t added = timeline.CountNew();
+  if (reports.generation != timeline.generation()) {
+    reports.generation = timeline.generation();
+    reports.numbers.clear();
+    for (const std::string_view name : kReportNames) {
+      if (reports.numbers.size() == kPlainReports && !job_->extra_metrics) break;
+      reports.numbers.push_back(timeline.Number(ReportLabels(name, labels)));
+    }
+  }
+  const double values[] = {
+      outcome.up ? 1.0 : 0.0,
+      outcome.duration_seconds,
+      static_cast<double>(outcome.scraped),
+      static_cast<double>(outcome.kept),
+      static_cast<double>(added),
+      static_cast<double>(target_->timeout_ms) / 1000,
+      static_cast<double>(job_->limits.samples),
+      static_cast<double>(outcome.body_bytes),
+  };
+  for (size_t i = 0; i < reports.numbers.size(); ++i) {
+    timeline.Replace(reports.numbers[i], values[i]);
+  }
+}
+
+Status ScrapeLoop::CommitTimeline(int64_t t_ms, Timeline& timeline) {
+  Result<Timeline::Outcome> outcome = timeline.Commit(t_ms);
+  if (!outcome.ok()) return outcome.status().Annotate("storing the scrape");
+  NoteStorage(outcome->stats);
+  return Status();
+}
+
+void ScrapeLoop::NoteStorage(const storage::CommitStats& stats) {
+  metrics_.sample_out_of_order_total += stats.out_of_order;
+  metrics_.sample_duplicate_total += stats.duplicate;
+  metrics_.sample_out_of_bounds_total += stats.too_old + stats.too_far_ahead;
+  metrics_.series_refused_total += stats.series_limit;
+}
+
+void ScrapeLoop::CountFailure(const Status& status) {
+  ++metrics_.scrapes_failed_total;
+  if (status.code() != StatusCode::kResourceExhausted) return;
+  // The limits name themselves in their messages, and only there.
+  const std::string_view why = status.message();
+  const auto names = [&](std::string_view limit) { return why.find(limit) != why.npos; };
+  if (names("sample_limit")) ++metrics_.exceeded_sample_limit_total;
+  if (names("body_size_limit")) ++metrics_.exceeded_body_size_limit_total;
+  if (names("native_histogram_bucket_limit")) ++metrics_.exceeded_bucket_limit_total;
+  if (names("label_limit") || names("label_name_length_limit") ||
+      names("label_value_length_limit")) {
+    ++metrics_.exceeded_label_limits_total;
+  }
+}
+
+Status ScrapeLoop::OnBody(std::string_view body, exposition::Protocol protocol) {
+  Status status = cache_.Ingest(body, protocol, target_->labels, *job_, timeline_);
+  metrics_.sample_duplicate_total += cache_.counts().duplicates;
+  return status;
+}
+
+void ScrapeLoop::OnStreamStart() {
+  for (auto& [name, pulled] : pulled_) pulled.numbers.clear();
+}
+
+Labels ScrapeLoop::SourceLabels(const SourceState& state) const {
+  if (state.kind != SourceState::Kind::kApplication) return target_->labels;
+  LabelsBuilder labels(target_->labels);
+  labels.Set("job", state.name);
+  return labels.Build();
+}
+
+ScrapeLoop::Pulled& ScrapeLoop::PulledOf(const SourceState& state) {
+  // A name that comes back as another kind is another source.
+  if (const auto it = pulled_.find(state.name); it != pulled_.end()) {
+    if (it->second.state.kind == state.kind) return it->second;
+    (void)it->second.timeline.End(t_ms_);
+    pulled_.erase(it);
+  }
+  const bool application = state.kind == SourceState::Kind::kApplication;
+  Pulled& pulled = pulled_
+                       .try_emplace(state.name, appender_, application ? state.name : job_->name,
+                                    SourceLabels(state))
+                       .first->second;
+  pulled.state = state;
+  pulled.timeline.Begin();
+  return pulled;
+}
+
+Status ScrapeLoop::OnFrame(const wire::PullFrame& frame, int64_t t_ms, bool backlog) {
+  if (frame.sources.size() > kMaxSources) {
+    return ResourceExhausted(
+        StrCat("the agent tells of ", frame.sources.size(), " sources, limit: ", kMaxSources));
+  }
+  for (const wire::PulledSource& source : frame.sources) {
+    Pulled& pulled = PulledOf(source.state);
+    pulled.timeline.Abandon();  // What a frame before this one set has been committed.
+    VEDETTE_RETURN_IF_ERROR(Apply(source, pulled).Annotate(StrCat("source ", source.state.name)));
+    if (!backlog) {
+      pulled.in_frame = true;
+      continue;
+    }
+    if (pulled.state.kind == SourceState::Kind::kApplication) {
+      SetReports(pulled.outcome, pulled.labels, pulled.timeline, pulled.reports);
+    }
+    Result<storage::CommitStats> stats = pulled.timeline.CommitBackfill(t_ms);
+    if (!stats.ok()) return stats.status().Annotate("storing what the agent kept");
+    NoteStorage(*stats);
+    ++metrics_.backfilled_rows_total;
+  }
+  return Status();
+}
+
+Status ScrapeLoop::Apply(const wire::PulledSource& source, Pulled& pulled) {
+  pulled.state = source.state;
+  pulled.outcome = {.up = source.state.up, .duration_seconds = source.state.duration_seconds};
+  if (source.layout_reset) {
+    pulled.numbers.clear();
+    if (pulled.timeline.mostly_dead()) {
+      pulled.timeline.Restart();
+      pulled.timeline.Begin();
+    }
+  }
+  for (const wire::PulledSource::Family& family : source.families) {
+    Metadata& known = pulled_metadata_[family.name];
+    if (known == family.metadata) continue;
+    known = family.metadata;
+    appender_.SetMetadata(family.name, family.metadata);
+    metadata_news_ = true;
+  }
+  for (const wire::PulledSource::AddedSeries& added : source.added) {
+    VEDETTE_ASSIGN_OR_RETURN(const std::optional<Labels> labels,
+                             SeriesLabels(added.labels, {}, pulled.labels, *job_));
+    pulled.numbers.push_back(labels ? pulled.timeline.Number(*labels) : kDropped);
+  }
+  if (source.values.size() > pulled.numbers.size()) {
+    return DataLoss(StrCat("the agent sent ", source.values.size(), " values for a layout of ",
+                           pulled.numbers.size(), " series"));
+  }
+  return ApplyOne(source, pulled);
+}
+
+Status ScrapeLoop::ApplyOne(const wire::PulledSource& source, Pulled& pulled) {
+  pulled.special.clear();
+  if (!source.histograms.empty() || !source.times.empty()) {
+    pulled.special.assign(source.values.size(), 0);
+    for (const auto& h : source.histograms) {
+      if (h.position < pulled.special.size()) pulled.special[h.position] = 1;
+    }
+    if (job_->honor_timestamps) {
+      for (const auto& time : source.times) {
+        if (time.position >= pulled.special.size()) continue;
+        const uint32_t number = pulled.numbers[time.position];
+        const double value = source.values[time.position];
+        // Its labels are gone once the storage knows the series: then it goes with the row.
+        if (pulled.special[time.position] != 0 || number == kDropped || IsAbsent(value) ||
+            !pulled.timeline.has_labels(number)) {
+          continue;
+        }
+        pulled.special[time.position] = 1;
+        ++pulled.outcome.scraped;
+        ++pulled.outcome.kept;
+        pulled.timeline.SetTimed(number, time.t_ms, value, nullptr,
+                                 job_->track_timestamps_staleness);
+      }
+    }
+  }
+  for (size_t p = 0; p < source.values.size(); ++p) {
+    if (IsAbsent(source.values[p]) || (!pulled.special.empty() && pulled.special[p] != 0)) continue;
+    ++pulled.outcome.scraped;
+    const uint32_t number = pulled.numbers[p];
+    if (number == kDropped) continue;
+    ++pulled.outcome.kept;
+    if (!pulled.timeline.Set(number, source.values[p])) ++metrics_.sample_duplicate_total;
+  }
+  for (const auto& h : source.histograms) {
+    if (h.position >= pulled.numbers.size() || h.histogram == nullptr) continue;
+    ++pulled.outcome.scraped;
+    const uint32_t number = pulled.numbers[h.position];
+    if (number == kDropped) continue;
+    ++pulled.outcome.kept;
+    if (job_->limits.native_histogram_buckets > 0) {
+      auto limited = std::make_shared<Histogram>(*h.histogram);
+      VEDETTE_RETURN_IF_ERROR(LimitBuckets(*limited, job_->limits.native_histogram_buckets));
+      pulled.timeline.SetHistogram(number, std::move(limited));
+    } else {
+      pulled.timeline.SetHistogram(number, h.histogram);
+    }
+  }
+  for (const auto& e : source.exemplars) {
+    if (e.position >= pulled.numbers.size() || pulled.numbers[e.position] == kDropped) continue;
+    pulled.timeline.AddExemplar(pulled.numbers[e.position], e.exemplar);
+  }
+  if (job_->limits.samples > 0 && pulled.outcome.kept > job_->limits.samples) {
+    return ResourceExhausted(
+        StrCat("sample_limit exceeded: ", pulled.outcome.kept,
+               " samples after metric relabelling, limit: ", job_->limits.samples));
+  }
+  return Status();
+}
+
+}  // namespace vedette::scrape

@@ -1,0 +1,144 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/clock.h"
+#include "common/base/mutex.h"
+#include "common/base/status.h"
+#include "common/model/metric_family.h"
+#include "common/model/snapshot.h"
+#include "server/scrape/job.h"
+#include "server/scrape/layout_cache.h"
+#include "server/scrape/metrics.h"
+#include "server/scrape/source.h"
+#include "server/scrape/target.h"
+#include "server/scrape/timeline.h"
+#include "server/storage/appender.h"
+
+namespace vedette::scrape {
+
+enum class Health : uint8_t { kUnknown, kUp, kDown };
+
+// What the API says about a target.
+struct TargetStatus {
+  std::shared_ptr<const Target> target;
+  Health health = Health::kUnknown;
+  std::string last_error;      // Empty when the last scrape was good.
+  int64_t last_scrape_ms = 0;  // 0: not yet scraped.
+  double last_duration_seconds = 0;
+  // Of an agent: its sources as they said of themselves, in its order.
+  std::vector<SourceState> sources;
+};
+
+// ScrapeLoop is one target's life: its source, its timelines, its last outcome. It owns no thread;
+// the manager calls Start and Finish in turn, for one scrape at a time.
+//
+//   loop.Start(t_ms, [&](Status fetched) { queue.push(fetched); });
+//   loop.Finish(fetched);   // on a worker: parse, relabel, one commit per timeline, status
+//
+// A target that exposes text has one timeline. An agent has one for each source it reports, and its
+// own: what stops (a killed application) goes stale at once without touching the others, and each
+// application has an `up` of its own, under the application's name as job.
+//
+// status(), metadata() and Update() may be called from any thread; the rest by one at a time.
+class ScrapeLoop final : public SourceSink {
+ public:
+  struct Parts {
+    std::shared_ptr<const Target> target;
+    std::shared_ptr<const Job> job;
+    std::unique_ptr<Source> source;
+  };
+  // The references outlive the loop.
+  ScrapeLoop(Parts parts, storage::Appender& appender, const Clock& clock, Metrics& metrics);
+  ~ScrapeLoop() override;
+
+  // From the next scrape on. A null source: the one there is stays.
+  void Update(Parts parts) VEDETTE_EXCLUDES(mu_);
+  // Every scrape fails with this (target_limit) until it is OK again.
+  void SetForcedError(Status error) VEDETTE_EXCLUDES(mu_);
+
+  void Start(int64_t t_ms, Source::Fetched fetched);
+  void Finish(Status fetched);
+  void Cancel() { source_->Cancel(); }
+  // The target is gone: a stale marker for everything. Not called when the server stops.
+  void End(int64_t t_ms);
+
+  std::shared_ptr<const Target> target() const VEDETTE_EXCLUDES(mu_);
+  TargetStatus status() const VEDETTE_EXCLUDES(mu_);
+  std::map<std::string, Metadata> metadata() const VEDETTE_EXCLUDES(mu_);
+
+  // SourceSink:
+  Status OnBody(std::string_view body, exposition::Protocol protocol) override;
+  Status OnFrame(const wire::PullFrame& frame, int64_t t_ms, bool backlog) override;
+  void OnStreamStart() override;
+
+ private:
+  struct Outcome {
+    bool up = false;
+    double duration_seconds = 0;
+    uint64_t scraped = 0;
+    uint64_t kept = 0;
+    int64_t body_bytes = -1;
+  };
+  struct Reports {
+    uint64_t generation = 0;
+    std::vector<uint32_t> numbers;
+  };
+  // One source of an agent.
+  struct Pulled {
+    Pulled(storage::Appender& appender, const std::string& owner, Labels own_labels)
+        : timeline(appender, owner, /*starts_over=*/false), labels(std::move(own_labels)) {}
+
+    Timeline timeline;
+    Labels labels;                  // The target's; of an application with its own job.
+    std::vector<uint32_t> numbers;  // By position in the frame's layout; kDropped.
+    SourceState state;
+    Outcome outcome;
+    Reports reports;
+    bool in_frame = false;
+    std::vector<uint8_t> special;  // Scratch, by position: has a histogram or a time of its own.
+  };
+  static constexpr uint32_t kDropped = 0xffffffff;
+
+  void TakeUpdate() VEDETTE_EXCLUDES(mu_);
+  void SetReports(const Outcome& outcome, const Labels& labels, Timeline& timeline,
+                  Reports& reports);
+  Status CommitTimeline(int64_t t_ms, Timeline& timeline);
+  Status Apply(const wire::PulledSource& source, Pulled& pulled);
+  Status ApplyOne(const wire::PulledSource& source, Pulled& pulled);
+  Labels SourceLabels(const SourceState& state) const;
+  Pulled& PulledOf(const SourceState& state);
+  void NoteStorage(const storage::CommitStats& stats);
+  void CountFailure(const Status& status);
+
+  storage::Appender& appender_;
+  const Clock& clock_;
+  Metrics& metrics_;
+
+  // Of the thread that runs the scrape.
+  std::shared_ptr<const Target> target_;
+  std::shared_ptr<const Job> job_;
+  std::unique_ptr<Source> source_;
+  Timeline timeline_;
+  LayoutCache cache_;
+  Reports reports_;
+  std::map<std::string, Pulled> pulled_;
+  std::map<std::string, Metadata> pulled_metadata_;
+  bool metadata_news_ = false;
+  int64_t t_ms_ = 0;
+  int64_t started_ns_ = 0;
+
+  mutable Mutex mu_;
+  TargetStatus status_ VEDETTE_GUARDED_BY(mu_);
+  std::shared_ptr<const LayoutCache::MetadataMap> metadata_ VEDETTE_GUARDED_BY(mu_);
+  std::optional<Parts> next_ VEDETTE_GUARDED_BY(mu_);
+  Status forced_error_ VEDETTE_GUARDED_BY(mu_);
+};
+
+}  // namespace vedette::scrape

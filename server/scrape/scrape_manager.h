@@ -1,0 +1,175 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <queue>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "common/base/clock.h"
+#include "common/base/mutex.h"
+#include "common/base/status.h"
+#include "common/model/metric_family.h"
+#include "common/model/target_group.h"
+#include "server/scrape/job.h"
+#include "server/scrape/metrics.h"
+#include "server/scrape/scrape_loop.h"
+#include "server/scrape/source.h"
+#include "server/scrape/target.h"
+#include "server/storage/appender.h"
+
+namespace vedette::scrape {
+
+// ScrapeManager scrapes everything: a pool of targets for each job, each target at its own place
+// inside its interval.
+//
+//   ScrapeManager manager({.source = MakeSources(...)}, appender, clock);
+//   manager.ApplyJobs(jobs);          // at start and on every reload
+//   manager.Start();
+//   manager.SetTargets(snapshot);     // whenever discovery has news
+//   ...
+//   manager.Stop();
+//
+// One thread watches the time and starts what is due (sources fetch on threads of their own, so a
+// target that hangs holds up nobody); a few workers parse and commit what came. A job or target
+// that did not change keeps everything over a reload: its place in time, its remembered lines, its
+// series. A target that is gone gets stale markers; the end of the program writes none.
+//
+// Thread-safe. Without threads (Options::threads = 0) a test moves the clock and calls RunDue and
+// RunReady itself.
+class ScrapeManager {
+ public:
+  // How a target is read. A failure is shown as that target's error. Called under no lock.
+  using SourceFactory =
+      std::function<Result<std::unique_ptr<Source>>(const Target& target, const Job& job)>;
+
+  struct Options {
+    SourceFactory source;
+    uint64_t seed = 0;  // Moves every target's place in its interval; one per server.
+    int threads = 2;    // Workers; the thread that watches the time comes on top. 0: none at all.
+    // Scrapes whose time is off by so little say the planned time, so that timestamps are evenly
+    // spaced; and never more than 1 % of the interval.
+    int64_t timestamp_tolerance_ms = 2;
+    // Called for a target that cannot be made, and the like: for the log. May be empty.
+    std::function<void(const std::string& job, const Status& why)> problem;
+  };
+
+  // The references outlive the manager.
+  ScrapeManager(Options options, storage::Appender& appender, const Clock& clock);
+  ~ScrapeManager();  // Stops.
+  ScrapeManager(const ScrapeManager&) = delete;
+  ScrapeManager& operator=(const ScrapeManager&) = delete;
+
+  // The jobs from now on. Pools of jobs that are gone end; those that changed take the
+  // new settings from each target's next scrape on.
+  void ApplyJobs(std::vector<std::shared_ptr<const Job>> jobs);
+  void SetTargets(TargetGroupsSnapshot groups);
+
+  void Start();
+  // Starts nothing new, cancels what is under way, joins the threads. Writes no stale markers.
+  void Stop();
+
+  std::vector<std::string> pools() const;
+  // By pool, then by URL; of all pools if `pool` is empty.
+  std::vector<TargetStatus> Targets(const std::string& pool) const;
+  struct Dropped {
+    std::vector<DroppedTarget> targets;
+    std::map<std::string, uint64_t> counts;  // By pool, those not kept included.
+  };
+  Dropped DroppedTargets(const std::string& pool) const;
+  struct TargetMetadata {
+    std::shared_ptr<const Target> target;
+    std::map<std::string, Metadata> families;
+  };
+  std::vector<TargetMetadata> MetadataByTarget() const;
+
+  const Metrics& metrics() const { return metrics_; }
+
+  // For tests without threads. Starts what is due; returns milliseconds until the next is.
+  int64_t RunDue();
+  // Parses and commits what has been fetched; returns how many scrapes.
+  size_t RunReady();
+
+ private:
+  // A loop with its place in the schedule. Shared by the pool, the schedule and what is under way.
+  struct Entry {
+    std::unique_ptr<ScrapeLoop> loop;
+    // Guarded by schedule_mu_ of the manager.
+    int64_t due_ms = 0;
+    int64_t deadline_ms = 0;
+    int64_t last_start_ms = 0;
+    uint64_t turn = 0;       // Counts scrapes: a deadline of an older one means nothing.
+    bool under_way = false;  // Between RunDue and the end of Finish.
+    bool fetching = false;   // Between RunDue and `fetched`.
+    bool timed_out = false;
+    bool removed = false;
+  };
+  using EntryPtr = std::shared_ptr<Entry>;
+  struct Alarm {
+    int64_t at_ms;
+    uint64_t order;
+    EntryPtr entry;
+    uint64_t turn;  // 0: a scrape is due; otherwise the deadline of that scrape.
+    bool operator<(const Alarm& other) const {  // The queue's top is the largest.
+      return at_ms != other.at_ms ? at_ms > other.at_ms : order > other.order;
+    }
+  };
+  struct Pool {
+    std::shared_ptr<const Job> job;
+    std::unordered_map<uint64_t, EntryPtr> entries;  // By identity.
+    std::vector<DroppedTarget> dropped;
+    uint64_t dropped_count = 0;
+  };
+
+  void Sync(Pool& pool, bool job_changed) VEDETTE_REQUIRES(sync_mu_);
+  void Remove(const EntryPtr& entry) VEDETTE_EXCLUDES(schedule_mu_);
+  void Schedule(const EntryPtr& entry, int64_t now_ms) VEDETTE_REQUIRES(schedule_mu_);
+  void OnFetched(const EntryPtr& entry, uint64_t turn, Status status)
+      VEDETTE_EXCLUDES(schedule_mu_);
+  bool RunOne(bool wait) VEDETTE_EXCLUDES(schedule_mu_);
+  void RescheduleAfterJump(int64_t now_ms) VEDETTE_REQUIRES(schedule_mu_);
+  void SchedulerMain();
+  void WorkerMain();
+
+  const Options options_;
+  storage::Appender& appender_;
+  const Clock& clock_;
+  Metrics metrics_;
+
+  // Changes to jobs and targets, one at a time.
+  Mutex sync_mu_;
+  TargetGroupsSnapshot groups_ VEDETTE_GUARDED_BY(sync_mu_);
+  // Names in the order of the configuration.
+  std::vector<std::shared_ptr<const Job>> jobs_ VEDETTE_GUARDED_BY(sync_mu_);
+
+  // What readers see; taken after sync_mu_ where both are.
+  mutable Mutex pools_mu_;
+  std::map<std::string, std::shared_ptr<Pool>> pools_ VEDETTE_GUARDED_BY(pools_mu_);
+
+  Mutex schedule_mu_;
+  CondVar schedule_changed_;
+  CondVar ready_changed_;
+  CondVar idle_;
+  std::priority_queue<Alarm> alarms_ VEDETTE_GUARDED_BY(schedule_mu_);
+  uint64_t order_ VEDETTE_GUARDED_BY(schedule_mu_) = 0;
+  struct Ready {
+    EntryPtr entry;
+    Status status;
+    bool end = false;  // The target is gone: write its stale markers.
+  };
+  std::deque<Ready> ready_ VEDETTE_GUARDED_BY(schedule_mu_);
+  size_t fetching_ VEDETTE_GUARDED_BY(schedule_mu_) = 0;
+  bool stopping_ VEDETTE_GUARDED_BY(schedule_mu_) = false;
+  int64_t last_wall_ms_ VEDETTE_GUARDED_BY(schedule_mu_) = 0;
+  int64_t last_monotonic_ns_ VEDETTE_GUARDED_BY(schedule_mu_) = 0;
+
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace vedette::scrape

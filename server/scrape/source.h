@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "common/base/status.h"
+#include "common/exposition/negotiate.h"
+#include "common/wire/pull.h"
+
+namespace vedette::scrape {
+
+// What a source hands over, in the order in which it comes. Views are valid during the call only.
+class SourceSink {
+ public:
+  virtual ~SourceSink() = default;
+
+  // A whole exposition.
+  virtual Status OnBody(std::string_view body, exposition::Protocol protocol) = 0;
+
+  // A frame of an agent: `backlog` when it is one that was kept while nobody asked. `t_ms` is its
+  // time by the server's clock.
+  virtual Status OnFrame(const wire::PullFrame& frame, int64_t t_ms, bool backlog) = 0;
+
+  // The agent's stream began anew: what positions meant before is forgotten.
+  virtual void OnStreamStart() = 0;
+};
+
+// Source is how a target is read: over HTTP, or through an agent's stream. One per target; one
+// scrape at a time: Start, its `fetched`, Deliver.
+class Source {
+ public:
+  virtual ~Source() = default;
+
+  struct Request {
+    int64_t t_ms = 0;        // The instant this scrape is for.
+    int64_t timeout_ms = 0;  // The answer is worth nothing after so long.
+    int64_t interval_ms = 0;
+  };
+  using Fetched = std::function<void(Status)>;
+
+  // Asks for a scrape and returns at once. `fetched` runs exactly once, on any thread, perhaps
+  // before this returns.
+  virtual void Start(const Request& request, Fetched fetched) = 0;
+
+  // After an OK `fetched`: hands what came to `sink`, on the caller's thread. What the sink refused
+  // comes back as it is.
+  virtual Status Deliver(SourceSink& sink) = 0;
+
+  // Makes a scrape under way end soon, with CANCELLED.
+  virtual void Cancel() = 0;
+
+  // The next scrape says everything anew: what its reader remembered is forgotten.
+  virtual void Reset() {}
+
+  // Size of the last body after decompression; -1 if unknown.
+  virtual int64_t body_bytes() const { return -1; }
+};
+
+}  // namespace vedette::scrape

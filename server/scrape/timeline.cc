@@ -1,0 +1,268 @@
+#include "server/scrape/timeline.h"
+
+#include <algorithm>
+#include <span>
+#include <utility>
+
+namespace vedette::scrape {
+namespace {
+
+// A timeline starts over when it has more than so many numbers for each live series.
+constexpr uint64_t kNumbersPerLive = 3;
+constexpr uint64_t kNumbersToSpare = 1024;
+
+void Add(storage::CommitStats& sum, const storage::CommitStats& more) {
+  sum.appended += more.appended;
+  sum.duplicate += more.duplicate;
+  sum.out_of_order += more.out_of_order;
+  sum.too_old += more.too_old;
+  sum.too_far_ahead += more.too_far_ahead;
+  sum.series_limit += more.series_limit;
+}
+
+}  // namespace
+
+Timeline::Timeline(storage::Appender& appender, std::string owner, bool starts_over)
+    : appender_(appender),
+      owner_(std::move(owner)),
+      starts_over_(starts_over),
+      writer_(appender.OpenTimeline(owner_)) {}
+
+bool Timeline::mostly_dead() const {
+  return numbers_.size() > kNumbersPerLive * live_count_ + kNumbersToSpare;
+}
+
+void Timeline::Begin() {
+  if (restart_ || (starts_over_ && mostly_dead())) StartOver();
+  Abandon();
+}
+
+void Timeline::StartOver() {
+  restart_ = false;
+  // A second start before the first one's commit: what the older writer still owes stays owed.
+  auto before = std::make_unique<Before>();
+  before->writer = std::move(writer_);
+  before->size = next_position_;
+  for (uint32_t n = 0; n < numbers_.size(); ++n) {
+    if ((flags_[n] & kLive) == 0 || positions_[n] == kNoPosition) continue;
+    before->hashes.Add(numbers_.hash(n));
+    before->positions.push_back(positions_[n]);
+  }
+  if (before_ == nullptr || before->hashes.size() > 0) before_ = std::move(before);
+  writer_ = appender_.OpenTimeline(owner_);
+  numbers_.Clear();
+  column_.clear();
+  positions_.clear();
+  flags_.clear();
+  labels_.clear();
+  in_order_ = true;
+  next_position_ = 0;
+  live_count_ = 0;
+  ++generation_;
+}
+
+void Timeline::Abandon() {
+  std::fill(column_.begin(), column_.end(), kAbsent);
+  for (const Timed& timed : timed_) flags_[timed.number] &= ~(kTimedNow | kTrackTimed);
+  histograms_.clear();
+  exemplars_.clear();
+  timed_.clear();
+}
+
+uint32_t Timeline::Number(const Labels& labels) {
+  const uint64_t hash = labels.Hash();
+  if (const uint32_t known = numbers_.Find(hash); known != HashTable::kNone) return known;
+  const uint32_t number = numbers_.Add(hash);
+  column_.push_back(kAbsent);
+  positions_.push_back(kNoPosition);
+  flags_.push_back(0);
+  labels_.emplace(number, labels);
+  return number;
+}
+
+bool Timeline::SetHistogram(uint32_t number, std::shared_ptr<const Histogram> histogram) {
+  if (!Set(number, 0)) return false;
+  histograms_.push_back({number, std::move(histogram)});
+  return true;
+}
+
+void Timeline::AddExemplar(uint32_t number, Exemplar exemplar) {
+  exemplars_.push_back({number, std::move(exemplar)});
+}
+
+void Timeline::KeepLabels(uint32_t number, const Labels& labels) {
+  labels_.emplace(number, labels);
+  flags_[number] |= kLabelsKept;
+}
+
+void Timeline::SetTimed(uint32_t number, int64_t t_ms, double value,
+                        std::shared_ptr<const Histogram> histogram, bool track) {
+  flags_[number] |= kTimedNow | kLabelsKept | (track ? kTrackTimed : 0);
+  timed_.push_back({number, {t_ms, value}, std::move(histogram)});
+}
+
+bool Timeline::Present(uint32_t number) const {
+  const double value = column_[number];
+  if (!IsAbsent(value)) return !IsStale(value);
+  return (flags_[number] & (kTimedNow | kTrackTimed)) == (kTimedNow | kTrackTimed);
+}
+
+uint64_t Timeline::CountNew() const {
+  uint64_t count = 0;
+  for (uint32_t n = 0; n < column_.size(); ++n) {
+    const bool there = Present(n) || (flags_[n] & kTimedNow) != 0;
+    if (there && (flags_[n] & (kLive | kTimedBefore)) == 0) {
+      count += before_ == nullptr || before_->hashes.Find(numbers_.hash(n)) == HashTable::kNone;
+    }
+  }
+  return count;
+}
+
+Status Timeline::Place(uint64_t* refused) {
+  if (next_position_ == column_.size()) return Status();
+  for (uint32_t n = 0; n < column_.size(); ++n) {
+    if (positions_[n] != kNoPosition || IsAbsent(column_[n])) continue;
+    const auto it = labels_.find(n);
+    if (IsStale(column_[n]) || it == labels_.end()) {
+      column_[n] = kAbsent;  // Never stored, so there is nothing to end.
+      continue;
+    }
+    Result<uint32_t> position = writer_->AddSeries(it->second);
+    if (!position.ok()) {
+      if (position.status().code() != StatusCode::kResourceExhausted) return position.status();
+      ++*refused;
+      column_[n] = kAbsent;
+      continue;
+    }
+    positions_[n] = *position;
+    next_position_ = std::max(next_position_, *position + 1);
+    in_order_ = in_order_ && *position == n;
+    if ((flags_[n] & kLabelsKept) == 0) labels_.erase(it);
+  }
+  return Status();
+}
+
+Result<storage::CommitStats> Timeline::Send(int64_t t_ms, bool backfill) {
+  storage::CommitStats sum;
+  uint64_t refused = 0;
+  VEDETTE_RETURN_IF_ERROR(Place(&refused));
+  storage::Row row{.t_ms = t_ms, .backfill = backfill};
+  if (in_order_) {
+    row.values = {column_.data(), next_position_};
+    row.histograms = histograms_;
+    row.exemplars = exemplars_;
+  }
+  if (!in_order_ || refused > 0) {
+    permuted_histograms_.clear();
+    permuted_exemplars_.clear();
+    for (const storage::HistogramAt& h : histograms_) {
+      if (const uint32_t p = positions_[h.position]; p != kNoPosition) {
+        permuted_histograms_.push_back({p, h.histogram});
+      }
+    }
+    for (const storage::ExemplarAt& e : exemplars_) {
+      if (const uint32_t p = positions_[e.position]; p != kNoPosition) {
+        permuted_exemplars_.push_back({p, e.exemplar});
+      }
+    }
+    row.histograms = permuted_histograms_;
+    row.exemplars = permuted_exemplars_;
+  }
+  if (!in_order_) {
+    permuted_.assign(next_position_, kAbsent);
+    for (uint32_t n = 0; n < column_.size(); ++n) {
+      if (positions_[n] != kNoPosition) permuted_[positions_[n]] = column_[n];
+    }
+    row.values = permuted_;
+  }
+  VEDETTE_ASSIGN_OR_RETURN(sum, writer_->Commit(row));
+  sum.series_limit += refused;
+  if (!timed_.empty()) {
+    VEDETTE_ASSIGN_OR_RETURN(const storage::CommitStats timed, SendTimed());
+    Add(sum, timed);
+  }
+  return sum;
+}
+
+Result<storage::CommitStats> Timeline::SendTimed() {
+  std::vector<storage::SeriesBatch::HistogramSample> histograms;
+  histograms.reserve(timed_.size());
+  std::vector<storage::SeriesBatch> batch;
+  batch.reserve(timed_.size());
+  for (const Timed& timed : timed_) {
+    storage::SeriesBatch& series = batch.emplace_back();
+    series.labels = labels_.at(timed.number);
+    if (timed.histogram != nullptr) {
+      histograms.push_back({timed.sample.t_ms, timed.histogram});
+      series.histograms = {&histograms.back(), 1};
+    } else {
+      series.samples = {&timed.sample, 1};
+    }
+  }
+  return appender_.Write(batch);
+}
+
+Result<Timeline::Outcome> Timeline::Commit(int64_t t_ms) {
+  Outcome outcome;
+  outcome.added = CountNew();
+  for (uint32_t n = 0; n < column_.size(); ++n) {
+    if ((flags_[n] & kLive) != 0 && !Present(n) && IsAbsent(column_[n])) {
+      column_[n] = kStaleNan;
+      ++outcome.stale;
+    }
+  }
+  if (outcome.stale > 0) {
+    // A series that came with its own times only has no position yet; its end needs one.
+    for (uint32_t n = 0; n < column_.size(); ++n) {
+      if (!IsStale(column_[n]) || positions_[n] != kNoPosition || !labels_.contains(n)) continue;
+      if (Result<uint32_t> position = writer_->AddSeries(labels_.at(n)); position.ok()) {
+        positions_[n] = *position;
+        next_position_ = std::max(next_position_, *position + 1);
+        in_order_ = in_order_ && *position == n;
+      }
+    }
+  }
+  VEDETTE_ASSIGN_OR_RETURN(outcome.stats, Send(t_ms, /*backfill=*/false));
+
+  if (before_ != nullptr) {
+    std::vector<double> ends(before_->size, kAbsent);
+    uint64_t ended = 0;
+    for (uint32_t i = 0; i < before_->hashes.size(); ++i) {
+      const uint32_t n = numbers_.Find(before_->hashes.hash(i));
+      if (n != HashTable::kNone && Present(n)) continue;
+      ends[before_->positions[i]] = kStaleNan;
+      ++ended;
+    }
+    if (ended > 0) {
+      VEDETTE_ASSIGN_OR_RETURN(const storage::CommitStats stats,
+                               before_->writer->Commit({.t_ms = t_ms, .values = ends}));
+      Add(outcome.stats, stats);
+      outcome.stale += ended;
+    }
+    before_ = nullptr;
+  }
+
+  live_count_ = 0;
+  for (uint32_t n = 0; n < column_.size(); ++n) {
+    const bool live = Present(n);
+    const bool timed = (flags_[n] & kTimedNow) != 0;
+    flags_[n] = static_cast<uint8_t>((flags_[n] & kLabelsKept) | (live ? kLive : 0) |
+                                     (timed ? kTimedBefore : 0));
+    live_count_ += live;
+  }
+  timed_.clear();
+  return outcome;
+}
+
+Result<storage::CommitStats> Timeline::CommitBackfill(int64_t t_ms) {
+  Result<storage::CommitStats> stats = Send(t_ms, /*backfill=*/true);
+  Abandon();
+  return stats;
+}
+
+Status Timeline::End(int64_t t_ms) {
+  Begin();
+  return Commit(t_ms).status();
+}
+
+}  // namespace vedette::scrape

@@ -1,0 +1,365 @@
+#include "server/tsdb/chunk/integers.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstring>
+#include <numeric>
+#include <vector>
+
+namespace vedette::tsdb {
+namespace {
+
+// The first byte: transform in bits 0-1, packing in bits 2-3, "has a divisor" in bit 4.
+constexpr int kMaxTransform = 2;
+enum Packing : uint8_t { kEqual = 0, kPacked = 1, kBitmap = 2, kGaps = 3 };
+constexpr uint8_t kHasDivisor = 0x10;
+
+int Width(uint64_t v) { return 64 - std::countl_zero(v); }
+uint64_t Mask(int width) { return width == 64 ? ~0ULL : (1ULL << width) - 1; }
+size_t PackedBytes(size_t n, int width) { return (n * static_cast<size_t>(width) + 7) / 8; }
+size_t VarintBytes(uint64_t v) { return v == 0 ? 1 : static_cast<size_t>(Width(v) + 6) / 7; }
+
+void Pack(std::span<const uint64_t> values, int width, std::string& out) {
+  if (width == 0) return;
+  const size_t start = out.size();
+  out.resize(start + PackedBytes(values.size(), width));
+  char* p = out.data() + start;
+  unsigned __int128 pending = 0;
+  int bits = 0;
+  const uint64_t mask = Mask(width);
+  for (uint64_t v : values) {
+    pending |= static_cast<unsigned __int128>(v & mask) << bits;
+    bits += width;
+    if (bits >= 64) {
+      const uint64_t word = static_cast<uint64_t>(pending);
+      std::memcpy(p, &word, 8);
+      p += 8;
+      pending >>= 64;
+      bits -= 64;
+    }
+  }
+  const uint64_t word = static_cast<uint64_t>(pending);
+  std::memcpy(p, &word, static_cast<size_t>(bits + 7) / 8);
+}
+
+bool Unpack(ByteReader& in, int width, std::span<uint64_t> out) {
+  if (width == 0) {
+    std::ranges::fill(out, 0);
+    return true;
+  }
+  const std::string_view bytes = in.Take(PackedBytes(out.size(), width));
+  if (!in.ok()) return false;
+  const char* p = bytes.data();
+  const uint64_t mask = Mask(width);
+  const size_t n = out.size();
+  size_t i = 0;
+  if (width <= 56 && bytes.size() >= 8) {
+    // One unaligned load a value, as long as eight bytes are there to load.
+    const size_t safe_bits = (bytes.size() - 8) * 8 + 7;
+    const size_t safe = std::min(n, safe_bits / static_cast<size_t>(width) + 1);
+    for (size_t bit = 0; i < safe; ++i, bit += static_cast<size_t>(width)) {
+      uint64_t word;
+      std::memcpy(&word, p + (bit >> 3), 8);
+      out[i] = (word >> (bit & 7)) & mask;
+    }
+  }
+  for (; i < n; ++i) {
+    const size_t bit = i * static_cast<size_t>(width);
+    unsigned __int128 word = 0;
+    const size_t from = bit >> 3;
+    std::memcpy(&word, p + from, std::min<size_t>(16, bytes.size() - from));
+    out[i] = static_cast<uint64_t>(word >> (bit & 7)) & mask;
+  }
+  return true;
+}
+
+// Unsigned offsets: a width, then patches for what is wider.
+struct PforPlan {
+  int width = 0;
+  size_t patches = 0;
+  size_t bytes = 0;
+};
+
+PforPlan PlanPfor(std::span<const uint64_t> offsets) {
+  std::array<uint32_t, 65> of_width{};
+  for (uint64_t v : offsets) ++of_width[static_cast<size_t>(Width(v))];
+  int max = 64;
+  while (max > 0 && of_width[static_cast<size_t>(max)] == 0) --max;
+  PforPlan best{max, 0, PackedBytes(offsets.size(), max) + 2};
+  size_t patches = 0;
+  size_t patch_bytes = 0;
+  for (int w = max - 1; w >= 0; --w) {
+    const size_t n = of_width[static_cast<size_t>(w + 1)];
+    patches += n;
+    if (patches > offsets.size() / 8) break;
+    patch_bytes = patches * (1 + static_cast<size_t>(max - w + 6) / 7);
+    const size_t bytes = PackedBytes(offsets.size(), w) + 2 + patch_bytes;
+    if (bytes < best.bytes) best = {w, patches, bytes};
+  }
+  return best;
+}
+
+void PutPfor(std::span<const uint64_t> offsets, const PforPlan& plan, std::string& out) {
+  out.push_back(static_cast<char>(plan.width));
+  PutVarint(out, plan.patches);
+  Pack(offsets, plan.width, out);
+  size_t last = 0;
+  for (size_t i = 0; plan.patches > 0 && i < offsets.size(); ++i) {
+    if (Width(offsets[i]) <= plan.width) continue;
+    PutVarint(out, i - last);
+    PutVarint(out, offsets[i] >> plan.width);
+    last = i;
+  }
+}
+
+bool GetPfor(ByteReader& in, std::span<uint64_t> out) {
+  const uint8_t width = in.Fixed<uint8_t>();
+  const uint64_t patches = in.Varint();
+  if (!in.ok() || width > 64 || patches > out.size()) return false;
+  if (!Unpack(in, width, out)) return false;
+  size_t at = 0;
+  for (uint64_t i = 0; i < patches; ++i) {
+    const uint64_t gap = in.Varint();
+    const uint64_t high = in.Varint();
+    if (!in.ok() || gap >= out.size() - at || width == 64) return false;
+    at += gap;
+    out[at] |= high << width;
+  }
+  return true;
+}
+
+// One transform with its packing, costed but not written.
+struct Plan {
+  int transform = 0;
+  Packing packing = kEqual;
+  uint64_t base = 0;
+  uint64_t divisor = 1;
+  PforPlan pfor;
+  PforPlan gaps;
+  size_t bytes = 0;
+};
+
+thread_local std::vector<uint64_t> scratch_transformed[kMaxTransform + 1];
+thread_local std::vector<uint64_t> scratch_offsets[kMaxTransform + 1];
+thread_local std::vector<uint64_t> scratch_gaps[kMaxTransform + 1];
+
+// `v` holds what is left after the transform, without its `transform` leading values.
+Plan PlanFor(int transform) {
+  const std::vector<uint64_t>& v = scratch_transformed[transform];
+  Plan plan{.transform = transform};
+  if (v.empty()) return plan;
+
+  int64_t min = static_cast<int64_t>(v[0]);
+  int64_t max = min;
+  size_t zeros = 0;
+  for (uint64_t u : v) {
+    const int64_t s = static_cast<int64_t>(u);
+    min = std::min(min, s);
+    max = std::max(max, s);
+    zeros += u == 0;
+  }
+  if (min == max) {
+    plan.base = static_cast<uint64_t>(min);
+    plan.bytes = VarintBytes(ZigZag(min));
+    return plan;
+  }
+
+  const bool sparse = zeros * 2 > v.size();
+  plan.base = sparse ? 0 : static_cast<uint64_t>(min);
+  std::vector<uint64_t>& offsets = scratch_offsets[transform];
+  offsets.clear();
+  uint64_t divisor = 0;
+  if (sparse) {
+    for (uint64_t u : v) {
+      if (u == 0) continue;
+      offsets.push_back(ZigZag(static_cast<int64_t>(u)));
+      const uint64_t magnitude = static_cast<int64_t>(u) < 0 ? 0 - u : u;
+      if (divisor != 1) divisor = std::gcd(divisor, magnitude);
+    }
+    if (divisor > 1) {
+      for (uint64_t& o : offsets) {
+        o = ZigZag(UnZigZag(o) / static_cast<int64_t>(divisor));
+      }
+    }
+  } else {
+    offsets.reserve(v.size());
+    for (uint64_t u : v) {
+      const uint64_t o = u - plan.base;
+      offsets.push_back(o);
+      if (divisor != 1) divisor = std::gcd(divisor, o);
+    }
+    if (divisor > 1) {
+      for (uint64_t& o : offsets) o /= divisor;
+    }
+  }
+  // A divisor of 2^63 would not survive the signed division above.
+  plan.divisor = divisor == 0 ? 1 : divisor;
+  plan.pfor = PlanPfor(offsets);
+  plan.bytes = VarintBytes(ZigZag(static_cast<int64_t>(plan.base))) + plan.pfor.bytes +
+               (plan.divisor > 1 ? VarintBytes(plan.divisor) : 0);
+  if (!sparse) {
+    plan.packing = kPacked;
+    return plan;
+  }
+  std::vector<uint64_t>& gaps = scratch_gaps[transform];
+  gaps.clear();
+  size_t last = 0;
+  for (size_t i = 0; i < v.size(); ++i) {
+    if (v[i] == 0) continue;
+    gaps.push_back(i - last);
+    last = i;
+  }
+  plan.gaps = PlanPfor(gaps);
+  const size_t count = VarintBytes(offsets.size());
+  const size_t bitmap = (v.size() + 7) / 8;
+  plan.packing = plan.gaps.bytes + count < bitmap ? kGaps : kBitmap;
+  plan.bytes += std::min(plan.gaps.bytes + count, bitmap);
+  return plan;
+}
+
+void Write(std::span<const int64_t> values, const Plan& plan, std::string& out) {
+  const bool divided = plan.divisor > 1;
+  out.push_back(static_cast<char>(plan.transform | plan.packing << 2 | (divided ? kHasDivisor : 0)));
+  if (plan.transform >= 1) PutSigned(out, values[0]);
+  if (plan.transform == 2) {
+    PutSigned(out, static_cast<int64_t>(static_cast<uint64_t>(values[1]) -
+                                        static_cast<uint64_t>(values[0])));
+  }
+  const std::vector<uint64_t>& v = scratch_transformed[plan.transform];
+  const std::vector<uint64_t>& offsets = scratch_offsets[plan.transform];
+  if (divided) PutVarint(out, plan.divisor);
+  if (plan.packing == kEqual || plan.packing == kPacked) {
+    PutSigned(out, static_cast<int64_t>(plan.base));
+  }
+  if (plan.packing == kEqual) return;
+  if (plan.packing == kGaps) {
+    PutVarint(out, offsets.size());
+    PutPfor(scratch_gaps[plan.transform], plan.gaps, out);
+  } else if (plan.packing == kBitmap) {
+    const size_t start = out.size();
+    out.resize(start + (v.size() + 7) / 8);
+    for (size_t i = 0; i < v.size(); ++i) {
+      if (v[i] != 0) out[start + i / 8] = static_cast<char>(out[start + i / 8] | 1 << (i % 8));
+    }
+  }
+  PutPfor(offsets, plan.pfor, out);
+}
+
+}  // namespace
+
+void EncodeIntegers(std::span<const int64_t> values, std::string& out) {
+  if (values.empty()) return;
+  const size_t n = values.size();
+  Plan best;
+  bool have = false;
+  for (int transform = 0; transform <= kMaxTransform; ++transform) {
+    if (n <= static_cast<size_t>(transform)) break;
+    std::vector<uint64_t>& v = scratch_transformed[transform];
+    const size_t left = n - static_cast<size_t>(transform);
+    v.resize(left);
+    size_t lead = 0;
+    if (transform == 0) {
+      std::memcpy(v.data(), values.data(), n * sizeof(uint64_t));
+    } else {
+      const std::vector<uint64_t>& before = scratch_transformed[transform - 1];
+      for (size_t i = 0; i < left; ++i) v[i] = before[i + 1] - before[i];
+      lead = VarintBytes(ZigZag(values[0])) +
+             (transform == 2 ? VarintBytes(ZigZag(static_cast<int64_t>(before[0]))) : 0);
+    }
+    Plan plan = PlanFor(transform);
+    plan.bytes += lead;
+    if (!have || plan.bytes < best.bytes) best = plan;
+    have = true;
+    // Nothing is smaller than "all equal"; and where the first difference is not narrower than
+    // the values, the second will not be either.
+    if (plan.packing == kEqual) break;
+  }
+  Write(values, best, out);
+}
+
+bool DecodeIntegers(ByteReader& in, std::span<int64_t> out) {
+  if (out.empty()) return true;
+  const uint8_t head = in.Fixed<uint8_t>();
+  const size_t transform = head & 3;
+  const uint8_t packing = head >> 2 & 3;
+  if (!in.ok() || transform > kMaxTransform || (head & ~0x1f) != 0 || out.size() <= transform) {
+    return false;
+  }
+  uint64_t first = 0;
+  uint64_t second = 0;
+  if (transform >= 1) first = static_cast<uint64_t>(in.Signed());
+  if (transform == 2) second = static_cast<uint64_t>(in.Signed());
+  uint64_t divisor = 1;
+  if (head & kHasDivisor) divisor = in.Varint();
+  uint64_t base = 0;
+  if (packing == kEqual || packing == kPacked) base = static_cast<uint64_t>(in.Signed());
+  if (!in.ok()) return false;
+
+  uint64_t* v = reinterpret_cast<uint64_t*>(out.data()) + transform;
+  const size_t n = out.size() - transform;
+  if (packing == kEqual) {
+    std::fill(v, v + n, base);
+  } else if (packing == kPacked) {
+    if (!GetPfor(in, {v, n})) return false;
+    if (divisor == 1) {
+      for (size_t i = 0; i < n; ++i) v[i] += base;
+    } else {
+      for (size_t i = 0; i < n; ++i) v[i] = v[i] * divisor + base;
+    }
+  } else {
+    thread_local std::vector<uint64_t> positions;
+    thread_local std::vector<uint64_t> offsets;
+    positions.clear();
+    if (packing == kGaps) {
+      const uint64_t count = in.Varint();
+      if (!in.ok() || count > n) return false;
+      positions.resize(count);
+      if (!GetPfor(in, positions)) return false;
+      uint64_t at = 0;
+      for (size_t i = 0; i < positions.size(); ++i) {
+        if (positions[i] >= n - at) return false;
+        at += positions[i];
+        positions[i] = at;
+      }
+    } else {
+      const std::string_view bitmap = in.Take((n + 7) / 8);
+      if (!in.ok()) return false;
+      for (size_t i = 0; i < bitmap.size(); ++i) {
+        for (unsigned bits = static_cast<uint8_t>(bitmap[i]); bits != 0; bits &= bits - 1) {
+          const size_t at = i * 8 + static_cast<size_t>(std::countr_zero(bits));
+          if (at >= n) return false;
+          positions.push_back(at);
+        }
+      }
+    }
+    offsets.resize(positions.size());
+    if (!GetPfor(in, offsets)) return false;
+    std::fill(v, v + n, 0);
+    for (size_t i = 0; i < positions.size(); ++i) {
+      v[positions[i]] = static_cast<uint64_t>(UnZigZag(offsets[i])) * divisor;
+    }
+  }
+  if (transform == 2) {
+    uint64_t delta = second;
+    uint64_t value = first;
+    v[-2] = value;
+    v[-1] = value + delta;
+    value += delta;
+    for (size_t i = 0; i < n; ++i) {
+      delta += v[i];
+      value += delta;
+      v[i] = value;
+    }
+  } else if (transform == 1) {
+    uint64_t value = first;
+    v[-1] = value;
+    for (size_t i = 0; i < n; ++i) {
+      value += v[i];
+      v[i] = value;
+    }
+  }
+  return true;
+}
+
+}  // namespace vedette::tsdb

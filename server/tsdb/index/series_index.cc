@@ -1,0 +1,445 @@
+#include "server/tsdb/index/series_index.h"
+
+#include <xxhash.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "common/base/strings.h"
+#include "server/tsdb/chunk/bytes.h"
+
+namespace vedette::tsdb {
+namespace {
+
+constexpr uint32_t kNone = 0;
+constexpr size_t kListBlock = 1 << 16;
+constexpr size_t kTextBlock = 1 << 16;
+constexpr size_t kFirstSlots = 1 << 10;
+
+uint64_t HashOf(std::string_view bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
+
+// Calls f(pair bytes, label) for each label of the set.
+template <typename F>
+void ForEachPair(const Labels& labels, F f) {
+  const char* begin = labels.bytes().data();
+  for (const Label& l : labels) {
+    const char* end = l.value.data() + l.value.size();
+    f(std::string_view(begin, static_cast<size_t>(end - begin)), l);
+    begin = end;
+  }
+}
+
+template <typename T>
+void KeepLargest(std::vector<T>& counts, size_t limit) {
+  auto larger = [](const T& a, const T& b) {
+    return a.count != b.count ? a.count > b.count : a.name < b.name;
+  };
+  const size_t n = std::min(limit, counts.size());
+  std::partial_sort(counts.begin(), counts.begin() + static_cast<ptrdiff_t>(n), counts.end(),
+                    larger);
+  counts.resize(n);
+}
+
+}  // namespace
+
+SeriesIndex::SeriesIndex() {
+  WriterLock lock(mu_);
+  pairs_.emplace_back();
+  pair_slots_.resize(kFirstSlots);
+  slots_.resize(kFirstSlots);
+}
+
+std::string_view SeriesIndex::ValueOf(const Pair& pair) const
+    VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_analysis) {
+  const size_t name = names_[pair.name].name.size();
+  std::string_view rest = pair.view().substr(name < 255 ? 1 + name : 4 + name);
+  return rest.substr(static_cast<uint8_t>(rest[0]) < 255 ? 1 : 4);
+}
+
+std::span<const uint32_t> SeriesIndex::PairsOf(uint32_t series) const
+    VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_analysis) {
+  const uint32_t at = list_of_[series];
+  const uint32_t* list = &lists_[at / kListBlock][at % kListBlock];
+  return {list + 1, list[0]};
+}
+
+bool SeriesIndex::Equal(uint32_t series, std::string_view bytes) const
+    VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_analysis) {
+  for (uint32_t p : PairsOf(series)) {
+    const std::string_view pair = pairs_[p].view();
+    if (!bytes.starts_with(pair)) return false;
+    bytes.remove_prefix(pair.size());
+  }
+  return bytes.empty();
+}
+
+std::optional<uint32_t> SeriesIndex::FindLocked(const Labels& labels, uint64_t hash) const
+    VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_analysis) {
+  const size_t mask = slots_.size() - 1;
+  const uint64_t tag = hash >> 32;
+  for (size_t at = tag & mask; slots_[at] != 0; at = (at + 1) & mask) {
+    if (slots_[at] >> 32 != tag) continue;
+    const uint32_t series = static_cast<uint32_t>(slots_[at]) - 1;
+    if (Equal(series, labels.bytes())) return series;
+  }
+  return std::nullopt;
+}
+
+std::optional<uint32_t> SeriesIndex::Find(const Labels& labels) const {
+  const uint64_t hash = HashOf(labels.bytes());
+  ReaderLock lock(mu_);
+  return FindLocked(labels, hash);
+}
+
+void SeriesIndex::InsertSlot(uint64_t slot)
+    VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_analysis) {
+  const size_t mask = slots_.size() - 1;
+  size_t at = (slot >> 32) & mask;
+  while (slots_[at] != 0) at = (at + 1) & mask;
+  slots_[at] = slot;
+}
+
+uint32_t SeriesIndex::FindPair(std::string_view bytes) const
+    VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_analysis) {
+  const size_t mask = pair_slots_.size() - 1;
+  for (size_t at = HashOf(bytes) & mask; pair_slots_[at] != kNone; at = (at + 1) & mask) {
+    if (pairs_[pair_slots_[at]].view() == bytes) return pair_slots_[at];
+  }
+  return kNone;
+}
+
+uint32_t SeriesIndex::AddPair(std::string_view bytes, std::string_view name)
+    VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_analysis) {
+  if (bytes.size() > text_left_) {
+    const size_t size = std::max(kTextBlock, bytes.size());
+    text_.push_back(std::make_unique<char[]>(size));
+    text_at_ = text_.back().get();
+    text_left_ = size;
+    text_bytes_ += size;
+  }
+  std::memcpy(text_at_, bytes.data(), bytes.size());
+  Pair& pair = pairs_.emplace_back();
+  const uint32_t id = static_cast<uint32_t>(pairs_.size() - 1);
+  pair.bytes = text_at_;
+  pair.length = static_cast<uint32_t>(bytes.size());
+  text_at_ += bytes.size();
+  text_left_ -= bytes.size();
+
+  // Names are few: hundreds where pairs are millions.
+  size_t n = 0;
+  while (n < names_.size() && names_[n].name != name) ++n;
+  if (n == names_.size()) names_.emplace_back().name = name;
+  names_[n].pairs.push_back(id);
+  names_[n].bytes += bytes.size();
+  pair.name = static_cast<uint32_t>(n);
+
+  if (pairs_.size() * 2 > pair_slots_.size()) {
+    std::vector<uint32_t> wider(pair_slots_.size() * 2);
+    const size_t mask = wider.size() - 1;
+    for (uint32_t old : pair_slots_) {
+      if (old == kNone) continue;
+      size_t at = HashOf(pairs_[old].view()) & mask;
+      while (wider[at] != kNone) at = (at + 1) & mask;
+      wider[at] = old;
+    }
+    pair_slots_ = std::move(wider);
+  }
+  const size_t mask = pair_slots_.size() - 1;
+  size_t at = HashOf(pair.view()) & mask;
+  while (pair_slots_[at] != kNone) at = (at + 1) & mask;
+  pair_slots_[at] = id;
+  return id;
+}
+
+uint32_t SeriesIndex::AddLocked(std::span<const uint32_t> pairs, uint64_t hash)
+    VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_analysis) {
+  const uint32_t series = static_cast<uint32_t>(list_of_.size());
+  const size_t need = pairs.size() + 1;
+  if (lists_.empty() || lists_used_ % kListBlock + need > kListBlock || lists_used_ % kListBlock == 0) {
+    lists_.push_back(std::make_unique<uint32_t[]>(kListBlock));
+    lists_used_ = (lists_.size() - 1) * kListBlock;
+  }
+  uint32_t* list = &lists_.back()[lists_used_ % kListBlock];
+  list[0] = static_cast<uint32_t>(pairs.size());
+  std::ranges::copy(pairs, list + 1);
+  list_of_.push_back(static_cast<uint32_t>(lists_used_));
+  lists_used_ += need;
+  for (uint32_t p : pairs) {
+    pairs_[p].series.Add(series);
+    names_[pairs_[p].name].series.Add(series);
+  }
+  if (list_of_.size() * 4 > slots_.size() * 3) {
+    std::vector<uint64_t> old(slots_.size() * 2);
+    old.swap(slots_);
+    for (uint64_t slot : old) {
+      if (slot != 0) InsertSlot(slot);
+    }
+  }
+  InsertSlot(hash >> 32 << 32 | (series + 1));
+  return series;
+}
+
+uint32_t SeriesIndex::FindOrAdd(const Labels& labels, bool* added) {
+  const uint64_t hash = HashOf(labels.bytes());
+  *added = false;
+  {
+    ReaderLock lock(mu_);
+    if (std::optional<uint32_t> found = FindLocked(labels, hash)) return *found;
+  }
+  WriterLock lock(mu_);
+  if (std::optional<uint32_t> found = FindLocked(labels, hash)) return *found;
+  *added = true;
+  std::vector<uint32_t> pairs;
+  std::string entry;
+  ForEachPair(labels, [&](std::string_view bytes, const Label& label)
+                          VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_analysis) {
+    uint32_t id = FindPair(bytes);
+    if (id == kNone) {
+      id = AddPair(bytes, label.name);
+      PutVarint(entry, 0);
+      PutBytes(entry, bytes);
+    } else {
+      PutVarint(entry, id);
+    }
+    pairs.push_back(id);
+  });
+  PutVarint(journal_, pairs.size());
+  journal_ += entry;
+  return AddLocked(pairs, hash);
+}
+
+Status SeriesIndex::Restore(std::string_view journal) {
+  WriterLock lock(mu_);
+  ByteReader in(journal);
+  std::vector<uint32_t> pairs;
+  std::string bytes;
+  while (in.left() > 0) {
+    const uint64_t n = in.Varint();
+    pairs.clear();
+    bytes.clear();
+    for (uint64_t i = 0; in.ok() && i < n; ++i) {
+      uint64_t id = in.Varint();
+      if (id == 0) {
+        const std::string_view pair = in.Bytes();
+        VEDETTE_ASSIGN_OR_RETURN(Labels one, Labels::FromBytes(pair));
+        if (!in.ok() || one.empty()) return DataLoss("series journal: a label is damaged");
+        id = AddPair(pair, one.begin()->name);
+      }
+      if (id >= pairs_.size()) return DataLoss("series journal: an unknown label");
+      bytes += pairs_[id].view();
+      pairs.push_back(static_cast<uint32_t>(id));
+    }
+    if (!in.ok() || pairs.size() >= kListBlock) return DataLoss("series journal: cut short");
+    AddLocked(pairs, HashOf(bytes));
+  }
+  return {};
+}
+
+std::string SeriesIndex::TakeJournal() {
+  WriterLock lock(mu_);
+  return std::exchange(journal_, std::string());
+}
+
+bool SeriesIndex::journal_empty() const {
+  ReaderLock lock(mu_);
+  return journal_.empty();
+}
+
+void SeriesIndex::ReturnJournal(std::string journal) {
+  WriterLock lock(mu_);
+  journal_.insert(0, journal);
+}
+
+Labels SeriesIndex::LabelsOf(uint32_t series) const {
+  std::vector<Labels> out;
+  LabelsOf(std::span(&series, 1), out);
+  return std::move(out[0]);
+}
+
+void SeriesIndex::LabelsOf(std::span<const uint32_t> series, std::vector<Labels>& out) const {
+  ReaderLock lock(mu_);
+  out.reserve(out.size() + series.size());
+  std::string bytes;
+  for (uint32_t s : series) {
+    bytes.clear();
+    for (uint32_t p : PairsOf(s)) bytes += pairs_[p].view();
+    Result<Labels> labels = Labels::FromBytes(bytes);
+    out.push_back(labels.ok() ? *std::move(labels) : Labels());
+  }
+}
+
+uint32_t SeriesIndex::MetricOf(uint32_t series) const {
+  std::vector<uint32_t> out;
+  MetricsOf(std::span(&series, 1), out);
+  return out[0];
+}
+
+void SeriesIndex::MetricsOf(std::span<const uint32_t> series, std::vector<uint32_t>& out) const {
+  ReaderLock lock(mu_);
+  out.reserve(out.size() + series.size());
+  for (uint32_t s : series) {
+    uint32_t metric = 0;
+    for (uint32_t p : PairsOf(s)) {
+      if (names_[pairs_[p].name].name == kMetricNameLabel) {
+        metric = p;
+        break;
+      }
+    }
+    out.push_back(metric);
+  }
+}
+
+const SeriesIndex::Name* SeriesIndex::FindName(std::string_view name) const
+    VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_analysis) {
+  for (const Name& n : names_) {
+    if (n.name == name) return &n;
+  }
+  return nullptr;
+}
+
+template <typename F>
+Postings SeriesIndex::UnionWhere(const Name& name, F matches) const
+    VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_analysis) {
+  std::vector<const Postings*> sets;
+  for (uint32_t p : name.pairs) {
+    if (matches(ValueOf(pairs_[p]))) sets.push_back(&pairs_[p].series);
+  }
+  return Postings::UnionOf(sets);
+}
+
+// What a matcher says, as a set to intersect with or, with *exclude, to take away.
+Postings SeriesIndex::SetOf(const Matcher& m, bool* exclude, bool* everything) const
+    VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_analysis) {
+  *everything = false;
+  *exclude = m.MatchesEmpty();
+  const Regex* regex = m.regex();
+  if (regex != nullptr && regex->matches_anything()) {
+    *everything = m.op() == Matcher::Op::kRegex;
+    return {};  // !~".*" accepts nothing, not even "".
+  }
+  const Name* name = FindName(m.name());
+  if (name == nullptr) return {};
+  // Every series with the label, where its value cannot matter.
+  const bool any_value = (m.value().empty() && regex == nullptr) ||
+                         (regex != nullptr && regex->matches_non_empty());
+  if (any_value) return name->series;
+
+  auto of_value = [&](std::string_view value) VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_analysis) {
+    const Label label{m.name(), value};
+    const Labels one = Labels::Of(std::vector<Label>{label});
+    const uint32_t pair = FindPair(one.bytes());
+    return pair == kNone ? nullptr : &pairs_[pair].series;
+  };
+  const bool positive = m.op() == Matcher::Op::kEqual || m.op() == Matcher::Op::kRegex;
+  // A positive matcher that does not match "" asks for its values; a negative one that does match
+  // "" takes its values away. Both are the values that the bare condition names.
+  const bool wants_named = positive != *exclude;
+  if (wants_named && regex == nullptr) {
+    const Postings* found = of_value(m.value());
+    return found == nullptr ? Postings() : *found;
+  }
+  if (wants_named && !regex->literals().empty()) {
+    std::vector<const Postings*> sets;
+    for (const std::string& literal : regex->literals()) {
+      if (literal.empty()) continue;
+      if (const Postings* found = of_value(literal)) sets.push_back(found);
+    }
+    return Postings::UnionOf(sets);
+  }
+  const std::string_view prefix = regex != nullptr ? std::string_view(regex->prefix()) : "";
+  const bool want = !*exclude;
+  return UnionWhere(*name, [&](std::string_view value) {
+    if (!prefix.empty() && !value.starts_with(prefix)) {
+      // The expression cannot match; the matcher then says `not positive`.
+      return positive ? !want : want;
+    }
+    return m.Matches(value) == want;
+  });
+}
+
+Postings SeriesIndex::Select(std::span<const Matcher> matchers) const {
+  ReaderLock lock(mu_);
+  std::vector<Postings> include;
+  std::vector<Postings> exclude;
+  for (const Matcher& m : matchers) {
+    bool taken_away = false;
+    bool everything = false;
+    Postings set = SetOf(m, &taken_away, &everything);
+    if (everything) continue;
+    if (!taken_away && set.empty()) return {};
+    (taken_away ? exclude : include).push_back(std::move(set));
+  }
+  std::ranges::sort(include, {}, &Postings::size);
+  Postings out = include.empty() ? Postings::Range(0, static_cast<uint32_t>(list_of_.size()))
+                                 : std::move(include[0]);
+  for (size_t i = 1; i < include.size(); ++i) out.IntersectWith(include[i]);
+  for (const Postings& e : exclude) out.Subtract(e);
+  return out;
+}
+
+std::vector<std::string> SeriesIndex::Names(const Postings* within) const {
+  ReaderLock lock(mu_);
+  std::vector<std::string> out;
+  for (const Name& n : names_) {
+    if (within == nullptr || n.series.IntersectionSize(*within) > 0) out.push_back(n.name);
+  }
+  std::ranges::sort(out);
+  return out;
+}
+
+std::vector<std::string> SeriesIndex::Values(std::string_view name, const Postings* within) const {
+  ReaderLock lock(mu_);
+  std::vector<std::string> out;
+  const Name* found = FindName(name);
+  if (found == nullptr) return out;
+  for (uint32_t p : found->pairs) {
+    if (within == nullptr || pairs_[p].series.IntersectionSize(*within) > 0) {
+      out.emplace_back(ValueOf(pairs_[p]));
+    }
+  }
+  std::ranges::sort(out);
+  return out;
+}
+
+uint32_t SeriesIndex::size() const {
+  ReaderLock lock(mu_);
+  return static_cast<uint32_t>(list_of_.size());
+}
+
+uint64_t SeriesIndex::pairs() const {
+  ReaderLock lock(mu_);
+  return pairs_.size() - 1;
+}
+
+uint64_t SeriesIndex::memory_bytes() const {
+  ReaderLock lock(mu_);
+  return text_bytes_ + pairs_.size() * (sizeof(Pair) + 4) + pair_slots_.size() * 4 +
+         list_of_.size() * 4 + lists_.size() * kListBlock * 4 + slots_.size() * 8;
+}
+
+SeriesIndex::Cardinality SeriesIndex::cardinality(size_t limit) const {
+  Cardinality out;
+  ReaderLock lock(mu_);
+  for (const Name& n : names_) {
+    out.values_by_label.push_back({n.name, n.pairs.size()});
+    out.bytes_by_label.push_back({n.name, n.bytes});
+    for (uint32_t p : n.pairs) {
+      const uint64_t series = pairs_[p].series.size();
+      if (n.name == kMetricNameLabel) {
+        out.series_by_metric.push_back({std::string(ValueOf(pairs_[p])), series});
+      }
+      // Names are built only for what may stay: pairs are many.
+      if (series > 1 || out.series_by_pair.size() < limit) {
+        out.series_by_pair.push_back({StrCat(n.name, "=", ValueOf(pairs_[p])), series});
+      }
+    }
+  }
+  KeepLargest(out.series_by_metric, limit);
+  KeepLargest(out.values_by_label, limit);
+  KeepLargest(out.bytes_by_label, limit);
+  KeepLargest(out.series_by_pair, limit);
+  return out;
+}
+
+}  // namespace vedette::tsdb

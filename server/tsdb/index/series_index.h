@@ -1,0 +1,122 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/status.h"
+#include "common/model/labels.h"
+#include "common/model/matcher.h"
+#include "server/tsdb/index/postings.h"
+#include "server/tsdb/index/shared_mutex.h"
+
+namespace vedette::tsdb {
+
+// SeriesIndex gives every label set a dense number, once and for ever, and finds the numbers that
+// matchers ask for.
+//
+// A label pair is stored once; a series is the list of its pairs' numbers; the hash table from
+// labels to series keeps only numbers and compares with the pairs. So a series of six labels costs
+// about 60 bytes with its postings, however long its strings are.
+//
+// New series are also written into a journal, in the order of their numbers, that the owner takes
+// with TakeJournal() and stores; Restore() of the journals in the same order makes the same index.
+//
+// Thread-safe: look-ups run in parallel, additions one at a time.
+class SeriesIndex {
+ public:
+  struct Count {
+    std::string name;
+    uint64_t count = 0;
+  };
+  struct Cardinality {
+    std::vector<Count> series_by_metric;
+    std::vector<Count> values_by_label;
+    std::vector<Count> bytes_by_label;
+    std::vector<Count> series_by_pair;
+  };
+
+  SeriesIndex();
+
+  std::optional<uint32_t> Find(const Labels& labels) const;
+  uint32_t FindOrAdd(const Labels& labels, bool* added);
+
+  Labels LabelsOf(uint32_t series) const;
+  void LabelsOf(std::span<const uint32_t> series, std::vector<Labels>& out) const;
+  // The number of the pair __name__=..., 0 without one: the first part of a chunk's key, so that
+  // the series of a metric lie side by side on disk.
+  uint32_t MetricOf(uint32_t series) const;
+  void MetricsOf(std::span<const uint32_t> series, std::vector<uint32_t>& out) const;
+
+  // Ids that match all matchers, ascending.
+  Postings Select(std::span<const Matcher> matchers) const;
+
+  // Sorted. `within` null: of all series.
+  std::vector<std::string> Names(const Postings* within) const;
+  std::vector<std::string> Values(std::string_view name, const Postings* within) const;
+
+  uint32_t size() const;
+  uint64_t pairs() const;
+  uint64_t memory_bytes() const;
+  Cardinality cardinality(size_t limit) const;
+
+  // What was added since the last call; "" for nothing. `sequence` says how far it reaches.
+  std::string TakeJournal();
+  bool journal_empty() const;
+  // Puts back, in front, what could not be stored.
+  void ReturnJournal(std::string journal);
+  Status Restore(std::string_view journal);
+
+ private:
+  struct Pair {
+    const char* bytes = nullptr;
+    uint32_t length = 0;
+    uint32_t name = 0;
+    Postings series;
+    std::string_view view() const { return {bytes, length}; }
+  };
+  struct Name {
+    std::string name;
+    std::vector<uint32_t> pairs;
+    Postings series;
+    uint64_t bytes = 0;
+  };
+
+  std::optional<uint32_t> FindLocked(const Labels& labels, uint64_t hash) const;
+  bool Equal(uint32_t series, std::string_view bytes) const;
+  uint32_t AddLocked(std::span<const uint32_t> pairs, uint64_t hash);
+  uint32_t FindPair(std::string_view bytes) const;  // kNone where there is none.
+  uint32_t AddPair(std::string_view bytes, std::string_view name);
+  const Name* FindName(std::string_view name) const;
+  std::string_view ValueOf(const Pair& pair) const;
+  std::span<const uint32_t> PairsOf(uint32_t series) const;
+  void InsertSlot(uint64_t slot);
+  // The union of the postings of the values of `name` that `matches` accepts.
+  template <typename F>
+  Postings UnionWhere(const Name& name, F matches) const;
+  Postings SetOf(const Matcher& m, bool* exclude, bool* everything) const;
+
+  mutable SharedMutex mu_;
+  std::deque<Pair> pairs_ VEDETTE_GUARDED_BY(mu_);  // 0 is no pair.
+  std::vector<uint32_t> pair_slots_ VEDETTE_GUARDED_BY(mu_);
+  std::deque<Name> names_ VEDETTE_GUARDED_BY(mu_);
+  std::vector<std::unique_ptr<char[]>> text_ VEDETTE_GUARDED_BY(mu_);
+  size_t text_left_ VEDETTE_GUARDED_BY(mu_) = 0;
+  char* text_at_ VEDETTE_GUARDED_BY(mu_) = nullptr;
+  uint64_t text_bytes_ VEDETTE_GUARDED_BY(mu_) = 0;
+
+  // Per series: where its list begins in lists_ (block and place), and (tag, id) slots of the hash
+  // table, 0 for free.
+  std::deque<uint32_t> list_of_ VEDETTE_GUARDED_BY(mu_);
+  std::vector<std::unique_ptr<uint32_t[]>> lists_ VEDETTE_GUARDED_BY(mu_);
+  size_t lists_used_ VEDETTE_GUARDED_BY(mu_) = 0;
+  std::vector<uint64_t> slots_ VEDETTE_GUARDED_BY(mu_);
+  std::string journal_ VEDETTE_GUARDED_BY(mu_);
+};
+
+}  // namespace vedette::tsdb

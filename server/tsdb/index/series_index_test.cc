@@ -1,0 +1,133 @@
+#include "server/tsdb/index/series_index.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "common/base/status.h"
+#include "common/model/labels.h"
+#include "common/model/matcher.h"
+
+namespace vedette::tsdb {
+namespace {
+
+using Op = Matcher::Op;
+
+std::vector<Labels> SomeSeries() {
+  std::vector<Labels> out;
+  for (const char* metric : {"up", "node_load1", "http_requests_total"}) {
+    for (const char* instance : {"a:1", "b:1", "c:2"}) {
+      out.push_back(Labels::Of({{"__name__", metric}, {"instance", instance}, {"job", "node"}}));
+      out.push_back(Labels::Of({{"__name__", metric}, {"instance", instance}, {"code", "500"}}));
+    }
+  }
+  out.push_back(Labels());
+  out.push_back(Labels::Of({{"A", std::string(300, 'x')}, {"zone", std::string(70000, 'y')}}));
+  return out;
+}
+
+TEST(SeriesIndex, EqualLabelsAreOneSeriesAndComeBack) {
+  SeriesIndex index;
+  const std::vector<Labels> all = SomeSeries();
+  bool added;
+  for (uint32_t i = 0; i < all.size(); ++i) {
+    EXPECT_EQ(index.FindOrAdd(all[i], &added), i);
+    EXPECT_TRUE(added);
+    EXPECT_EQ(index.FindOrAdd(all[i], &added), i);
+    EXPECT_FALSE(added);
+  }
+  for (uint32_t i = 0; i < all.size(); ++i) EXPECT_EQ(index.LabelsOf(i), all[i]);
+  EXPECT_FALSE(index.Find(Labels::Of({{"job", "node"}})).has_value());
+}
+
+// The law: the index answers as if every series were asked by itself.
+TEST(SeriesIndex, SelectAgreesWithTheMatchers) {
+  SeriesIndex index;
+  const std::vector<Labels> all = SomeSeries();
+  bool added;
+  for (const Labels& l : all) index.FindOrAdd(l, &added);
+
+  std::vector<Matcher> matchers;
+  for (Op op : {Op::kEqual, Op::kNotEqual, Op::kRegex, Op::kNotRegex}) {
+    for (const char* name : {"__name__", "instance", "job", "code", "nothing"}) {
+      for (const char* value : {"", "up", "a:1", "node", "node_.*", ".*", ".+", "a:1|c:2", "a:1|",
+                                "(b|c).*", "no.*d.?", "500", "x?"}) {
+        matchers.push_back(*Matcher::Make(op, name, value));
+      }
+    }
+  }
+  auto check = [&](std::vector<Matcher> asked) {
+    std::vector<uint32_t> want;
+    for (uint32_t i = 0; i < all.size(); ++i) {
+      bool matches = true;
+      for (const Matcher& m : asked) matches = matches && m.Matches(all[i].Get(m.name()));
+      if (matches) want.push_back(i);
+    }
+    EXPECT_EQ(index.Select(asked).ToVector(), want)
+        << asked[0].ToString() << " and " << asked.back().ToString();
+  };
+  for (const Matcher& a : matchers) {
+    check({a});
+    for (size_t i = 0; i < matchers.size(); i += 7) check({a, matchers[i]});
+  }
+}
+
+TEST(SeriesIndex, TheJournalMakesTheSameIndexAgain) {
+  SeriesIndex index;
+  SeriesIndex copy;
+  const std::vector<Labels> all = SomeSeries();
+  bool added;
+  for (size_t i = 0; i < all.size(); ++i) {
+    index.FindOrAdd(all[i], &added);
+    if (i % 3 == 0) {
+      ASSERT_TRUE(copy.Restore(index.TakeJournal()).ok());
+    }
+  }
+  std::string last = index.TakeJournal();
+  EXPECT_TRUE(index.journal_empty());
+  index.ReturnJournal(last);
+  ASSERT_TRUE(copy.Restore(index.TakeJournal()).ok());
+  ASSERT_EQ(copy.size(), all.size());
+  for (uint32_t i = 0; i < all.size(); ++i) {
+    EXPECT_EQ(copy.LabelsOf(i), all[i]);
+    EXPECT_EQ(copy.Find(all[i]), i);
+    EXPECT_EQ(copy.MetricOf(i), index.MetricOf(i));
+  }
+  EXPECT_FALSE(copy.Restore("\x05garbage").ok());
+}
+
+TEST(SeriesIndex, NamesValuesAndCardinality) {
+  SeriesIndex index;
+  bool added;
+  for (const Labels& l : SomeSeries()) index.FindOrAdd(l, &added);
+  const Postings with_code = index.Select(std::vector<Matcher>{Matcher::Equal("code", "500")});
+  EXPECT_EQ(index.Names(&with_code), (std::vector<std::string>{"__name__", "code", "instance"}));
+  EXPECT_EQ(index.Values("instance", nullptr), (std::vector<std::string>{"a:1", "b:1", "c:2"}));
+  EXPECT_TRUE(index.Values("nothing", nullptr).empty());
+  const SeriesIndex::Cardinality c = index.cardinality(1);
+  ASSERT_EQ(c.series_by_metric.size(), 1u);
+  EXPECT_EQ(c.series_by_metric[0].count, 6u);
+  EXPECT_EQ(c.series_by_pair[0].name, "code=500");
+}
+
+TEST(Postings, OneAndManyBehaveAlike) {
+  Postings one;
+  EXPECT_TRUE(one.Add(5));
+  EXPECT_FALSE(one.Add(5));
+  Postings many = Postings::Range(3, 10);
+  Postings both = many;
+  both.IntersectWith(one);
+  EXPECT_EQ(both.ToVector(), std::vector<uint32_t>{5});
+  many.Subtract(one);
+  EXPECT_EQ(many.size(), 6u);
+  one.UnionWith(many);
+  EXPECT_EQ(one.size(), 7u);
+  Result<Postings> read = Postings::FromBytes(one.ToBytes());
+  ASSERT_TRUE(read.ok());
+  EXPECT_EQ(read->ToVector(), one.ToVector());
+  EXPECT_FALSE(Postings::FromBytes("xx").ok());
+}
+
+}  // namespace
+}  // namespace vedette::tsdb

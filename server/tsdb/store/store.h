@@ -1,0 +1,136 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "common/base/mutex.h"
+#include "common/base/status.h"
+
+namespace vedette::tsdb {
+
+// What the storage keeps apart on disk. docs/formats/keys.md says what is in each.
+enum class Family : uint8_t {
+  kMeta,        // Settings, and the key-value pairs of other modules.
+  kSeries,      // Label pairs and series.
+  kHead,        // The log: layouts, rows, blocks of what is not sealed.
+  kChunks,      // Sealed value columns.
+  kInstants,    // The instants that they share.
+  kHistograms,  // Native histograms, one by one.
+};
+inline constexpr size_t kFamilies = 6;
+
+struct StoreOptions {
+  std::string path;
+  size_t block_cache_bytes = 16 << 20;
+  int64_t sync_interval_ms = 1000;  // 0: every write waits for the disk.
+};
+
+class Store;
+
+// Changes that are made together or not at all. One thread.
+class StoreBatch {
+ public:
+  StoreBatch();
+  ~StoreBatch();
+  StoreBatch(StoreBatch&&) noexcept;
+  StoreBatch& operator=(StoreBatch&&) noexcept;
+
+  void Put(const Store& store, Family family, std::string_view key, std::string_view value);
+  void Delete(const Store& store, Family family, std::string_view key);
+  // Keys from `begin` up to, not with, `end`.
+  void DeleteRange(const Store& store, Family family, std::string_view begin,
+                   std::string_view end);
+  bool empty() const;
+  size_t bytes() const;
+  void Clear();
+
+ private:
+  friend class Store;
+  struct Rep;
+  std::unique_ptr<Rep> rep_;
+};
+
+// A view that no later write changes. Shared by the iterators made from it.
+class StoreSnapshot {
+ public:
+  ~StoreSnapshot();
+
+ private:
+  friend class Store;
+  struct Rep;
+  explicit StoreSnapshot(std::unique_ptr<Rep> rep);
+  std::unique_ptr<Rep> rep_;
+};
+
+// Walks one family in order of keys. Views are good until the next move.
+class StoreIterator {
+ public:
+  ~StoreIterator();
+  StoreIterator(StoreIterator&&) noexcept;
+
+  void Seek(std::string_view key);
+  void SeekToFirst();
+  void SeekForPrev(std::string_view key);  // The last key not after `key`.
+  void Next();
+  bool valid() const;
+  std::string_view key() const;
+  std::string_view value() const;
+  Status status() const;
+
+ private:
+  friend class Store;
+  struct Rep;
+  explicit StoreIterator(std::unique_ptr<Rep> rep);
+  std::unique_ptr<Rep> rep_;
+};
+
+// Store is RocksDB as the storage needs it, and the only place that sees its headers.
+//
+// Durability: a write that returned OK is in the operating system's hands, so that it survives
+// kill -9; a thread asks for the disk every sync_interval_ms, so that power loss costs no more.
+// A failed write (a full disk) is kUnavailable, and so are all that follow until RecoverIfFailed()
+// finds the disk willing again.
+//
+// Thread-safe.
+class Store {
+ public:
+  static Result<std::unique_ptr<Store>> Open(const StoreOptions& options);
+  ~Store();
+
+  Status Write(StoreBatch& batch, bool sync = false);
+  Result<std::optional<std::string>> Get(Family family, std::string_view key,
+                                         const StoreSnapshot* snapshot = nullptr) const;
+  std::shared_ptr<const StoreSnapshot> TakeSnapshot() const;
+  // `snapshot` null: what is there now. It must outlive the iterator. With `readahead` for long
+  // walks, whose blocks do not push others out of the cache.
+  StoreIterator Iterate(Family family, const StoreSnapshot* snapshot = nullptr,
+                        bool long_walk = false) const;
+
+  // Writes the memory tables out and merges every file of every family.
+  Status CompactAll();
+  // Gives back the files that lie wholly in the range, at once.
+  Status DropRange(Family family, std::string_view begin, std::string_view end);
+  Status Checkpoint(const std::string& directory);
+  Status Sync();
+
+  // After a failed write: tries to go on. OK where nothing is wrong.
+  Status RecoverIfFailed();
+  bool failed() const;
+  std::string failure() const;  // "" where nothing is wrong.
+
+  uint64_t disk_bytes() const;
+  uint64_t wal_bytes() const;
+  uint64_t memory_bytes() const;
+
+ private:
+  friend class StoreBatch;
+  struct Rep;
+  explicit Store(std::unique_ptr<Rep> rep);
+  std::unique_ptr<Rep> rep_;
+};
+
+}  // namespace vedette::tsdb

@@ -1,0 +1,86 @@
+#include "server/tsdb/store/store.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "common/base/status.h"
+#include "tests/support/temp_dir.h"
+
+namespace vedette::tsdb {
+namespace {
+
+using vedette::testing::TempDir;
+
+std::unique_ptr<Store> MustOpen(const std::string& path) {
+  Result<std::unique_ptr<Store>> store = Store::Open({.path = path});
+  EXPECT_TRUE(store.ok()) << store.status().ToString();
+  return store.ok() ? *std::move(store) : nullptr;
+}
+
+TEST(Store, WritesAreThereAfterAReopen) {
+  TempDir dir;
+  {
+    auto store = MustOpen(dir.path() + "/data");
+    StoreBatch batch;
+    batch.Put(*store, Family::kMeta, "a", "1");
+    batch.Put(*store, Family::kChunks, "a", "2");
+    ASSERT_TRUE(store->Write(batch).ok());
+  }
+  auto store = MustOpen(dir.path() + "/data");
+  EXPECT_EQ(**store->Get(Family::kMeta, "a"), "1");
+  EXPECT_EQ(**store->Get(Family::kChunks, "a"), "2");
+  EXPECT_FALSE(store->Get(Family::kMeta, "b")->has_value());
+}
+
+TEST(Store, ASecondOpenIsRefused) {
+  TempDir dir;
+  auto first = MustOpen(dir.path());
+  Result<std::unique_ptr<Store>> second = Store::Open({.path = dir.path()});
+  ASSERT_FALSE(second.ok());
+  EXPECT_EQ(second.status().code(), StatusCode::kFailedPrecondition);
+}
+
+TEST(Store, ASnapshotDoesNotSeeLaterWrites) {
+  TempDir dir;
+  auto store = MustOpen(dir.path());
+  auto snapshot = store->TakeSnapshot();
+  StoreBatch batch;
+  batch.Put(*store, Family::kSeries, "k", "v");
+  ASSERT_TRUE(store->Write(batch, /*sync=*/true).ok());
+  EXPECT_FALSE(store->Get(Family::kSeries, "k", snapshot.get())->has_value());
+  StoreIterator it = store->Iterate(Family::kSeries);
+  it.SeekToFirst();
+  ASSERT_TRUE(it.valid());
+  EXPECT_EQ(it.value(), "v");
+}
+
+TEST(Store, ACheckpointOpensAsAStore) {
+  TempDir dir;
+  auto store = MustOpen(dir.path() + "/data");
+  StoreBatch batch;
+  batch.Put(*store, Family::kHead, "k", "v");
+  ASSERT_TRUE(store->Write(batch).ok());
+  ASSERT_TRUE(store->Checkpoint(dir.path() + "/copy").ok());
+  auto copy = MustOpen(dir.path() + "/copy");
+  EXPECT_EQ(**copy->Get(Family::kHead, "k"), "v");
+}
+
+TEST(Store, DropRangeTakesJustTheRange) {
+  TempDir dir;
+  auto store = MustOpen(dir.path());
+  StoreBatch batch;
+  for (char c = 'a'; c < 'f'; ++c) batch.Put(*store, Family::kChunks, std::string(1, c), "v");
+  ASSERT_TRUE(store->Write(batch).ok());
+  ASSERT_TRUE(store->CompactAll().ok());
+  ASSERT_TRUE(store->DropRange(Family::kChunks, "b", "d").ok());
+  std::string left;
+  StoreIterator it = store->Iterate(Family::kChunks);
+  for (it.SeekToFirst(); it.valid(); it.Next()) left += it.key();
+  EXPECT_EQ(left, "ade");
+}
+
+}  // namespace
+}  // namespace vedette::tsdb
