@@ -16,8 +16,8 @@
 namespace vedette {
 
 // AlertPipeline is what becomes of an alert once a rule has found it: routing, grouping, inhibition
-// and silences by alerting/, messages by notify/, and the Alertmanagers that the configuration
-// names. Thread-safe; what it is given outlives it.
+// and silences by alerting/, messages by notify/, and beside them the outside Alertmanagers that
+// the configuration names. Thread-safe; what it is given outlives it.
 class AlertPipeline {
  public:
   struct Options {
