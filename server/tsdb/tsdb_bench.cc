@@ -63,8 +63,8 @@ void BM_CommitRows(benchmark::State& state) {
   for (auto _ : state) {
     const size_t h = at % targets;
     Step(values[h], random);
-    auto s = writers[h]->Commit({.t_ms = kStart + static_cast<int64_t>(at / targets) * 15'000,
-                                 .values = values[h]});
+    auto s = writers[h]->Commit(
+        {.t_ms = kStart + static_cast<int64_t>(at / targets) * 15'000, .values = values[h]});
     if (!s.ok()) state.SkipWithError("commit");
     ++at;
   }

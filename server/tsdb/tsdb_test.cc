@@ -188,10 +188,14 @@ TEST_P(RandomLife, AgreesWithAMap) {
   int64_t now = GetParam() % 3 == 0 ? 0 : kNow;
   auto value = [&]() -> double {
     switch (random() % 6) {
-      case 0: return kStaleNan;
-      case 1: return static_cast<double>(random() % 1000) / 10;
-      case 2: return std::bit_cast<double>(random() >> 12 | 0x3ff0000000000000);
-      default: return static_cast<double>(random() % 50);
+      case 0:
+        return kStaleNan;
+      case 1:
+        return static_cast<double>(random() % 1000) / 10;
+      case 2:
+        return std::bit_cast<double>(random() >> 12 | 0x3ff0000000000000);
+      default:
+        return static_cast<double>(random() % 50);
     }
   };
   for (int step = 0; step < 1500; ++step) {
@@ -330,15 +334,13 @@ TEST_F(TsdbTest, HistogramsExemplarsMetadataAndKeysSurviveAReopen) {
     const std::vector<storage::HistogramAt> histograms = {{1, h}};
     const std::vector<storage::ExemplarAt> exemplars = {
         {0, {Labels::Of({{"trace_id", "abc"}}), 0.5, std::nullopt}}};
-    ASSERT_TRUE(writer
-                    ->Commit({.t_ms = kNow,
-                              .values = values,
-                              .histograms = histograms,
-                              .exemplars = exemplars})
-                    .ok());
+    ASSERT_TRUE(
+        writer
+            ->Commit(
+                {.t_ms = kNow, .values = values, .histograms = histograms, .exemplars = exemplars})
+            .ok());
     db_->appender().SetMetadata("m1", {MetricType::kCounter, "Help.", "seconds"});
-    const std::vector<storage::KeyValue::Change> changes = {{"silence/1", "x"},
-                                                            {"silence/2", "y"}};
+    const std::vector<storage::KeyValue::Change> changes = {{"silence/1", "x"}, {"silence/2", "y"}};
     ASSERT_TRUE(db_->key_value().Apply(changes, true).ok());
     const std::vector<storage::KeyValue::Change> gone = {{"silence/1", std::nullopt}};
     ASSERT_TRUE(db_->key_value().Apply(gone, false).ok());
@@ -379,11 +381,10 @@ TEST_F(TsdbTest, NamesAndValuesAreThoseOfTheRange) {
   Open();
   const Sample old_sample{kNow - 3 * kDay, 1};
   const Sample new_sample{kNow, 1};
-  const std::vector<SeriesBatch> batch = {
-      {.labels = Labels::Of({{"__name__", "old"}, {"a", "1"}}),
-       .samples = std::span(&old_sample, 1)},
-      {.labels = Labels::Of({{"__name__", "new"}, {"b", "2"}}),
-       .samples = std::span(&new_sample, 1)}};
+  const std::vector<SeriesBatch> batch = {{.labels = Labels::Of({{"__name__", "old"}, {"a", "1"}}),
+                                           .samples = std::span(&old_sample, 1)},
+                                          {.labels = Labels::Of({{"__name__", "new"}, {"b", "2"}}),
+                                           .samples = std::span(&new_sample, 1)}};
   ASSERT_TRUE(db_->appender().Write(batch).ok());
   for (int round = 0; round < 2; ++round) {
     auto recent = *db_->queryable().Open(kNow - kDay / 2, kNow);
