@@ -34,7 +34,7 @@
 #include "server/discovery/manager.h"
 #include "server/promql/engine.h"
 #include "server/promql/parser/parser.h"
-#include "server/promql/parser/print.h"
+
 #include "server/routes.h"
 #include "server/ruler/ruler.h"
 #include "server/scrape/from_config.h"
@@ -174,7 +174,7 @@ struct Server::Parts {
   std::unique_ptr<api::AdminDoor> admin_door;
   std::unique_ptr<api::WriteDoor> write_door;
   std::unique_ptr<http::Server> http;
-  std::unique_ptr<grpc::Service> query_service;
+  std::shared_ptr<grpc::Service> query_service;
   std::unique_ptr<rpc::Server> grpc;
   std::thread watcher;
 
@@ -559,7 +559,7 @@ Status Server::Parts::OpenDoors() {
   };
   doors.format_query = [parsing](std::string_view text) -> Result<std::string> {
     VEDETTE_ASSIGN_OR_RETURN(const promql::ExprPtr expr, promql::ParseExpr(text, parsing));
-    return promql::Pretty(*expr);
+    return Unimplemented("format_query");
   };
   doors.parse_query_json = [parsing](std::string_view text) -> Result<std::string> {
     VEDETTE_ASSIGN_OR_RETURN(const promql::ExprPtr expr, promql::ParseExpr(text, parsing));
