@@ -1,3 +1,5 @@
+#include <xxhash.h>
+
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -17,6 +19,11 @@ struct HistogramSum {
   bool saw_reset = false;
   bool saw_not_reset = false;
 };
+
+// The hash that Prometheus' limit_ratio places series by: XXH64 of the very same bytes.
+uint64_t RatioHash(const Labels& labels) {
+  return XXH64(labels.bytes().data(), labels.bytes().size(), 0);
+}
 
 enum : uint8_t { kNothing = 0, kFloats = 1, kHistograms = 2, kMixed = 3, kBroken = 4 };
 
@@ -329,7 +336,7 @@ Status Evaluator::SelectAggregate(const AggregateExpr& a, const Grid& grid, cons
         for (size_t k : order) {
           // The hash of the labels as a number in [0, 1): the same series are always in.
           const double offset =
-              static_cast<double>(columns[k].labels.Hash()) / 18446744073709551616.0;
+              static_cast<double>(RatioHash(columns[k].labels)) / 18446744073709551616.0;
           const double r = ratios[i];
           if ((r >= 0 && offset < r) || (r < 0 && offset >= 1.0 + r)) pick[k] = true;
         }

@@ -191,8 +191,9 @@ Status Evaluator::StreamVectorVector(const BinaryExpr& b, const Grid& grid, cons
   const bool swapped = m.card == VectorMatching::Card::kOneToMany;
   std::vector<Column>& lhs = swapped ? written_rhs : written_lhs;
   std::vector<Column>& rhs = swapped ? written_lhs : written_rhs;
-  const std::optional<double> fill_left = swapped ? m.fill_right : m.fill_left;
-  const std::optional<double> fill_right = swapped ? m.fill_left : m.fill_right;
+  // The fill values do not change sides with the operands: fill_left is for the "many" side.
+  const std::optional<double> fill_left = m.fill_left;
+  const std::optional<double> fill_right = m.fill_right;
   const bool one_to_one = m.card == VectorMatching::Card::kOneToOne;
   const bool drops = DropsName(b);
   Matches matches = MatchUp(lhs, rhs, m);
@@ -214,8 +215,8 @@ Status Evaluator::StreamVectorVector(const BinaryExpr& b, const Grid& grid, cons
         return FailedPrecondition(StrCat(
             "found duplicate series for the match group ",
             (m.on ? c->labels.Only(m.labels) : Signature(c->labels, m)).ToString(), " on the ",
-            side, " hand-side of the operation: [", c->labels.ToString(), ", ",
-            first[i]->labels.ToString(),
+            side, " hand-side of the operation: [", first[i]->labels.ToString(), ", ",
+            c->labels.ToString(),
             "];many-to-many matching not allowed: matching labels must be unique on one side"));
       }
     }
@@ -245,6 +246,14 @@ Status Evaluator::StreamVectorVector(const BinaryExpr& b, const Grid& grid, cons
                        const Operand& left, const Operand& right) -> Status {
       const Operand& a = swapped ? right : left;
       const Operand& z = swapped ? left : right;
+      if (one_to_one) {
+        if (taken[i]) {
+          return FailedPrecondition(
+              "multiple matches for labels: many-to-one matching must be explicit "
+              "(group_left/group_right)");
+        }
+        taken[i] = true;
+      }
       Outcome o = ElementOp(b.op, a, z, b.pos, notes_);
       if (b.return_bool) {
         // Histograms that cannot be compared give nothing; else it is 0 or 1.
@@ -270,14 +279,7 @@ Status Evaluator::StreamVectorVector(const BinaryExpr& b, const Grid& grid, cons
         out_index = it->second;
       }
       Column& out = outs[out_index];
-      if (one_to_one) {
-        if (taken[i]) {
-          return FailedPrecondition(
-              "multiple matches for labels: many-to-one matching must be explicit "
-              "(group_left/group_right)");
-        }
-        taken[i] = true;
-      } else if (out.present(i)) {
+      if (!one_to_one && out.present(i)) {
         return FailedPrecondition(
             "multiple matches for labels: grouping labels must ensure unique matches");
       }

@@ -19,6 +19,13 @@ bool ParseBound(std::string_view text, double* out) {
   return end == copy.c_str() + copy.size() && copy[0] != ' ';
 }
 
+// A number as a label value: always with a point or an exponent.
+std::string OpenMetricsFloat(double v) {
+  std::string s = GoFloat(v);
+  if (std::isfinite(v) && s.find_first_of(".e") == std::string::npos) s += ".0";
+  return s;
+}
+
 // The classic buckets, or the native histograms, of one label set.
 struct BucketGroup {
   Labels labels;
@@ -156,11 +163,10 @@ Status Evaluator::StreamHistogramQuantile(const Call& call, const Grid& grid, co
             bool nan_skew = false;
             v = NativeQuantile(params[k][i], *native, &nan_result, &nan_skew);
             if (nan_result || nan_skew) {
-              notes_.Info(
-                  StrCat("input to ", call.function->name, " has NaN observations, result is ",
-                         nan_result ? "NaN" : "skewed higher",
-                         name.empty() ? "" : StrCat(" for metric name ", Quoted(name))),
-                  pos);
+              notes_.Info(StrCat("input to histogram_quantile has NaN observations, result is ",
+                                 nan_result ? "NaN" : "skewed higher",
+                                 name.empty() ? "" : StrCat(" for metric name ", Quoted(name))),
+                          pos);
             }
           }
         } else {
@@ -185,7 +191,7 @@ Status Evaluator::StreamHistogramQuantile(const Call& call, const Grid& grid, co
     }
     if (total.forced_monotonic) {
       notes_.Info(
-          StrCat("input to ", call.function->name,
+          StrCat("input to histogram_quantile",
                  " needed to be fixed for monotonicity (see "
                  "https://prometheus.io/docs/prometheus/latest/querying/functions/"
                  "#histogram_quantile)",
@@ -201,7 +207,7 @@ Status Evaluator::StreamHistogramQuantile(const Call& call, const Grid& grid, co
       if (many) {
         LabelsBuilder lb(g.labels);
         lb.Set(WithoutParens(*call.args[1]).As<StringLiteral>().value,
-               params[k].empty() ? "" : GoFloat(params[k][0]));
+               params[k].empty() ? "" : OpenMetricsFloat(params[k][0]));
         outs[k].labels = lb.Build();
       }
       VEDETTE_RETURN_IF_ERROR(Emit(outs[k], sink));

@@ -85,7 +85,7 @@ Status Evaluator::StreamLabelReplace(const Call& call, const Grid& grid, const S
   }
   const int captures = re.NumberOfCapturingGroups() + 1;
   std::vector<re2::StringPiece> groups(static_cast<size_t>(captures));
-  const Sink checked = Unique(sink, true);
+  const Sink checked = Unique(sink, false);
   return Stream(*call.args[0], grid, [&](Column& c) -> Status {
     const std::string value(c.labels.Get(src));
     if (re.Match(value, 0, value.size(), RE2::ANCHOR_BOTH, groups.data(), captures)) {
@@ -110,7 +110,7 @@ Status Evaluator::StreamLabelJoin(const Call& call, const Grid& grid, const Sink
   if (dst.empty() || !IsValidUtf8(dst)) {
     return FailedPrecondition(StrCat("invalid destination label name in label_join(): ", dst));
   }
-  const Sink checked = Unique(sink, true);
+  const Sink checked = Unique(sink, false);
   return Stream(*call.args[0], grid, [&](Column& c) -> Status {
     std::string joined;
     for (size_t i = 3; i < call.args.size(); ++i) {

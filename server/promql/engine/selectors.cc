@@ -219,6 +219,17 @@ Status Evaluator::StreamSubquery(const SubqueryExpr& s, const Grid& grid, const 
   std::vector<HistogramPtr> kept_h;
   std::vector<Window> kept_windows;
   return Stream(*s.expr, inner, [&](Column& c) -> Status {
+    // Between the steps samples were left out or repeated: what storage knew of resets from one
+    // sample to the next says nothing here.
+    for (HistogramPtr& h : c.histograms) {
+      if (h == nullptr || h->reset_hint == Histogram::ResetHint::kGauge ||
+          h->reset_hint == Histogram::ResetHint::kUnknown) {
+        continue;
+      }
+      auto unhinted = std::make_shared<Histogram>(*h);
+      unhinted->reset_hint = Histogram::ResetHint::kUnknown;
+      h = std::move(unhinted);
+    }
     RangeSeries r;
     r.labels = c.labels;
     r.drop_name = c.drop_name;

@@ -19,13 +19,14 @@ double MiddleOf(double lower, double upper, bool linear) {
 }
 
 // The share of a bucket's observations at or below v.
-double ShareBelow(double lower, double upper, double v, bool linear) {
+double ShareBelow(double lower, double upper, double v, bool linear, bool keep_below) {
   if (v <= lower) return 0;
   if (v >= upper) return 1;
   if (linear) {
-    // With an infinite edge nothing can be interpolated: all of it is at the finite edge.
-    if (lower == -kInf) return 0;
-    if (upper == kInf) return 1;
+    // An infinite bucket is cut whole: what is below -Inf.. stays below, what is above stays above.
+    if (lower == -kInf && upper == kInf) return keep_below ? 0 : 1;
+    if (lower == -kInf) return 1;
+    if (upper == kInf) return 0;
     return (v - lower) / (upper - lower);
   }
   const double low = std::log2(std::fabs(lower));
@@ -42,7 +43,7 @@ void Trim(Histogram& h, double limit, bool keep_below) {
   bool removed_any = false;
   auto cut = [&](double lower, double upper, double& in_bucket, bool linear) {
     if (in_bucket == 0) return;
-    const double below = ShareBelow(lower, upper, limit, linear);
+    const double below = ShareBelow(lower, upper, limit, linear, keep_below);
     const double kept = in_bucket * (keep_below ? below : 1 - below);
     if (kept != in_bucket) {
       removed_any = true;
@@ -62,7 +63,9 @@ void Trim(Histogram& h, double limit, bool keep_below) {
   const std::vector<Bucket> negative = NegativeBuckets(h);
   for (size_t i = 0; i < positive.size(); ++i) {
     double lower = positive[i].lower;
-    if (custom && lower == -kInf && positive[i].upper > 0) lower = 0;
+    if (custom && lower == -kInf && positive[i].upper > 0 && positive[i].upper < kInf) {
+      lower = 0;
+    }
     cut(lower, positive[i].upper, h.positive_buckets[i], custom);
   }
   for (size_t i = 0; i < negative.size(); ++i) {

@@ -381,6 +381,7 @@ void RangeKernel::RunFloats(const RangeSeries& r, Column& out) {
       return;
     case FunctionId::kMadOverTime:
       each(1, [&](size_t, Times, Values v) {
+        if (std::ranges::any_of(v, [](double x) { return std::isnan(x); })) return kNormalNan;
         scratch_.assign(v.begin(), v.end());
         const double median = QuantileOf(0.5, scratch_);
         for (size_t k = 0; k < v.size(); ++k) scratch_[k] = std::fabs(v[k] - median);
