@@ -95,8 +95,11 @@ Status WriteRequest::ReadV1(std::string_view body) {
   Clear();
   ProtobufReader r(body);
   while (r.Next()) {
-    if (r.field() == 1) VEDETTE_RETURN_IF_ERROR(ReadSeriesV1(r.bytes()));
-    if (r.field() == 3) VEDETTE_RETURN_IF_ERROR(ReadMetadataV1(r.bytes()));
+    if (r.field() == 1) {
+      VEDETTE_RETURN_IF_ERROR(ReadSeriesV1(r.bytes()));
+    } else if (r.field() == 3) {
+      VEDETTE_RETURN_IF_ERROR(ReadMetadataV1(r.bytes()));
+    }
   }
   if (!r.ok()) return Malformed("the list of series");
   FinishRequest();
@@ -116,7 +119,9 @@ Status WriteRequest::ReadV2(std::string_view body) {
   }
   ProtobufReader r(body);
   while (r.Next()) {
-    if (r.field() == 5) VEDETTE_RETURN_IF_ERROR(ReadSeriesV2(r.bytes()));
+    if (r.field() == 5) {
+      VEDETTE_RETURN_IF_ERROR(ReadSeriesV2(r.bytes()));
+    }
   }
   FinishRequest();
   return {};

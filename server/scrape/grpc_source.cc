@@ -26,6 +26,31 @@ Status FromGrpc(const grpc::Status& status) {
   return Status(static_cast<StatusCode>(status.error_code()), status.error_message());
 }
 
+// gRPC 1.51 takes its callback queue down with the last channel that used it, and gives it back
+// once too often then (abort in grpc_cq_internal_unref, one run in five of our test). A channel
+// that leads nowhere keeps the queue for the life of the process.
+void KeepCallbackQueue() {
+  static const std::shared_ptr<grpc::Channel>* const kept = [] {
+    auto* channel = new std::shared_ptr<grpc::Channel>(grpc::CreateChannel("", nullptr));
+    const std::unique_ptr<v1::AgentService::Stub> stub = v1::AgentService::NewStub(*channel);
+    grpc::ClientContext context;
+    v1::DescribeRequest request;
+    v1::DescribeResponse response;
+    Mutex mu;
+    CondVar changed;
+    bool done = false;
+    stub->async()->Describe(&context, &request, &response, [&](const grpc::Status&) {
+      MutexLock lock(mu);
+      done = true;
+      changed.NotifyAll();
+    });
+    MutexLock lock(mu);
+    while (!done) changed.Wait(mu);
+    return channel;
+  }();
+  (void)kept;
+}
+
 // One stream: writes one message at a time, reads one at a time. Keeps itself alive until gRPC is
 // done with it; whoever waits for an answer is told exactly once.
 class Stream final : public grpc::ClientBidiReactor<v1::PullRequest, v1::PullResponse> {
@@ -34,31 +59,35 @@ class Stream final : public grpc::ClientBidiReactor<v1::PullRequest, v1::PullRes
 
   static std::shared_ptr<Stream> Open(v1::AgentService::Stub& stub, const v1::PullHello& hello) {
     auto stream = std::make_shared<Stream>();
-    stream->self_ = stream;
     {
       MutexLock lock(stream->mu_);
+      stream->self_ = stream;
       v1::PullRequest request;
       *request.mutable_hello() = hello;
       stream->queue_.push_back(std::move(request));
     }
     stub.async()->Pull(&stream->context_, stream.get());
-    stream->WriteNext();
+    // Writes come from outside of gRPC's own calls, so the call must not end under them: it is held
+    // until reading has ended.
+    stream->AddHold();
     stream->StartRead(&stream->response_);
+    {
+      MutexLock lock(stream->mu_);
+      stream->WriteNext();
+    }
     stream->StartCall();
     return stream;
   }
 
   // False: the stream has ended; `answered` was not taken.
   bool Ask(const v1::PullScrape& scrape, Answered answered) {
-    {
-      MutexLock lock(mu_);
-      if (done_) return false;
-      waiting_id_ = scrape.id();
-      answered_ = std::move(answered);
-      v1::PullRequest request;
-      *request.mutable_scrape() = scrape;
-      queue_.push_back(std::move(request));
-    }
+    MutexLock lock(mu_);
+    if (!held_) return false;
+    waiting_id_ = scrape.id();
+    answered_ = std::move(answered);
+    v1::PullRequest request;
+    *request.mutable_scrape() = scrape;
+    queue_.push_back(std::move(request));
     WriteNext();
     return true;
   }
@@ -67,20 +96,24 @@ class Stream final : public grpc::ClientBidiReactor<v1::PullRequest, v1::PullRes
 
   bool done() const {
     MutexLock lock(mu_);
-    return done_;
+    return !held_;
   }
 
   void OnWriteDone(bool ok) override {
-    {
-      MutexLock lock(mu_);
-      writing_ = false;
-      if (!ok) return;  // OnDone follows.
-    }
-    WriteNext();
+    MutexLock lock(mu_);
+    writing_ = false;
+    if (ok) WriteNext();  // Otherwise OnReadDone(false) and OnDone follow.
   }
 
   void OnReadDone(bool ok) override {
-    if (!ok) return;  // OnDone follows.
+    if (!ok) {
+      {
+        MutexLock lock(mu_);
+        held_ = false;
+      }
+      RemoveHold();  // OnDone follows.
+      return;
+    }
     Answered answered;
     {
       MutexLock lock(mu_);
@@ -99,7 +132,6 @@ class Stream final : public grpc::ClientBidiReactor<v1::PullRequest, v1::PullRes
     std::shared_ptr<Stream> self;
     {
       MutexLock lock(mu_);
-      done_ = true;
       answered = std::exchange(answered_, nullptr);
       self = std::move(self_);
     }
@@ -108,14 +140,11 @@ class Stream final : public grpc::ClientBidiReactor<v1::PullRequest, v1::PullRes
   }
 
  private:
-  void WriteNext() {
-    {
-      MutexLock lock(mu_);
-      if (writing_ || done_ || queue_.empty()) return;
-      writing_ = true;
-      request_ = std::move(queue_.front());
-      queue_.pop_front();
-    }
+  void WriteNext() VEDETTE_REQUIRES(mu_) {
+    if (writing_ || !held_ || queue_.empty()) return;
+    writing_ = true;
+    request_ = std::move(queue_.front());
+    queue_.pop_front();
     StartWrite(&request_);
   }
 
@@ -127,7 +156,7 @@ class Stream final : public grpc::ClientBidiReactor<v1::PullRequest, v1::PullRes
   std::shared_ptr<Stream> self_ VEDETTE_GUARDED_BY(mu_);
   std::deque<v1::PullRequest> queue_ VEDETTE_GUARDED_BY(mu_);
   bool writing_ VEDETTE_GUARDED_BY(mu_) = false;
-  bool done_ VEDETTE_GUARDED_BY(mu_) = false;
+  bool held_ VEDETTE_GUARDED_BY(mu_) = true;  // Until reading has ended.
   uint64_t waiting_id_ VEDETTE_GUARDED_BY(mu_) = 0;
   Answered answered_ VEDETTE_GUARDED_BY(mu_);
 };
@@ -282,6 +311,7 @@ class GrpcSource final : public Source {
 }  // namespace
 
 Result<std::unique_ptr<Source>> MakeGrpcSource(const Target& target, GrpcSourceOptions options) {
+  KeepCallbackQueue();
   VEDETTE_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel, options.channel(target));
   return std::unique_ptr<Source>(std::make_unique<GrpcSource>(channel, std::move(options)));
 }

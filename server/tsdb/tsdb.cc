@@ -47,9 +47,8 @@ std::vector<NameCount> ToNameCounts(std::vector<SeriesIndex::Count> counts) {
 Result<int64_t> SettleWindow(Store& store, int64_t option_ms) {
   VEDETTE_ASSIGN_OR_RETURN(std::optional<std::string> format, store.Get(Family::kMeta, kFormatKey));
   if (format && *format != kFormat) {
-    return FailedPrecondition(
-        StrCat("the storage directory has format ", Quoted(*format), ", this program knows ",
-               Quoted(kFormat)));
+    return FailedPrecondition(StrCat("the storage directory has format ", Quoted(*format),
+                                     ", this program knows ", Quoted(kFormat)));
   }
   VEDETTE_ASSIGN_OR_RETURN(std::optional<std::string> stored, store.Get(Family::kMeta, kWindowKey));
   if (stored) {

@@ -367,8 +367,8 @@ class QueryServiceImpl final : public v1::QueryService::Service {
 
 }  // namespace
 
-std::unique_ptr<grpc::Service> MakeQueryService(const QueryBackends& backends) {
-  return std::make_unique<QueryServiceImpl>(backends);
+std::shared_ptr<grpc::Service> MakeQueryService(const QueryBackends& backends) {
+  return std::make_shared<QueryServiceImpl>(backends);
 }
 
 }  // namespace vedette::api

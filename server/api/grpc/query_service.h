@@ -31,6 +31,6 @@ struct QueryBackends {
 
 // vedette.v1.QueryService: the HTTP API's questions over gRPC. A call that its client gives up stops
 // its query. Thread-safe.
-std::unique_ptr<grpc::Service> MakeQueryService(const QueryBackends& backends);
+std::shared_ptr<grpc::Service> MakeQueryService(const QueryBackends& backends);
 
 }  // namespace vedette::api

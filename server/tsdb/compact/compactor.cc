@@ -61,9 +61,8 @@ Status Compactor::Rewrite(const Group& group, int64_t delete_from_ms, int64_t de
                             [](const Sample& a, const Sample& b) { return a.t_ms == b.t_ms; }),
                 samples.end());
   const size_t before = samples.size();
-  std::erase_if(samples, [&](const Sample& s) {
-    return s.t_ms >= delete_from_ms && s.t_ms <= delete_to_ms;
-  });
+  std::erase_if(
+      samples, [&](const Sample& s) { return s.t_ms >= delete_from_ms && s.t_ms <= delete_to_ms; });
   const size_t removed = before - samples.size();
   const bool deleting = delete_from_ms <= delete_to_ms;
   if (deleting && removed == 0) return {};
@@ -129,15 +128,14 @@ Result<Compactor::Outcome> Compactor::Merge(int32_t window, const Pace& pace) {
   };
   for (it.Seek(prefix); it.valid() && it.key().starts_with(prefix); it.Next()) {
     if (it.key().size() != ChunkKey::kBytes) continue;
-    if (!group.empty() &&
-        !ChunkKey::From(group.keys[0]).SameSeries(ChunkKey::From(it.key()))) {
+    if (!group.empty() && !ChunkKey::From(group.keys[0]).SameSeries(ChunkKey::From(it.key()))) {
       VEDETTE_RETURN_IF_ERROR(finish());
     }
     group.keys.emplace_back(it.key());
     group.values.emplace_back(it.value());
   }
   VEDETTE_RETURN_IF_ERROR(it.status());
-  if (!group.empty()) VEDETTE_RETURN_IF_ERROR(finish());
+  VEDETTE_RETURN_IF_ERROR(finish());
   VEDETTE_RETURN_IF_ERROR(write());
   return outcome;
 }
@@ -171,9 +169,8 @@ Result<Compactor::Outcome> Compactor::Delete(std::span<const uint32_t> metrics,
       if (!presence_.Has(window, series[i])) continue;
       const ChunkKey first{window, metrics[i], series[i], 0, 0};
       group.clear();
-      for (chunks.Seek(first.Bytes());
-           chunks.valid() && chunks.key().size() == ChunkKey::kBytes &&
-           ChunkKey::From(chunks.key()).SameSeries(first);
+      for (chunks.Seek(first.Bytes()); chunks.valid() && chunks.key().size() == ChunkKey::kBytes &&
+                                       ChunkKey::From(chunks.key()).SameSeries(first);
            chunks.Next()) {
         group.keys.emplace_back(chunks.key());
         group.values.emplace_back(chunks.value());

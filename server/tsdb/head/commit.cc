@@ -25,8 +25,7 @@ auto FindRow(const Rows& rows, int64_t t_ms) {
 // The open row with the greatest instant, as the log sees it now; null where there is none.
 const OpenRow* Newest(const Timeline& t, const TimelineView& view)
     VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_analysis) {
-  const OpenRow* newest =
-      t.staged_block || view.rows.empty() ? nullptr : view.rows.back().get();
+  const OpenRow* newest = t.staged_block || view.rows.empty() ? nullptr : view.rows.back().get();
   for (const auto& r : t.staged_rows) {
     // A staged row at the same instant is the newer version of it.
     if (newest == nullptr || r->t_ms >= newest->t_ms) newest = r.get();
@@ -47,10 +46,9 @@ void Head::Touch(Commit& commit, Timeline& t) {
                      StateValue(t, t.epoch));
   }
   if (t.stored_layout < t.layout.size()) {
-    commit.batch.Put(
-        store_, Family::kHead,
-        HeadKey(t.id, HeadKind::kLayout, static_cast<uint32_t>(t.stored_layout)),
-        LayoutRecord(std::span(t.layout).subspan(t.stored_layout)));
+    commit.batch.Put(store_, Family::kHead,
+                     HeadKey(t.id, HeadKind::kLayout, static_cast<uint32_t>(t.stored_layout)),
+                     LayoutRecord(std::span(t.layout).subspan(t.stored_layout)));
   }
 }
 
@@ -73,7 +71,7 @@ Status Head::StageRow(Commit& commit, Timeline& t, int64_t t_ms, std::span<const
   }
   // A chunk has one window: the first row of the next one seals what is open.
   const bool open = !view->empty() || !t.staged_rows.empty();
-  const int64_t first = !view->empty() ? view->first_t_ms()
+  const int64_t first = !view->empty()           ? view->first_t_ms()
                         : !t.staged_rows.empty() ? t.staged_rows.front()->t_ms
                                                  : t_ms;
   if (open && WindowOf(first, options_.window_ms) != WindowOf(t_ms, options_.window_ms)) {
@@ -230,9 +228,8 @@ bool Head::HasNewer(const Timeline& t, const TimelineView& view, size_t position
   if (t.sealed_t_ms <= t_ms) return false;
   const uint32_t series = t.layout[position];
   const uint32_t metric = index_.MetricOf(series);
-  for (int32_t window :
-       presence_.Windows(WindowOf(t_ms, options_.window_ms),
-                         WindowOf(t.sealed_t_ms, options_.window_ms))) {
+  for (int32_t window : presence_.Windows(WindowOf(t_ms, options_.window_ms),
+                                          WindowOf(t.sealed_t_ms, options_.window_ms))) {
     if (!presence_.Has(window, series)) continue;
     std::map<int64_t, double> sealed;
     (void)ReadSealed(window, metric, series, t_ms + 1, INT64_MAX, sealed);  // Damage: as if none.
@@ -278,7 +275,8 @@ void Head::StageLate(Commit& commit, uint32_t series, int64_t t_ms, double value
 // with their neighbours later.
 Status Head::WriteLate(Commit& commit) {
   if (commit.late.empty()) return {};
-  std::ranges::stable_sort(commit.late, {}, [](const Late& l) { return std::tie(l.series, l.t_ms); });
+  std::ranges::stable_sort(commit.late, {},
+                           [](const Late& l) { return std::tie(l.series, l.t_ms); });
   std::vector<int64_t> instants;
   std::vector<double> values;
   for (size_t i = 0; i < commit.late.size();) {
@@ -345,8 +343,8 @@ Status Head::StageHistogram(Commit& commit, uint32_t series, int64_t t_ms, const
   StoreIterator it = store_.Iterate(Family::kHistograms);
   for (int32_t w : histograms_.Windows(window, INT32_MAX)) {
     it.Seek(HistogramKey(w, metric, series, w == window ? offset : 0));
-    newer = newer || (it.valid() && it.key().starts_with(HistogramKey(w, metric, series, 0).substr(
-                                        0, 12)));
+    newer = newer ||
+            (it.valid() && it.key().starts_with(HistogramKey(w, metric, series, 0).substr(0, 12)));
   }
   if (newer && !OldAllowed(t_ms, backfill, commit.stats)) return {};
   commit.batch.Put(store_, Family::kHistograms, key, value);

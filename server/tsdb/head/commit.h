@@ -25,7 +25,7 @@ struct Head::Commit {
   storage::CommitStats stats;
   std::vector<Timeline*> touched;
   std::vector<Late> late;
-  std::vector<std::pair<int32_t, uint32_t>> present;  // Window and series of late samples.
+  std::vector<std::pair<int32_t, uint32_t>> present;     // Window and series of late samples.
   std::vector<std::pair<int32_t, uint32_t>> histograms;  // The same of histograms.
   std::vector<InstantsTable::Interned> interned;
   int64_t min_t_ms = INT64_MAX;

@@ -425,8 +425,8 @@ Result<storage::CommitStats> Head::Writer::Commit(const storage::Row& row) {
     without.assign(values.begin(), values.end());
     for (const storage::HistogramAt& h : row.histograms) {
       if (h.position < without.size()) without[h.position] = kAbsent;
-      VEDETTE_RETURN_IF_ERROR(head_.StageHistogram(commit, t.layout[h.position], row.t_ms,
-                                                   *h.histogram, row.backfill));
+      VEDETTE_RETURN_IF_ERROR(
+          head_.StageHistogram(commit, t.layout[h.position], row.t_ms, *h.histogram, row.backfill));
     }
     values = without;
   }
@@ -489,11 +489,14 @@ Result<storage::CommitStats> Head::Write(std::span<const storage::SeriesBatch> b
   std::map<std::pair<std::string, uint64_t>, std::shared_ptr<Timeline>> made;
   items.reserve(batch.size());
   std::vector<Place> places;
+  std::vector<uint32_t> known;
+  index_.FindMany(batch.size(), [&](size_t i) -> const Labels& { return batch[i].labels; }, known);
   uint32_t last_loose = 0;  // The timeline of the series before is likely that of the next.
   for (uint32_t i = 0; i < batch.size(); ++i) {
     const storage::SeriesBatch& b = batch[i];
     std::optional<Place> place;
-    std::optional<uint32_t> found = index_.Find(b.labels);
+    std::optional<uint32_t> found;
+    if (known[i] != SeriesIndex::kUnknown) found = known[i];
     if (found) {
       PlacesOf(*found, places);
       if (!places.empty() && places[0].timeline == last_loose) {
@@ -578,8 +581,8 @@ Result<storage::CommitStats> Head::Write(std::span<const storage::SeriesBatch> b
     const std::span<const Sample> first = batch[own[0].batch].samples;
     bool aligned = Ascending(first);
     for (size_t i = 1; aligned && i < own.size(); ++i) {
-      aligned = own[i].position > own[i - 1].position &&
-                SameInstants(first, batch[own[i].batch].samples);
+      aligned =
+          own[i].position > own[i - 1].position && SameInstants(first, batch[own[i].batch].samples);
     }
     if (aligned) {
       for (size_t k = 0; status.ok() && k < first.size(); ++k) {

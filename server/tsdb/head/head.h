@@ -55,8 +55,8 @@ struct Timeline {
   std::vector<uint32_t> layout VEDETTE_GUARDED_BY(commit_mu);
   size_t stored_layout VEDETTE_GUARDED_BY(commit_mu) = 0;  // Positions that are in the log.
   bool stored_state VEDETTE_GUARDED_BY(commit_mu) = false;
-  uint64_t epoch VEDETTE_GUARDED_BY(commit_mu) = 0;        // Of the open rows.
-  uint32_t next_slot VEDETTE_GUARDED_BY(commit_mu) = 0;    // Of the row log.
+  uint64_t epoch VEDETTE_GUARDED_BY(commit_mu) = 0;               // Of the open rows.
+  uint32_t next_slot VEDETTE_GUARDED_BY(commit_mu) = 0;           // Of the row log.
   int64_t sealed_t_ms VEDETTE_GUARDED_BY(commit_mu) = INT64_MIN;  // Newest sealed instant.
   int64_t last_commit_ms VEDETTE_GUARDED_BY(commit_mu) = 0;       // By the clock.
   // Staged by a commit that is not written yet.
@@ -180,8 +180,7 @@ class Head {
   Status WriteLate(Commit& commit);
   Status Flush(Commit& commit);
   void Abandon(Commit& commit);
-  Status Seal(Timeline& t, std::shared_ptr<const TimelineView> view)
-      VEDETTE_REQUIRES(t.commit_mu);
+  Status Seal(Timeline& t, std::shared_ptr<const TimelineView> view) VEDETTE_REQUIRES(t.commit_mu);
   Status SealAndDrop(const std::shared_ptr<Timeline>& t);
   Status StoreJournal();
   std::string StateValue(const Timeline& t, uint64_t sealed_epoch) const

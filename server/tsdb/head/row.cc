@@ -13,8 +13,8 @@
 namespace vedette::tsdb {
 namespace {
 
-constexpr uint8_t kGone = 7;       // 0..6: an integer difference of 1..7 bytes.
-constexpr uint8_t kXorFirst = 8;   // 8..15: the upper 1..8 bytes of an XOR.
+constexpr uint8_t kGone = 7;      // 0..6: an integer difference of 1..7 bytes.
+constexpr uint8_t kXorFirst = 8;  // 8..15: the upper 1..8 bytes of an XOR.
 constexpr double kMaxExact = 9007199254740992.0;
 constexpr size_t kStride = 32;
 constexpr size_t kMaxRows = 255;

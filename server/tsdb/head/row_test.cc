@@ -20,12 +20,24 @@ std::vector<double> RandomRow(std::mt19937_64& random, const std::vector<double>
   for (size_t i = 0; i < out.size(); ++i) {
     const double old = i < before.size() ? before[i] : 0;
     switch (random() % 8) {
-      case 0: out[i] = kAbsent; break;
-      case 1: out[i] = old + static_cast<double>(random() % 100000); break;
-      case 2: out[i] = std::bit_cast<double>(random()); break;
-      case 3: out[i] = kStaleNan; break;
-      case 4: out[i] = static_cast<double>(random() % 1000) / 10; break;
-      default: out[i] = old; break;
+      case 0:
+        out[i] = kAbsent;
+        break;
+      case 1:
+        out[i] = old + static_cast<double>(random() % 100000);
+        break;
+      case 2:
+        out[i] = std::bit_cast<double>(random());
+        break;
+      case 3:
+        out[i] = kStaleNan;
+        break;
+      case 4:
+        out[i] = static_cast<double>(random() % 1000) / 10;
+        break;
+      default:
+        out[i] = old;
+        break;
     }
   }
   return out;

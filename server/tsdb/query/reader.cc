@@ -58,8 +58,8 @@ class Reader final : public storage::SeriesSet {
       Postings present = parts_.presence.Among(window, selected);
       if (present.empty()) continue;
       Postings histograms = parts_.histograms.Among(window, selected);
-      windows_.push_back({window, std::move(present), std::move(histograms), std::nullopt,
-                          std::nullopt});
+      windows_.push_back(
+          {window, std::move(present), std::move(histograms), std::nullopt, std::nullopt});
     }
     parts_.index.MetricsOf(ids_, metrics_);
     order_.resize(ids_.size());
@@ -77,8 +77,7 @@ class Reader final : public storage::SeriesSet {
     while (at_ < order_.size() && status_.ok() && (limit_ == 0 || given_ < limit_)) {
       const uint32_t i = order_[at_++];
       if (!Read(i)) continue;
-      columns_.labels =
-          labels_.empty() ? parts_.index.LabelsOf(ids_[i]) : std::move(labels_[i]);
+      columns_.labels = labels_.empty() ? parts_.index.LabelsOf(ids_[i]) : std::move(labels_[i]);
       ++given_;
       return true;
     }
@@ -89,8 +88,8 @@ class Reader final : public storage::SeriesSet {
   Status status() const override { return status_; }
   std::vector<std::string> warnings() const override {
     if (damaged_ == 0) return {};
-    return {StrCat(damaged_, " damaged chunks were left out", damage_.empty() ? "" : ", the first: ",
-                   damage_)};
+    return {StrCat(damaged_, " damaged chunks were left out",
+                   damage_.empty() ? "" : ", the first: ", damage_)};
   }
 
  private:
@@ -152,8 +151,7 @@ class Reader final : public storage::SeriesSet {
         }
         pieces_.push_back({instants, at, Mix(view->version, b)});
       }
-      if (view->rows.empty() || view->rows.back()->t_ms < min_ ||
-          view->rows.front()->t_ms > max_) {
+      if (view->rows.empty() || view->rows.back()->t_ms < min_ || view->rows.front()->t_ms > max_) {
         continue;
       }
       const std::vector<int64_t>& rows = RowInstants(place.timeline, *view);
@@ -174,13 +172,12 @@ class Reader final : public storage::SeriesSet {
   void ReadChunks(InWindow& w, uint32_t series, uint32_t metric) {
     const int64_t start = w.window * parts_.window_ms;
     const uint32_t from =
-        min_ <= start
-            ? 0
-            : static_cast<uint32_t>(std::min<int64_t>(min_ - start, parts_.window_ms));
+        min_ <= start ? 0
+                      : static_cast<uint32_t>(std::min<int64_t>(min_ - start, parts_.window_ms));
     const ChunkKey first{w.window, metric, series, from, 0};
     const std::string first_bytes = first.Bytes();
     // In order of keys the iterator often stands where the next series begins: a search is saved.
-    if (!w.chunks) w.chunks = parts_.store.Iterate(Family::kChunks, snapshot_.get());
+    if (!w.chunks) w.chunks.emplace(parts_.store.Iterate(Family::kChunks, snapshot_.get()));
     if (w.chunks->valid() && w.chunks->key() < first_bytes) w.chunks->Next();
     if (!AtSeries(*w.chunks, first)) w.chunks->Seek(first_bytes);
     StoreIterator& it = *w.chunks;
@@ -208,9 +205,9 @@ class Reader final : public storage::SeriesSet {
       }
       const size_t at = values_.size();
       values_.insert(values_.end(), chunk_values_.begin(), chunk_values_.end());
-      pieces_.push_back({**instants, at,
-                         Mix(static_cast<uint64_t>(WindowBits(w.window)) << 32,
-                             header->instants_id)});
+      pieces_.push_back(
+          {**instants, at,
+           Mix(static_cast<uint64_t>(WindowBits(w.window)) << 32, header->instants_id)});
       held_.push_back(*std::move(instants));
     }
     if (Status s = it.status(); !s.ok()) status_ = s;
@@ -225,13 +222,12 @@ class Reader final : public storage::SeriesSet {
   void ReadHistograms(InWindow& w, uint32_t series, uint32_t metric) {
     const int64_t start = w.window * parts_.window_ms;
     const uint32_t from =
-        min_ <= start
-            ? 0
-            : static_cast<uint32_t>(std::min<int64_t>(min_ - start, parts_.window_ms));
+        min_ <= start ? 0
+                      : static_cast<uint32_t>(std::min<int64_t>(min_ - start, parts_.window_ms));
     const std::string first = HistogramKey(w.window, metric, series, from);
     const std::string prefix = first.substr(0, 12);
     if (!w.histogram_rows) {
-      w.histogram_rows = parts_.store.Iterate(Family::kHistograms, snapshot_.get());
+      w.histogram_rows.emplace(parts_.store.Iterate(Family::kHistograms, snapshot_.get()));
     }
     StoreIterator& it = *w.histogram_rows;
     for (it.Seek(first); it.valid() && it.key().starts_with(prefix); it.Next()) {
@@ -357,8 +353,8 @@ class Reader final : public storage::SeriesSet {
   size_t at_ = 0;
   uint64_t given_ = 0;
 
-  std::vector<Head::Place> places_;     // Of all series, one after the other;
-  std::vector<uint32_t> places_of_;     // where those of each begin.
+  std::vector<Head::Place> places_;  // Of all series, one after the other;
+  std::vector<uint32_t> places_of_;  // where those of each begin.
 
   // Of the series being read.
   std::vector<Piece> pieces_;
@@ -430,9 +426,8 @@ class LocalQuerier final : public storage::Querier {
   Postings InRange(std::span<const Matcher> matchers) const {
     constexpr int64_t kFar = int64_t{1} << 50;
     Postings selected = parts_.index.Select(matchers);
-    Postings sealed = parts_.presence.In(
-        WindowOf(std::clamp(min_, -kFar, kFar), parts_.window_ms),
-        WindowOf(std::clamp(max_, -kFar, kFar), parts_.window_ms));
+    Postings sealed = parts_.presence.In(WindowOf(std::clamp(min_, -kFar, kFar), parts_.window_ms),
+                                         WindowOf(std::clamp(max_, -kFar, kFar), parts_.window_ms));
     sealed.IntersectWith(selected);
     selected.Subtract(sealed);
     std::unordered_map<uint32_t, bool> overlaps;
@@ -443,8 +438,8 @@ class LocalQuerier final : public storage::Querier {
         auto [it, added] = overlaps.try_emplace(place.timeline, false);
         if (added) {
           const std::shared_ptr<const TimelineView> view = parts_.head.ViewOf(place.timeline);
-          it->second = view && !view->empty() && view->first_t_ms() <= max_ &&
-                       view->last_t_ms() >= min_;
+          it->second =
+              view && !view->empty() && view->first_t_ms() <= max_ && view->last_t_ms() >= min_;
         }
         if (it->second) {
           sealed.Add(id);

@@ -57,8 +57,7 @@ struct ChunkKey {
 };
 
 // window | metric | series | instant, from the start of the window.
-inline std::string HistogramKey(int32_t window, uint32_t metric, uint32_t series,
-                                uint32_t offset) {
+inline std::string HistogramKey(int32_t window, uint32_t metric, uint32_t series, uint32_t offset) {
   std::string out;
   PutBigEndian32(out, WindowBits(window));
   PutBigEndian32(out, metric);
