@@ -85,3 +85,16 @@ def vedette_proto(name, src, grpc = False, deps = []):
                 "//third_party/debian:grpc",
             ] + deps,
         )
+
+def vedette_script_test(name, src, data = [], size = "medium", tags = [], **kwargs):
+    """A test written in Python (Debian's own, without Bazel's rules): its data are at the same paths
+    below the working directory as in the tree."""
+    native.sh_test(
+        name = name,
+        size = size,
+        srcs = ["//tools/build:python_test.sh"],
+        args = ["$(location " + src + ")"],
+        data = [src] + data,
+        tags = tags,
+        **kwargs
+    )
