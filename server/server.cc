@@ -34,7 +34,7 @@
 #include "server/discovery/manager.h"
 #include "server/promql/engine.h"
 #include "server/promql/parser/parser.h"
-
+#include "server/promql/parser/print.h"
 #include "server/routes.h"
 #include "server/ruler/ruler.h"
 #include "server/scrape/from_config.h"
@@ -559,7 +559,7 @@ Status Server::Parts::OpenDoors() {
   };
   doors.format_query = [parsing](std::string_view text) -> Result<std::string> {
     VEDETTE_ASSIGN_OR_RETURN(const promql::ExprPtr expr, promql::ParseExpr(text, parsing));
-    return Unimplemented("format_query");
+    return promql::PrettyPrint(*expr);
   };
   doors.parse_query_json = [parsing](std::string_view text) -> Result<std::string> {
     VEDETTE_ASSIGN_OR_RETURN(const promql::ExprPtr expr, promql::ParseExpr(text, parsing));
