@@ -40,7 +40,9 @@ bool IsPlain(std::string_view text) {
 
 Status CheckGrant(const TokenGrant& grant) {
   if (grant.role == Role::kNone) return InvalidArgument("a join token needs a role");
-  if (!grant.name.empty()) VEDETTE_RETURN_IF_ERROR(CheckName(grant.name));
+  if (!grant.name.empty()) {
+    VEDETTE_RETURN_IF_ERROR(CheckName(grant.name));
+  }
   if (grant.sans.size() > kMaxSans) {
     return InvalidArgument(StrCat(grant.sans.size(), " SANs; at most ", kMaxSans));
   }
