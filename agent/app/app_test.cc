@@ -13,10 +13,10 @@ TEST(App, RelaysTypesHelpsTimesAndExemplars) {
   auto collector = MakeAppCollector("shop", [] {
     return Result<FetchedPage>(
         FetchedPage{"application/openmetrics-text; version=1.0.0; charset=utf-8",
-                    "# HELP orders Orders taken.\n"
-                    "# TYPE orders counter\n"
-                    "# UNIT orders orders\n"
-                    "orders_total{kind=\"a\"} 7.0 1700000000.5 # {trace_id=\"abc\"} 1.0\n"
+                    "# HELP shop_orders Orders taken.\n"
+                    "# TYPE shop_orders counter\n"
+                    "# UNIT shop_orders orders\n"
+                    "shop_orders_total{kind=\"a\"} 7.0 1700000000.5 # {trace_id=\"abc\"} 1.0\n"
                     "# TYPE latency_seconds histogram\n"
                     "latency_seconds_bucket{le=\"0.1\"} 3\n"
                     "latency_seconds_bucket{le=\"+Inf\"} 4\n"
@@ -34,7 +34,7 @@ TEST(App, RelaysTypesHelpsTimesAndExemplars) {
   EXPECT_EQ(families[0].metadata.type, MetricType::kCounter);
   ASSERT_EQ(families[0].samples.size(), 1u);
   const FamilySample& orders = families[0].samples[0];
-  EXPECT_EQ(orders.labels.metric_name(), "orders_total");
+  EXPECT_EQ(orders.labels.metric_name(), "shop_orders_total");
   EXPECT_EQ(orders.value, 7);
   EXPECT_EQ(orders.t_ms, 1'700'000'000'500);
   ASSERT_EQ(orders.exemplars.size(), 1u);

@@ -4,6 +4,7 @@
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/parser.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <sstream>
@@ -26,14 +27,28 @@ struct Refused {
 
 class TreeBuilder final : public YAML::EventHandler {
  public:
-  explicit TreeBuilder(const YamlLimits& limits) : limits_(limits) {}
+  TreeBuilder(std::string_view text, const YamlLimits& limits) : text_(text), limits_(limits) {}
 
   YamlNode TakeRoot() { return std::move(root_); }
 
   void OnDocumentStart(const YAML::Mark&) override {}
   void OnDocumentEnd() override {}
 
-  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override { Add(At(mark), anchor); }
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    YamlNode node = At(mark);
+    // Where nothing is written, yaml-cpp names the next token, maybe lines below: go back to the
+    // dash or colon that nothing follows.
+    size_t at = std::min(static_cast<size_t>(std::max(mark.pos, 0)), text_.size());
+    const bool written = at < text_.size() && (text_[at] == '~' || (text_[at] | 0x20) == 'n');
+    while (!written && at > 0 && std::string_view(" \t\r\n").find(text_[at - 1]) < 4) {
+      if (text_[--at] != '\n') continue;
+      --node.line;
+      const size_t before = at == 0 ? std::string_view::npos : text_.rfind('\n', at - 1);
+      node.column = static_cast<int>(at - (before == std::string_view::npos ? 0 : before + 1)) + 1;
+    }
+    node.line = std::max(node.line, 1);
+    Add(std::move(node), anchor);
+  }
 
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     auto found = anchors_.find(anchor);
@@ -175,6 +190,7 @@ class TreeBuilder final : public YAML::EventHandler {
     }
   }
 
+  const std::string_view text_;
   const YamlLimits limits_;
   YamlNode root_;
   std::vector<Open_> open_;
@@ -341,10 +357,10 @@ Result<YamlNode> ParseYaml(std::string_view text, std::string_view file, YamlLim
   try {
     std::istringstream stream{std::string(text)};
     YAML::Parser parser(stream);
-    TreeBuilder builder(limits);
+    TreeBuilder builder(text, limits);
     if (!parser.HandleNextDocument(builder)) return YamlNode();
     YamlNode root = builder.TakeRoot();
-    TreeBuilder second(limits);
+    TreeBuilder second(text, limits);
     if (parser.HandleNextDocument(second)) {
       const YamlNode more = second.TakeRoot();
       return InvalidArgument(StrCat(Place(file, more.line, more.column),

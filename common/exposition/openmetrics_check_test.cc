@@ -17,8 +17,7 @@ TEST(OpenMetricsCheck, AcceptsWhatTheStandardAllows) {
       "a 1\n# EOF\n",
       "# TYPE a counter\n# HELP a help\na_total 0 123 # {a=\"b\"} 0.5\n# EOF\n",
       "# TYPE a_seconds counter\n# UNIT a_seconds seconds\na_seconds_total 1\n# EOF\n",
-      "# TYPE h histogram\nh_bucket{le=\"1.0\"} 0\nh_bucket{le=\"+Inf\"} 3\nh_count 3\nh_sum 2\n# "
-      "EOF\n",
+      "# TYPE h histogram\nh_bucket{le=\"+Inf\"} 3\nh_count 3\nh_sum 2\n# EOF\n",
       "# TYPE s stateset\ns{s=\"on\"} 1\ns{s=\"off\"} 0\n# EOF",
       "{\"my.metric\",\"a.b\"=\"c\"} 1\n# EOF\n",
       "a 0 1\na 0 2\n# EOF\n",

@@ -317,6 +317,10 @@ Status Transfer::Prepare(const ClientOptions& options, const ClientRequest& requ
     if (request.method != "POST") s.Set(CURLOPT_CUSTOMREQUEST, request.method);
     // No second of waiting for a 100 Continue that many servers never send.
     s.headers = curl_slist_append(s.headers, "Expect:");
+    // curl would call every body a form.
+    if (!request.headers.Has("Content-Type")) {
+      s.headers = curl_slist_append(s.headers, "Content-Type:");
+    }
   } else if (request.method != "GET") {
     s.Set(CURLOPT_CUSTOMREQUEST, request.method);
   }

@@ -288,7 +288,7 @@ class Server::Impl::Session : public std::enable_shared_from_this<Session> {
     http_1_0_ = false;
     body_limit_ = impl_.options.max_body_bytes;
     if (error == beast_http::error::end_of_stream || error == asio::error::eof ||
-        error.category() == asio::error::get_system_category()) {
+        (error && error.category() == asio::error::get_system_category())) {
       return Close();
     }
     if (error == beast_http::error::header_limit) {

@@ -2,11 +2,13 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "common/config/prometheus.h"
 #include "common/exposition/negotiate.h"
 #include "common/model/labels.h"
 
@@ -30,8 +32,8 @@ struct Limits {
   bool operator==(const Limits&) const = default;
 };
 
-// One scrape_config, as the loops need it: defaults filled in, rules compiled. Made by the
-// composition root from config::ScrapeConfig.
+// One scrape_config, as the loops need it: defaults filled in, rules compiled. JobFromConfig makes
+// it.
 struct Job {
   std::string name;
   int64_t interval_ms = 60'000;
@@ -60,9 +62,19 @@ struct Job {
   Relabel relabel;         // relabel_configs; may be empty.
   Relabel metric_relabel;  // metric_relabel_configs; may be empty.
 
-  // Equal texts mean equal jobs: the composition root puts the whole scrape_config here, so that a
-  // reload leaves alone what did not change (functions cannot be compared).
-  std::string fingerprint;
+  // The whole scrape_config (but for discovery), for whoever makes sources: how to speak HTTP,
+  // which certificates. Null for a job made by hand.
+  std::shared_ptr<const config::ScrapeConfig> config;
+  std::string fingerprint;  // Where there is no config: equal texts mean equal jobs.
+
+  // A reload leaves alone what did not change; functions cannot be compared, what they were made of
+  // can.
+  bool SameAs(const Job& other) const {
+    if (config == nullptr || other.config == nullptr) {
+      return config == other.config && fingerprint == other.fingerprint;
+    }
+    return *config == *other.config && strict_openmetrics == other.strict_openmetrics;
+  }
 };
 
 }  // namespace vedette::scrape

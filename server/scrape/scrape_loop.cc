@@ -70,8 +70,7 @@ void ScrapeLoop::TakeUpdate() {
   if (!next) return;
   // Everything is relabelled anew. Series that come out the same keep their place in the storage;
   // those that do not get their stale marker.
-  const bool relabel =
-      next->job->fingerprint != job_->fingerprint || next->target->labels != target_->labels;
+  const bool relabel = !next->job->SameAs(*job_) || next->target->labels != target_->labels;
   target_ = std::move(next->target);
   job_ = std::move(next->job);
   if (next->source != nullptr) source_ = std::move(next->source);

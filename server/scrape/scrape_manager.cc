@@ -62,7 +62,7 @@ void ScrapeManager::ApplyJobs(std::vector<std::shared_ptr<const Job>> jobs) {
       if (const auto it = pools_.find(job->name); it != pools_.end()) {
         pool = std::move(it->second);
         pools_.erase(it);
-        if (pool->job->fingerprint != job->fingerprint) {
+        if (!pool->job->SameAs(*job)) {
           pool->job = job;
           changed.emplace_back(pool, true);
           ++metrics_.pool_reloads_total;

@@ -66,7 +66,7 @@ class ScrapeManager {
   ScrapeManager(const ScrapeManager&) = delete;
   ScrapeManager& operator=(const ScrapeManager&) = delete;
 
-  // The jobs from now on. Pools of jobs that are gone end; those whose fingerprint changed take the
+  // The jobs from now on. Pools of jobs that are gone end; those that changed take the
   // new settings from each target's next scrape on.
   void ApplyJobs(std::vector<std::shared_ptr<const Job>> jobs);
   void SetTargets(TargetGroupsSnapshot groups);

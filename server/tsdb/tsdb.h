@@ -64,7 +64,7 @@ struct TsdbStats {
   uint64_t active_series = 0;  // Held by a timeline in memory.
   uint64_t timelines = 0;
   uint64_t label_pairs = 0;
-  uint64_t sealed_chunks = 0;   // Since the start.
+  uint64_t sealed_chunks = 0;  // Since the start.
   uint64_t samples_in_head = 0;
   int64_t min_t_ms = 0;  // INT64_MAX / INT64_MIN of an empty storage.
   int64_t max_t_ms = 0;

@@ -6,6 +6,11 @@ COPTS = [
     "-Wno-unused-parameter",
     # Designated initialisers leave the rest at its default on purpose.
     "-Wno-missing-field-initializers",
+    # kStaleNan and kAbsent are signalling NaNs: without this g++ 12 quiets one that stands in a
+    # conditional expression (c ? x : kAbsent), and the payload is no longer equal. Clang never
+    # does and does not know the flag.
+    "-fsignaling-nans",
+    "-Wno-ignored-optimization-argument",
 ]
 
 def vedette_library(name, copts = [], **kwargs):
@@ -80,3 +85,16 @@ def vedette_proto(name, src, grpc = False, deps = []):
                 "//third_party/debian:grpc",
             ] + deps,
         )
+
+def vedette_script_test(name, src, data = [], size = "medium", tags = [], **kwargs):
+    """A test written in Python (Debian's own, without Bazel's rules): its data are at the same paths
+    below the working directory as in the tree."""
+    native.sh_test(
+        name = name,
+        size = size,
+        srcs = ["//tools/build:python_test.sh"],
+        args = ["$(location " + src + ")"],
+        data = [src] + data,
+        tags = tags,
+        **kwargs
+    )

@@ -13,7 +13,8 @@ namespace vedette::tsdb {
 // A sealed chunk is the value column of one series over the instants of a timeline, which it names
 // by id: the instants themselves are stored once for all series that share them.
 //
-//   flags u8 | count varint | instants id varint | span varint (last - first, ms) | column | xxh3 u32
+//   flags u8 | count varint | instants id varint | span varint (last - first, ms) | column | xxh3
+//   u32
 //
 // The checksum is the low half of XXH3 over all that is before it. Whatever is wrong with the bytes
 // is kDataLoss; a wrong value is never given.

@@ -14,14 +14,19 @@ namespace vedette::tsdb {
 namespace {
 
 // The first byte: the form in bits 0-2, "has holes" in bit 3, the exponent of kDecimal in bits 4-7.
-enum Form : uint8_t { kConstant = 0, kConstantInteger = 1, kDecimal = 2, kPatchedDecimal = 3,
-                      kXor = 4, kRaw = 5 };
+enum Form : uint8_t {
+  kConstant = 0,
+  kConstantInteger = 1,
+  kDecimal = 2,
+  kPatchedDecimal = 3,
+  kXor = 4,
+  kRaw = 5
+};
 constexpr uint8_t kHoles = 0x08;
 
 constexpr int kMaxExponent = 15;
-constexpr std::array<double, kMaxExponent + 1> kPowers = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,
-                                                          1e6, 1e7, 1e8,  1e9,  1e10, 1e11,
-                                                          1e12, 1e13, 1e14, 1e15};
+constexpr std::array<double, kMaxExponent + 1> kPowers = {
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
 // Integers beyond this are not all doubles.
 constexpr double kMaxExact = 9007199254740992.0;
 
@@ -88,8 +93,8 @@ bool TryDecimal(std::span<const double> values, std::string& out, uint8_t holes)
     while (lead < patches.size() && patches[lead].at == lead) ++lead;
     if (lead < values.size()) std::fill_n(integers.begin(), lead, integers[lead]);
   }
-  out.push_back(static_cast<char>((patches.empty() ? kDecimal : kPatchedDecimal) | holes |
-                                  exponent << 4));
+  out.push_back(
+      static_cast<char>((patches.empty() ? kDecimal : kPatchedDecimal) | holes | exponent << 4));
   if (!patches.empty()) {
     PutVarint(out, patches.size());
     size_t before = 0;
@@ -141,8 +146,8 @@ bool DecodeXor(ByteReader& in, std::span<double> out) {
 
 void EncodeDense(std::span<const double> values, std::string& out, uint8_t holes) {
   const uint64_t first = std::bit_cast<uint64_t>(values[0]);
-  const bool constant = std::ranges::all_of(
-      values, [&](double v) { return std::bit_cast<uint64_t>(v) == first; });
+  const bool constant =
+      std::ranges::all_of(values, [&](double v) { return std::bit_cast<uint64_t>(v) == first; });
   if (constant) {
     int64_t integer;
     if (FitsDecimal(values[0], 0, integer)) {
@@ -244,8 +249,9 @@ void EncodeColumn(std::span<const double> values, std::string& out) {
     const bool present = count % 2 == 0;
     size_t end = i;
     while (end < values.size() && IsAbsent(values[end]) != present) ++end;
-    if (present) dense.insert(dense.end(), values.begin() + static_cast<ptrdiff_t>(i),
-                              values.begin() + static_cast<ptrdiff_t>(end));
+    if (present)
+      dense.insert(dense.end(), values.begin() + static_cast<ptrdiff_t>(i),
+                   values.begin() + static_cast<ptrdiff_t>(end));
     PutVarint(runs, end - i);
     ++count;
     i = end;

@@ -16,19 +16,29 @@ std::vector<double> Shaped(int shape, size_t n) {
   double walk = 1e6;
   for (double& x : v) {
     switch (shape) {
-      case 0: x = 0; break;                                              // Constant.
-      case 1: x = walk += 1000 + static_cast<double>(random() % 64); break;  // Counter.
-      case 2: x = (walk += static_cast<double>(random() % 200)) / 100; break;  // Centiseconds.
-      case 3: x = random() % 8 == 0 ? walk += 1 : walk; break;           // Rarely moving.
-      default: x = static_cast<double>(random()) / 1e19; break;          // Noise.
+      case 0:
+        x = 0;
+        break;  // Constant.
+      case 1:
+        x = walk += 1000 + static_cast<double>(random() % 64);
+        break;  // Counter.
+      case 2:
+        x = (walk += static_cast<double>(random() % 200)) / 100;
+        break;  // Centiseconds.
+      case 3:
+        x = random() % 8 == 0 ? walk += 1 : walk;
+        break;  // Rarely moving.
+      default:
+        x = static_cast<double>(random()) / 1e19;
+        break;  // Noise.
     }
   }
   return v;
 }
 
 void BM_EncodeColumn(benchmark::State& state) {
-  const std::vector<double> v = Shaped(static_cast<int>(state.range(0)),
-                                       static_cast<size_t>(state.range(1)));
+  const std::vector<double> v =
+      Shaped(static_cast<int>(state.range(0)), static_cast<size_t>(state.range(1)));
   std::string out;
   for (auto _ : state) {
     out.clear();
@@ -36,7 +46,8 @@ void BM_EncodeColumn(benchmark::State& state) {
     benchmark::DoNotOptimize(out.data());
   }
   state.SetItemsProcessed(state.iterations() * state.range(1));
-  state.counters["bytes_per_value"] = static_cast<double>(out.size()) / static_cast<double>(v.size());
+  state.counters["bytes_per_value"] =
+      static_cast<double>(out.size()) / static_cast<double>(v.size());
 }
 BENCHMARK(BM_EncodeColumn)->ArgsProduct({{0, 1, 2, 3, 4}, {16, 480}});
 

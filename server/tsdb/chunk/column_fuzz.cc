@@ -13,8 +13,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size < 2) return 0;
   const size_t n = static_cast<size_t>(data[0]) + (static_cast<size_t>(data[1] & 3) << 8);
   std::vector<double> values(n);
-  vedette::tsdb::ByteReader in(
-      std::string_view(reinterpret_cast<const char*>(data) + 2, size - 2));
+  vedette::tsdb::ByteReader in(std::string_view(reinterpret_cast<const char*>(data) + 2, size - 2));
   if (!vedette::tsdb::DecodeColumn(in, values)) return 0;
   std::string bytes;
   vedette::tsdb::EncodeColumn(values, bytes);

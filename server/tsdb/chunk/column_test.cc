@@ -101,14 +101,30 @@ TEST(Column, RandomShapesRoundTrip) {
     for (double& x : v) {
       const double noise = static_cast<double>(random() % 1000);
       switch (shape) {
-        case 0: x = walk += noise; break;
-        case 1: x = (walk += noise) / scale; break;
-        case 2: x = std::bit_cast<double>(random()); break;
-        case 3: x = random() % 10 == 0 ? walk += noise : walk; break;
-        case 4: x = walk -= noise * scale; break;
-        case 5: x = noise / 7; break;
-        case 6: x = random() % 3 == 0 ? 1.0 / 3 : noise; break;
-        default: x = static_cast<double>(static_cast<int64_t>(random())); break;
+        case 0:
+          x = walk += noise;
+          break;
+        case 1:
+          x = (walk += noise) / scale;
+          break;
+        case 2:
+          x = std::bit_cast<double>(random());
+          break;
+        case 3:
+          x = random() % 10 == 0 ? walk += noise : walk;
+          break;
+        case 4:
+          x = walk -= noise * scale;
+          break;
+        case 5:
+          x = noise / 7;
+          break;
+        case 6:
+          x = random() % 3 == 0 ? 1.0 / 3 : noise;
+          break;
+        default:
+          x = static_cast<double>(static_cast<int64_t>(random()));
+          break;
       }
       if (random() % 16 == 0) x = kAbsent;
       if (random() % 40 == 0) x = kStaleNan;
@@ -118,9 +134,12 @@ TEST(Column, RandomShapesRoundTrip) {
 }
 
 TEST(Column, EveryTruncationIsRefused) {
-  const std::vector<std::vector<double>> kColumns = {
-      {1, 2, 4, 8, 16, 3, 5}, {0.1, 0.25, kStaleNan, 4}, {kAbsent, 1, kAbsent, 2, kAbsent},
-      {1.0 / 3, 2.0 / 3, 1.0 / 7}, {5, 5, 5}, {0.3, 0.3}};
+  const std::vector<std::vector<double>> kColumns = {{1, 2, 4, 8, 16, 3, 5},
+                                                     {0.1, 0.25, kStaleNan, 4},
+                                                     {kAbsent, 1, kAbsent, 2, kAbsent},
+                                                     {1.0 / 3, 2.0 / 3, 1.0 / 7},
+                                                     {5, 5, 5},
+                                                     {0.3, 0.3}};
   for (const std::vector<double>& values : kColumns) {
     const std::string bytes = Encoded(values);
     for (size_t n = 0; n < bytes.size(); ++n) {

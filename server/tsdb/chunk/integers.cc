@@ -220,7 +220,8 @@ Plan PlanFor(int transform) {
 
 void Write(std::span<const int64_t> values, const Plan& plan, std::string& out) {
   const bool divided = plan.divisor > 1;
-  out.push_back(static_cast<char>(plan.transform | plan.packing << 2 | (divided ? kHasDivisor : 0)));
+  out.push_back(
+      static_cast<char>(plan.transform | plan.packing << 2 | (divided ? kHasDivisor : 0)));
   if (plan.transform >= 1) PutSigned(out, values[0]);
   if (plan.transform == 2) {
     PutSigned(out, static_cast<int64_t>(static_cast<uint64_t>(values[1]) -

@@ -57,8 +57,7 @@ Postings Postings::UnionOf(std::span<const Postings* const> sets) {
 }
 
 Result<Postings> Postings::FromBytes(std::string_view bytes) {
-  roaring_bitmap_t* read =
-      roaring_bitmap_portable_deserialize_safe(bytes.data(), bytes.size());
+  roaring_bitmap_t* read = roaring_bitmap_portable_deserialize_safe(bytes.data(), bytes.size());
   if (read == nullptr) return DataLoss("postings: bitmap is damaged");
   Postings out;
   out.Widen().set = ::Roaring(read);  // Takes it over.

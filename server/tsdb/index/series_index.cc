@@ -92,8 +92,22 @@ std::optional<uint32_t> SeriesIndex::Find(const Labels& labels) const {
   return FindLocked(labels, hash);
 }
 
-void SeriesIndex::InsertSlot(uint64_t slot)
-    VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_analysis) {
+void SeriesIndex::FindMany(size_t count, const std::function<const Labels&(size_t)>& labels_at,
+                           std::vector<uint32_t>& out) const {
+  out.resize(count);
+  std::vector<uint64_t> hashes(count);
+  for (size_t i = 0; i < count; ++i) hashes[i] = HashOf(labels_at(i).bytes());
+  ReaderLock lock(mu_);
+  const size_t mask = slots_.size() - 1;
+  // The table is far larger than the caches: the slots of the next ones are fetched meanwhile.
+  constexpr size_t kAhead = 8;
+  for (size_t i = 0; i < count; ++i) {
+    if (i + kAhead < count) __builtin_prefetch(&slots_[(hashes[i + kAhead] >> 32) & mask]);
+    out[i] = FindLocked(labels_at(i), hashes[i]).value_or(kUnknown);
+  }
+}
+
+void SeriesIndex::InsertSlot(uint64_t slot) VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_analysis) {
   const size_t mask = slots_.size() - 1;
   size_t at = (slot >> 32) & mask;
   while (slots_[at] != 0) at = (at + 1) & mask;
@@ -156,7 +170,8 @@ uint32_t SeriesIndex::AddLocked(std::span<const uint32_t> pairs, uint64_t hash)
     VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_analysis) {
   const uint32_t series = static_cast<uint32_t>(list_of_.size());
   const size_t need = pairs.size() + 1;
-  if (lists_.empty() || lists_used_ % kListBlock + need > kListBlock || lists_used_ % kListBlock == 0) {
+  if (lists_.empty() || lists_used_ % kListBlock + need > kListBlock ||
+      lists_used_ % kListBlock == 0) {
     lists_.push_back(std::make_unique<uint32_t[]>(kListBlock));
     lists_used_ = (lists_.size() - 1) * kListBlock;
   }
@@ -194,16 +209,16 @@ uint32_t SeriesIndex::FindOrAdd(const Labels& labels, bool* added) {
   std::string entry;
   ForEachPair(labels, [&](std::string_view bytes, const Label& label)
                           VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_analysis) {
-    uint32_t id = FindPair(bytes);
-    if (id == kNone) {
-      id = AddPair(bytes, label.name);
-      PutVarint(entry, 0);
-      PutBytes(entry, bytes);
-    } else {
-      PutVarint(entry, id);
-    }
-    pairs.push_back(id);
-  });
+                            uint32_t id = FindPair(bytes);
+                            if (id == kNone) {
+                              id = AddPair(bytes, label.name);
+                              PutVarint(entry, 0);
+                              PutBytes(entry, bytes);
+                            } else {
+                              PutVarint(entry, id);
+                            }
+                            pairs.push_back(id);
+                          });
   PutVarint(journal_, pairs.size());
   journal_ += entry;
   return AddLocked(pairs, hash);
@@ -321,8 +336,8 @@ Postings SeriesIndex::SetOf(const Matcher& m, bool* exclude, bool* everything) c
   const Name* name = FindName(m.name());
   if (name == nullptr) return {};
   // Every series with the label, where its value cannot matter.
-  const bool any_value = (m.value().empty() && regex == nullptr) ||
-                         (regex != nullptr && regex->matches_non_empty());
+  const bool any_value =
+      (m.value().empty() && regex == nullptr) || (regex != nullptr && regex->matches_non_empty());
   if (any_value) return name->series;
 
   auto of_value = [&](std::string_view value) VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_analysis) {

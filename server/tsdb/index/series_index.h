@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -44,6 +45,10 @@ class SeriesIndex {
   SeriesIndex();
 
   std::optional<uint32_t> Find(const Labels& labels) const;
+  // The numbers of many at once, kUnknown where there is none: one lock for all of them.
+  static constexpr uint32_t kUnknown = UINT32_MAX;
+  void FindMany(size_t count, const std::function<const Labels&(size_t)>& labels_at,
+                std::vector<uint32_t>& out) const;
   uint32_t FindOrAdd(const Labels& labels, bool* added);
 
   Labels LabelsOf(uint32_t series) const;

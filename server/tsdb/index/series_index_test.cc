@@ -39,6 +39,12 @@ TEST(SeriesIndex, EqualLabelsAreOneSeriesAndComeBack) {
   }
   for (uint32_t i = 0; i < all.size(); ++i) EXPECT_EQ(index.LabelsOf(i), all[i]);
   EXPECT_FALSE(index.Find(Labels::Of({{"job", "node"}})).has_value());
+  std::vector<Labels> asked = all;
+  asked.push_back(Labels::Of({{"job", "node"}}));
+  std::vector<uint32_t> found;
+  index.FindMany(asked.size(), [&](size_t i) -> const Labels& { return asked[i]; }, found);
+  for (uint32_t i = 0; i < all.size(); ++i) EXPECT_EQ(found[i], i);
+  EXPECT_EQ(found.back(), SeriesIndex::kUnknown);
 }
 
 // The law: the index answers as if every series were asked by itself.

@@ -315,8 +315,8 @@ Status Store::CompactAll() {
 Status Store::DropRange(Family family, std::string_view begin, std::string_view end) {
   const rocksdb::Slice b = ToSlice(begin);
   const rocksdb::Slice e = ToSlice(end);
-  VEDETTE_RETURN_IF_ERROR(ToStatus(rocksdb::DeleteFilesInRange(
-      rep_->db.get(), rep_->handle(family), &b, &e, /*include_end=*/false)));
+  VEDETTE_RETURN_IF_ERROR(ToStatus(rocksdb::DeleteFilesInRange(rep_->db.get(), rep_->handle(family),
+                                                               &b, &e, /*include_end=*/false)));
   StoreBatch rest;
   rest.DeleteRange(*this, family, begin, end);
   return Write(rest);

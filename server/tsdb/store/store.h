@@ -42,8 +42,7 @@ class StoreBatch {
   void Put(const Store& store, Family family, std::string_view key, std::string_view value);
   void Delete(const Store& store, Family family, std::string_view key);
   // Keys from `begin` up to, not with, `end`.
-  void DeleteRange(const Store& store, Family family, std::string_view begin,
-                   std::string_view end);
+  void DeleteRange(const Store& store, Family family, std::string_view begin, std::string_view end);
   bool empty() const;
   size_t bytes() const;
   void Clear();

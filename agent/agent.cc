@@ -1,0 +1,325 @@
+#include "agent/agent.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <random>
+#include <set>
+#include <utility>
+
+#include "agent/collector/collector.h"
+#include "agent/container/container.h"
+#include "agent/container/docker.h"
+#include "agent/service/agent_service.h"
+#include "agent/service/pages.h"
+#include "agent/snapshot/ring.h"
+#include "agent/snapshot/sampler.h"
+#include "agent/snapshot/snapshot_taker.h"
+#include "agent/web_config.h"
+#include "common/base/strings.h"
+#include "common/http/server.h"
+#include "common/log/log.h"
+#include "common/metrics/metrics.h"
+#include "common/rpc/server.h"
+#include "common/tls/trust.h"
+
+namespace vedette::agent {
+namespace {
+
+constexpr int64_t kStopGraceMs = 3'000;
+constexpr int64_t kSampleTimeoutMs = 10'000;
+constexpr double kMsPerDay = 86'400'000;
+
+std::string HostName() {
+  char name[256] = {};
+  return gethostname(name, sizeof name - 1) == 0 ? name : "localhost";
+}
+
+bool Contains(const std::vector<std::string>& names, std::string_view name) {
+  return std::ranges::find(names, name) != names.end();
+}
+
+// What the role of a caller allows: only a server pulls, people look.
+std::vector<rpc::MethodRule> Rules() {
+  using enum tls::Role;
+  const std::string service = "/vedette.v1.AgentService/";
+  return {{service + "Pull", {kServer}},
+          {service + "Describe", {kServer, kOperator, kViewer}},
+          {service + "Collect", {kServer, kOperator, kViewer}}};
+}
+
+void LogEvent(const rpc::Event& event) {
+  std::string facts;
+  for (const auto& [key, value] : event.fields) {
+    StrAppend(facts, facts.empty() ? "" : " ", key, "=", value);
+  }
+  const bool good =
+      event.kind == rpc::EventKind::kListening || event.kind == rpc::EventKind::kStopped;
+  if (good) {
+    log::Info(event.message, {{"event", rpc::EventName(event.kind)}, {"facts", facts}});
+  } else {
+    log::Warn(event.message, {{"event", rpc::EventName(event.kind)}, {"facts", facts}});
+  }
+}
+
+}  // namespace
+
+struct Agent::State {
+  explicit State(AgentOptions o) : options(std::move(o)) {}
+
+  Status Build();
+  Status AddHostAndContainer(std::vector<Source>& sources);
+  Status AddMysqlAndApps(std::vector<Source>& sources);
+  void OwnMetrics(const std::vector<CollectorRun>& runs, MetricSink& sink);
+  Status StartGrpc();
+  Status StartWeb();
+
+  AgentOptions options;
+  std::string node;
+  int64_t certificate_ends_ms = 0;
+  metrics::Registry registry;
+  metrics::Family<metrics::Counter>* refused = nullptr;
+
+  // In the order in which they stand on one another; stopped from the bottom up.
+  std::unique_ptr<Ring> ring;
+  std::unique_ptr<SnapshotTaker> taker;
+  std::unique_ptr<Sampler> sampler;
+  std::unique_ptr<AgentService> service;
+  std::unique_ptr<rpc::Server> grpc;
+  std::unique_ptr<http::Server> web;
+  bool stopped = false;
+};
+
+std::vector<std::string> CollectorNames() {
+  std::vector<std::string> names = {"container"};
+  auto host = MakeHostCollectors({});
+  if (host.ok()) {
+    for (const auto& c : *host) names.emplace_back(c->name());
+  }
+  return names;
+}
+
+Status Agent::State::AddHostAndContainer(std::vector<Source>& sources) {
+  const auto wanted = [&](std::string_view name) {
+    if (Contains(options.disabled, name)) return false;
+    return !options.disable_defaults || Contains(options.enabled, name);
+  };
+  VEDETTE_ASSIGN_OR_RETURN(auto collectors, MakeHostCollectors(options.host));
+  // The host is there even if all its collectors are off: it carries the agent's own metrics.
+  Source host{.name = "host",
+              .kind = SourceState::Kind::kHost,
+              .deadline_ms = options.collector_timeout_ms};
+  for (auto& c : collectors) {
+    if (wanted(c->name())) host.collectors.push_back(std::move(c));
+  }
+  sources.push_back(std::move(host));
+  if (wanted("container")) {
+    ContainerOptions container{
+        .cgroup = options.cgroup.empty() ? options.host.sysfs + "/fs/cgroup" : options.cgroup,
+        .procfs = options.host.procfs,
+        .sysfs = options.host.sysfs,
+        .rootfs = options.host.rootfs,
+        .clock = options.clock};
+    if (!options.docker_socket.empty()) container.list = DockerContainers(options.docker_socket);
+    Source source{.name = "container",
+                  .kind = SourceState::Kind::kContainer,
+                  .deadline_ms = options.collector_timeout_ms};
+    source.collectors.push_back(MakeContainerCollector(std::move(container)));
+    sources.push_back(std::move(source));
+  }
+  return {};
+}
+
+Status Agent::State::AddMysqlAndApps(std::vector<Source>& sources) {
+  std::set<std::string> names;
+  for (const Source& s : sources) names.insert(s.name);
+  const auto unique = [&](const std::string& name) {
+    return names.insert(name).second
+               ? Status()
+               : InvalidArgument(StrCat("two sources are called ", Quoted(name)));
+  };
+  for (const MysqlOptions& mysql : options.mysql) {
+    VEDETTE_RETURN_IF_ERROR(unique(mysql.name));
+    const std::string address =
+        mysql.unix_socket.empty() ? StrCat(mysql.host, ":", mysql.port) : mysql.unix_socket;
+    VEDETTE_ASSIGN_OR_RETURN(auto collector, MakeMysqlCollector(mysql));
+    Source source{.name = mysql.name,
+                  .kind = SourceState::Kind::kMysql,
+                  .address = address,
+                  .deadline_ms = options.collector_timeout_ms};
+    source.collectors.push_back(std::move(collector));
+    sources.push_back(std::move(source));
+  }
+  for (const AppEndpoint& app : options.apps) {
+    VEDETTE_RETURN_IF_ERROR(unique(app.name));
+    Source source{.name = app.name,
+                  .kind = SourceState::Kind::kApplication,
+                  .address = app.url,
+                  .deadline_ms = app.timeout_ms};
+    source.collectors.push_back(MakeAppCollector(app.name, HttpFetch(app)));
+    sources.push_back(std::move(source));
+  }
+  return {};
+}
+
+void Agent::State::OwnMetrics(const std::vector<CollectorRun>& runs, MetricSink& sink) {
+  for (MetricFamily& family : registry.Collect()) sink.AddFamily(std::move(family));
+  sink.Family("node_scrape_collector_duration_seconds", MetricType::kGauge,
+              "What a host collector took, in seconds.");
+  for (const CollectorRun& r : runs) {
+    if (r.source == "host") sink.Add({{"collector", r.name}}, r.duration_seconds);
+  }
+  sink.Family("node_scrape_collector_success", MetricType::kGauge,
+              "Whether a host collector succeeded.");
+  for (const CollectorRun& r : runs) {
+    if (r.source == "host") sink.Add({{"collector", r.name}}, r.success ? 1 : 0);
+  }
+  sink.Family("vedette_collector_duration_seconds", MetricType::kGauge,
+              "What a collector took, in seconds.");
+  for (const CollectorRun& r : runs) {
+    sink.Add({{"collector", r.name}, {"source", r.source}}, r.duration_seconds);
+  }
+  sink.Family("vedette_collector_success", MetricType::kGauge, "Whether a collector succeeded.");
+  for (const CollectorRun& r : runs) {
+    sink.Add({{"collector", r.name}, {"source", r.source}}, r.success ? 1 : 0);
+  }
+}
+
+Status Agent::State::Build() {
+  std::vector<Source> sources;
+  VEDETTE_RETURN_IF_ERROR(AddHostAndContainer(sources));
+  VEDETTE_RETURN_IF_ERROR(AddMysqlAndApps(sources));
+
+  node = HostName();
+  if (!options.grpc_listen.empty() && !options.grpc_insecure) {
+    VEDETTE_ASSIGN_OR_RETURN(const tls::Identity identity,
+                             tls::CheckFiles({.ca_file = options.tls_ca,
+                                              .crl_file = options.tls_crl,
+                                              .cert_file = options.tls_cert,
+                                              .key_file = options.tls_key},
+                                             *options.clock));
+    node = identity.name;
+    certificate_ends_ms = identity.not_after_ms;
+  }
+
+  ring = std::make_unique<Ring>(static_cast<size_t>(options.ring_bytes));
+  metrics::AddProcessMetrics(registry, options.host.procfs);
+  metrics::AddBuildInfo(registry, "vedette_agent", kVersion);
+  // Dashboards of node_exporter look for this one.
+  metrics::AddBuildInfo(registry, "node_exporter", kVersion);
+  registry.AddGaugeFn("vedette_grpc_insecure", "1 if gRPC is open to everybody, without TLS.",
+                      [this] { return options.grpc_insecure ? 1.0 : 0.0; });
+  registry.AddGaugeFn("vedette_agent_ring_snapshots", "Snapshots kept for a server that is away.",
+                      [this] { return static_cast<double>(ring->waiting()); });
+  registry.AddGaugeFn("vedette_agent_ring_bytes", "Memory of the ring, in bytes.",
+                      [this] { return static_cast<double>(ring->bytes()); });
+  registry.AddCounterFn("vedette_agent_ring_dropped_total",
+                        "Snapshots lost because the ring was full.",
+                        [this] { return static_cast<double>(ring->dropped()); });
+  registry.AddGaugeFn("vedette_agent_pulls", "Pull streams that are open.",
+                      [this] { return service == nullptr ? 0.0 : service->pulls(); });
+  if (certificate_ends_ms != 0) {
+    registry.AddGaugeFn("vedette_agent_certificate_expiry_timestamp_seconds",
+                        "When the agent's certificate ends, in seconds since the Unix epoch.",
+                        [this] { return static_cast<double>(certificate_ends_ms) / 1000; });
+  }
+  refused = &registry.AddCounterFamily("vedette_agent_rpc_events_total",
+                                       "What the gRPC door refused or said, by kind.", {"event"});
+
+  std::random_device random;
+  const uint64_t run_id = (uint64_t{random()} << 32 | random()) | 1;
+  taker = std::make_unique<SnapshotTaker>(
+      SnapshotTaker::Options{.run_id = run_id,
+                             .self = [this](const std::vector<CollectorRun>& runs,
+                                            MetricSink& sink) { OwnMetrics(runs, sink); },
+                             .clock = options.clock},
+      std::move(sources));
+  sampler = std::make_unique<Sampler>(
+      [this] {
+        auto taken = taker->Take({.timeout_ms = kSampleTimeoutMs});
+        if (taken.ok()) {
+          ring->Push((*taken)->snapshot);
+        } else {
+          log::Warn("could not sample for the ring", {{"err", taken.status()}});
+        }
+      },
+      *options.clock);
+  service = std::make_unique<AgentService>(
+      AgentService::Options{.node = node,
+                            .version = std::string(kVersion),
+                            .started_at_ms = options.clock->NowMs(),
+                            .certificate_days_left =
+                                [this] {
+                                  if (certificate_ends_ms == 0) return 0.0;
+                                  return static_cast<double>(certificate_ends_ms -
+                                                             options.clock->NowMs()) /
+                                         kMsPerDay;
+                                },
+                            .clock = options.clock},
+      *taker, *ring, *sampler);
+  return {};
+}
+
+Status Agent::State::StartGrpc() {
+  if (options.grpc_listen.empty()) return {};
+  rpc::ServerOptions o;
+  o.listen_addresses = options.grpc_listen;
+  o.files = {.ca_file = options.tls_ca,
+             .crl_file = options.tls_crl,
+             .cert_file = options.tls_cert,
+             .key_file = options.tls_key};
+  o.insecure = options.grpc_insecure;
+  o.rules = Rules();
+  o.clock = options.clock;
+  o.events = [this](const rpc::Event& event) {
+    refused->With({std::string(rpc::EventName(event.kind))}).Increment();
+    LogEvent(event);
+  };
+  VEDETTE_ASSIGN_OR_RETURN(grpc, rpc::Server::Start(std::move(o), {service->service()}));
+  return {};
+}
+
+Status Agent::State::StartWeb() {
+  if (options.web_listen.empty()) return {};
+  http::ServerOptions o;
+  o.listen = options.web_listen;
+  http::Router router = MakePages(*taker, options.telemetry_path);
+  if (!options.web_config_file.empty()) {
+    VEDETTE_RETURN_IF_ERROR(ApplyWebConfig(options.web_config_file, o, router));
+  }
+  VEDETTE_ASSIGN_OR_RETURN(web, http::Server::Start(std::move(o), std::move(router)));
+  return {};
+}
+
+Result<std::unique_ptr<Agent>> Agent::Start(AgentOptions options) {
+  auto state = std::make_unique<State>(std::move(options));
+  VEDETTE_RETURN_IF_ERROR(state->Build());
+  VEDETTE_RETURN_IF_ERROR(state->StartWeb());
+  VEDETTE_RETURN_IF_ERROR(state->StartGrpc());
+  state->sampler->Start();
+  return std::unique_ptr<Agent>(new Agent(std::move(state)));
+}
+
+Agent::Agent(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Agent::~Agent() { Stop(); }
+
+void Agent::Stop() {
+  State& s = *state_;
+  if (std::exchange(s.stopped, true)) return;
+  if (s.grpc != nullptr) s.grpc->Shutdown(kStopGraceMs);
+  if (s.web != nullptr) s.web->Stop(kStopGraceMs);
+  s.sampler->Stop();
+}
+
+std::vector<int> Agent::grpc_ports() const {
+  return state_->grpc == nullptr ? std::vector<int>() : state_->grpc->ports();
+}
+
+std::vector<int> Agent::web_ports() const {
+  if (state_->web == nullptr) return {};
+  return {state_->web->ports().begin(), state_->web->ports().end()};
+}
+
+const std::string& Agent::node() const { return state_->node; }
+
+}  // namespace vedette::agent

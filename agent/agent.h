@@ -1,0 +1,71 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agent/app/app.h"
+#include "agent/host/host.h"
+#include "agent/mysql/mysql.h"
+#include "common/base/clock.h"
+#include "common/base/status.h"
+
+namespace vedette::agent {
+
+inline constexpr std::string_view kVersion = "0.1.0";
+
+// Everything that a flag can say.
+struct AgentOptions {
+  HostOptions host;
+  std::string cgroup;  // Empty: fs/cgroup under host.sysfs.
+  std::string docker_socket = "/var/run/docker.sock";
+  // By --collector.NAME and --no-collector.NAME. With disable_defaults only those in `enabled`.
+  std::vector<std::string> enabled, disabled;
+  bool disable_defaults = false;
+  int64_t collector_timeout_ms = 5'000;
+
+  std::vector<MysqlOptions> mysql;
+  std::vector<AppEndpoint> apps;
+
+  std::vector<std::string> web_listen = {"127.0.0.1:9100"};  // Empty: no HTTP.
+  std::string telemetry_path = "/metrics";
+  std::string web_config_file;
+
+  std::vector<std::string> grpc_listen = {"0.0.0.0:9465"};  // Empty: no gRPC.
+  std::string tls_cert, tls_key, tls_ca, tls_crl;
+  bool grpc_insecure = false;
+
+  int64_t ring_bytes = 64 << 20;
+  const Clock* clock = &SystemClock();
+};
+
+// The names of all host and container collectors, for --collector.NAME.
+std::vector<std::string> CollectorNames();
+
+// Agent introduces the modules to each other: collectors to the snapshot taker, the taker to ring,
+// service and pages, those to their servers. Thread-safe.
+class Agent {
+ public:
+  // Every failure is a sentence: a taken port, a certificate that does not fit, a bad expression.
+  static Result<std::unique_ptr<Agent>> Start(AgentOptions options);
+  ~Agent();  // Stops.
+  Agent(const Agent&) = delete;
+  Agent& operator=(const Agent&) = delete;
+
+  // In order: no new calls, streams end, the sampler stops, hanging collectors are left behind.
+  void Stop();
+
+  // The ports that were taken, in the order of the options.
+  std::vector<int> grpc_ports() const;
+  std::vector<int> web_ports() const;
+  const std::string& node() const;
+
+ private:
+  struct State;
+  explicit Agent(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace vedette::agent

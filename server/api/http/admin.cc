@@ -1,0 +1,63 @@
+#include "server/api/http/admin.h"
+
+namespace vedette::api {
+namespace {
+
+Reply Disabled() {
+  return Failure(ErrorType::kUnavailable,
+                 "admin APIs disabled: start the server with --web.enable-admin-api");
+}
+
+void WriteChange(JsonWriter& json, const AdminChange& change) {
+  json.BeginObject();
+  json.Key("bytesBefore").Uint(change.bytes_before);
+  json.Key("bytesAfter").Uint(change.bytes_after);
+  json.Key("series").Uint(change.series);
+  json.Key("samples").Uint(change.samples);
+  json.EndObject();
+}
+
+}  // namespace
+
+Reply AdminDoor::DeleteSeries(const Call& call) const {
+  if (!b_.enabled) return Disabled();
+  const auto texts = call.All("match[]");
+  if (texts.empty()) return Failure(ErrorType::kBadData, "no match[] parameter provided");
+  const Result<TimeRange> range = RangeOf(call);
+  if (!range.ok()) return Failure(range.status());
+  std::vector<std::vector<Matcher>> selectors;
+  for (const std::string_view text : texts) {
+    Result<std::vector<Matcher>> matchers = b_.parse(text);
+    if (!matchers.ok()) return BadParameter("match[]", matchers.status());
+    selectors.push_back(*std::move(matchers));
+  }
+  const Result<AdminChange> done = b_.remove(selectors, range->start_ms, range->end_ms);
+  if (!done.ok()) return Failure(ErrorType::kInternal, done.status().message());
+  Reply reply{.status = 204};
+  return reply;
+}
+
+Reply AdminDoor::CleanTombstones(const Call&) const {
+  if (!b_.enabled) return Disabled();
+  const Result<AdminChange> done = b_.clean_tombstones();
+  if (!done.ok()) return Failure(ErrorType::kInternal, done.status().message());
+  Reply reply{.status = 204};
+  return reply;
+}
+
+Reply AdminDoor::Compact(const Call&) const {
+  if (!b_.enabled) return Disabled();
+  const Result<AdminChange> done = b_.compact();
+  if (!done.ok()) return Failure(ErrorType::kInternal, done.status().message());
+  return Success([&](JsonWriter& json) { WriteChange(json, *done); });
+}
+
+Reply AdminDoor::Snapshot(const Call&) const {
+  if (!b_.enabled) return Disabled();
+  const Result<std::string> name = b_.snapshot();
+  if (!name.ok()) return Failure(ErrorType::kInternal, name.status().message());
+  return Success(
+      [&](JsonWriter& json) { json.BeginObject().Key("name").String(*name).EndObject(); });
+}
+
+}  // namespace vedette::api

@@ -1,0 +1,88 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/base/status.h"
+#include "common/model/metric_family.h"
+#include "server/api/http/call.h"
+
+namespace vedette::api {
+
+struct BuildInfo {
+  std::string version;
+  std::string revision;
+  std::string branch;
+  std::string build_user;
+  std::string build_date;
+};
+
+struct RuntimeInfo {
+  int64_t start_time_ms = 0;
+  int64_t now_ms = 0;
+  std::string working_directory;
+  std::string hostname;
+  bool reload_config_success = false;
+  int64_t last_config_time_ms = 0;
+  uint64_t corruption_count = 0;
+  int threads = 0;
+  std::string storage_retention;
+};
+
+struct NamedCount {
+  std::string name;
+  uint64_t value = 0;
+};
+
+// What /api/v1/status/tsdb shows; lists are sorted, largest first.
+struct TsdbInfo {
+  uint64_t series = 0;
+  uint64_t label_pairs = 0;
+  uint64_t chunks = 0;
+  int64_t min_time_ms = 0;
+  int64_t max_time_ms = 0;
+  std::vector<NamedCount> series_by_metric;
+  std::vector<NamedCount> values_by_label;
+  std::vector<NamedCount> bytes_by_label;
+  std::vector<NamedCount> series_by_pair;
+  // Vedette's own: what the storage costs.
+  std::vector<NamedCount> series_by_job;
+  uint64_t disk_bytes = 0;
+  uint64_t head_memory_bytes = 0;
+  uint64_t index_memory_bytes = 0;
+};
+
+// Who answers. All functions are thread-safe and outlive the door.
+struct StatusBackends {
+  BuildInfo build;
+  std::function<RuntimeInfo()> runtime;
+  std::function<std::vector<std::pair<std::string, std::string>>()> flags;
+  std::function<std::string()> config_yaml;  // Secrets hidden.
+  std::function<TsdbInfo(size_t limit)> tsdb;
+  std::function<std::vector<MetricFamily>()> self_metrics;
+  std::function<std::vector<std::string>()> features;  // Names given to --enable-feature.
+};
+
+// /api/v1/status/*, /api/v1/features, /api/v1/notifications: the server about itself. Thread-safe.
+class StatusDoor {
+ public:
+  explicit StatusDoor(StatusBackends backends) : b_(std::move(backends)) {}
+
+  Reply Build(const Call& call) const;
+  Reply Runtime(const Call& call) const;
+  Reply Flags(const Call& call) const;
+  Reply Config(const Call& call) const;
+  Reply Tsdb(const Call& call) const;
+  Reply WalReplay(const Call& call) const;
+  Reply SelfMetrics(const Call& call) const;
+  Reply Features(const Call& call) const;
+  Reply Notifications(const Call& call) const;
+
+ private:
+  const StatusBackends b_;
+};
+
+}  // namespace vedette::api

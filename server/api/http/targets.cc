@@ -1,0 +1,140 @@
+#include "server/api/http/targets.h"
+
+#include <algorithm>
+
+#include "common/base/strings.h"
+#include "common/model/duration.h"
+
+namespace vedette::api {
+namespace {
+
+std::string_view HealthName(scrape::Health health) {
+  switch (health) {
+    case scrape::Health::kUp:
+      return "up";
+    case scrape::Health::kDown:
+      return "down";
+    case scrape::Health::kUnknown:
+      return "unknown";
+  }
+  return "unknown";
+}
+
+// The URL as someone on another machine would type it.
+std::string GlobalUrl(std::string url, const std::string& hostname) {
+  for (const std::string_view local : {"//localhost", "//127.0.0.1", "//[::1]"}) {
+    const size_t at = url.find(local);
+    if (at == std::string::npos) continue;
+    url.replace(at + 2, local.size() - 2, hostname);
+    break;
+  }
+  return url;
+}
+
+void WriteTarget(JsonWriter& json, const scrape::TargetStatus& s, const std::string& hostname) {
+  const scrape::Target& t = *s.target;
+  json.BeginObject();
+  json.Key("discoveredLabels").Object(t.discovered_labels);
+  json.Key("labels").Object(t.labels);
+  json.Key("scrapePool").String(t.job);
+  json.Key("scrapeUrl").String(t.url);
+  json.Key("globalUrl").String(GlobalUrl(t.url, hostname));
+  json.Key("lastError").String(s.last_error);
+  json.Key("lastScrape")
+      .String(s.last_scrape_ms == 0 ? "0001-01-01T00:00:00Z" : FormatTime(s.last_scrape_ms));
+  json.Key("lastScrapeDuration").Number(s.last_duration_seconds);
+  json.Key("health").String(HealthName(s.health));
+  json.Key("scrapeInterval").String(FormatDuration(t.interval_ms));
+  json.Key("scrapeTimeout").String(FormatDuration(t.timeout_ms));
+  if (!s.sources.empty()) {
+    json.Key("sources").BeginArray();
+    for (const SourceState& source : s.sources) {
+      json.BeginObject();
+      json.Key("name").String(source.name);
+      json.Key("up").Bool(source.up);
+      json.Key("error").String(source.error);
+      json.Key("durationSeconds").Number(source.duration_seconds);
+      json.Key("address").String(source.address);
+      json.EndObject();
+    }
+    json.EndArray();
+  }
+  json.EndObject();
+}
+
+}  // namespace
+
+Reply TargetsDoor::Targets(const Call& call) const {
+  const std::string pool(call.Get("scrapePool").value_or(""));
+  const std::string_view state = call.Get("state").value_or("any");
+  return Success([&](JsonWriter& json) {
+    json.BeginObject();
+    json.Key("activeTargets").BeginArray();
+    if (state != "dropped") {
+      for (const scrape::TargetStatus& s : manager_.Targets(pool)) WriteTarget(json, s, hostname_);
+    }
+    json.EndArray();
+    const auto dropped = manager_.DroppedTargets(pool);
+    json.Key("droppedTargets").BeginArray();
+    if (state != "active") {
+      for (const scrape::DroppedTarget& d : dropped.targets) {
+        json.BeginObject();
+        json.Key("discoveredLabels").Object(d.discovered_labels);
+        json.Key("scrapePool").String(d.job);
+        json.EndObject();
+      }
+    }
+    json.EndArray();
+    json.Key("droppedTargetCounts").BeginObject();
+    for (const auto& [name, count] : dropped.counts) json.Key(name).Uint(count);
+    json.EndObject();
+    json.EndObject();
+  });
+}
+
+Reply TargetsDoor::ScrapePools(const Call&) const {
+  const std::vector<std::string> pools = manager_.pools();
+  return Success([&](JsonWriter& json) {
+    json.BeginObject().Key("scrapePools").BeginArray();
+    for (const std::string& p : pools) json.String(p);
+    json.EndArray().EndObject();
+  });
+}
+
+Reply TargetsDoor::Metadata(const Call& call) const {
+  const Result<uint64_t> limit = LimitOf(call);
+  if (!limit.ok()) return Failure(ErrorType::kBadData, "limit must be a number");
+  std::vector<Matcher> matchers;
+  if (const auto text = call.Get("match_target"); text && !text->empty()) {
+    Result<std::vector<Matcher>> parsed = parse_(*text);
+    if (!parsed.ok()) return BadParameter("match_target", parsed.status());
+    matchers = *std::move(parsed);
+  }
+  const std::string metric(call.Get("metric").value_or(""));
+  uint64_t written = 0;
+  return Success([&](JsonWriter& json) {
+    json.BeginArray();
+    for (const auto& t : manager_.MetadataByTarget()) {
+      const Labels& labels = t.target->labels;
+      if (!std::ranges::all_of(matchers,
+                               [&](const Matcher& m) { return m.Matches(labels.Get(m.name())); })) {
+        continue;
+      }
+      for (const auto& [name, metadata] : t.families) {
+        if (!metric.empty() && name != metric) continue;
+        if (*limit > 0 && written == *limit) break;
+        ++written;
+        json.BeginObject();
+        json.Key("target").Object(labels);
+        if (metric.empty()) json.Key("metric").String(name);
+        json.Key("type").String(MetricTypeName(metadata.type));
+        json.Key("help").String(metadata.help);
+        json.Key("unit").String(metadata.unit);
+        json.EndObject();
+      }
+    }
+    json.EndArray();
+  });
+}
+
+}  // namespace vedette::api

@@ -1,0 +1,84 @@
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "common/base/status.h"
+#include "common/log/log.h"
+#include "server/options.h"
+#include "server/server.h"
+#include "server/version.h"
+
+namespace vedette {
+namespace {
+
+int Fail(const Status& status) {
+  std::fprintf(stderr, "vedette-server: %s\n", std::string(status.message()).c_str());
+  return 2;
+}
+
+int Main(int argc, char** argv) {
+  ServerFlags flags;
+  const Result<flags::Flags::Outcome> outcome = flags.Parse(argc, argv);
+  if (!outcome.ok()) return Fail(outcome.status());
+  if (outcome->exit) {
+    std::fputs(outcome->text.c_str(), stdout);
+    return 0;
+  }
+  const ServerOptions& options = flags.options();
+  const Result<log::Level> level = log::ParseLevel(options.log_level);
+  const Result<log::Format> format = log::ParseFormat(options.log_format);
+  if (!level.ok()) return Fail(level.status());
+  if (!format.ok()) return Fail(format.status());
+  log::Init(argv[0], *level, *format);
+  log::Info("starting", {{"program", "vedette-server"}, {"version", kVersion}, {"pid", getpid()}});
+  for (const std::string& name : flags.ignored()) {
+    log::Warn("flag accepted and ignored: it has no meaning here", {{"flag", name}});
+  }
+  for (const std::string& name : flags.unknown_features()) {
+    log::Warn("unknown feature", {{"feature", name}});
+  }
+
+  // Signals are taken by this thread alone, one after the other; every other thread, started below,
+  // inherits the mask.
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int s : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) sigaddset(&signals, s);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+
+  const pid_t self = getpid();
+  Result<std::unique_ptr<Server>> server = Server::Start(flags, [self] { kill(self, SIGTERM); });
+  if (!server.ok()) {
+    log::Error("cannot start", {{"err", server.status().message()}});
+    return 1;
+  }
+  for (;;) {
+    int received = 0;
+    if (sigwait(&signals, &received) != 0) continue;
+    if (received == SIGHUP) {
+      const Status status = (*server)->Reload();
+      if (!status.ok()) {
+        log::Error("reload failed; the old configuration stays", {{"err", status.message()}});
+      }
+      continue;
+    }
+    if (received == SIGUSR1) {
+      // Turns debug lines on and off without a restart.
+      log::SetLevel(log::level() == log::Level::kDebug ? *level : log::Level::kDebug);
+      continue;
+    }
+    log::Info("stopping", {{"signal", received == SIGINT ? "SIGINT" : "SIGTERM"}});
+    break;
+  }
+  (*server)->Stop();
+  log::Info("stopped");
+  return 0;
+}
+
+}  // namespace
+}  // namespace vedette
+
+int main(int argc, char** argv) { return vedette::Main(argc, argv); }

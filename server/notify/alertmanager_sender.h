@@ -1,0 +1,86 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "common/base/clock.h"
+#include "common/base/mutex.h"
+#include "common/model/alert.h"
+#include "server/notify/http_port.h"
+
+namespace vedette::notify {
+
+// --alertmanager.*
+struct SenderOptions {
+  size_t queue_capacity = 10'000;
+  size_t batch_size = 256;
+  bool drain_on_shutdown = true;
+};
+
+// One external Alertmanager: where, and how to reach it.
+struct AlertmanagerEndpoint {
+  std::string url;  // http://host:9093/prefix/api/v2/alerts
+  HttpClient client;
+  int64_t timeout_ms = 10'000;
+  // alert_relabel_configs of this endpoint's group; false drops the alert. Unset: as it is.
+  std::function<bool(Alert&)> relabel;
+};
+
+struct SenderCounts {
+  uint64_t sent = 0;
+  uint64_t errors = 0;
+  uint64_t dropped = 0;     // The queue was full, or nobody could be reached.
+  uint64_t latency_us = 0;  // Of the last batch.
+};
+
+// AlertmanagerSender posts alerts to external Alertmanagers, in API v2's form, to every endpoint: a
+// batch counts as told when one of them took it. Nothing is retried, because the ruler tells every
+// alert again; what overflows the queue is dropped from its old end, and counted.
+//
+// Own thread ("alertmanagers") between Start and Stop. Thread-safe.
+class AlertmanagerSender {
+ public:
+  AlertmanagerSender(SenderOptions options, const Clock& clock);
+  ~AlertmanagerSender();
+
+  // From discovery, at any time.
+  void SetEndpoints(std::vector<AlertmanagerEndpoint> endpoints) VEDETTE_EXCLUDES(mu_);
+  // `relabel`: alerting.alert_relabel_configs, for all endpoints.
+  void SetRelabel(std::function<bool(Alert&)> relabel) VEDETTE_EXCLUDES(mu_);
+
+  void Send(std::vector<Alert> alerts) VEDETTE_EXCLUDES(mu_);
+  // Sends what is queued on the caller's thread; what the thread does.
+  void SendQueued() VEDETTE_EXCLUDES(mu_);
+
+  void Start();
+  void Stop() VEDETTE_EXCLUDES(mu_);
+
+  std::vector<std::string> Urls() const VEDETTE_EXCLUDES(mu_);
+  SenderCounts counts() const VEDETTE_EXCLUDES(mu_);
+  size_t queued() const VEDETTE_EXCLUDES(mu_);
+
+ private:
+  using Endpoints = std::shared_ptr<const std::vector<AlertmanagerEndpoint>>;
+
+  bool SendBatch() VEDETTE_EXCLUDES(mu_);
+  void Work() VEDETTE_EXCLUDES(mu_);
+
+  const SenderOptions options_;
+  const Clock& clock_;
+  mutable Mutex mu_;
+  CondVar changed_;
+  Endpoints endpoints_ VEDETTE_GUARDED_BY(mu_) =
+      std::make_shared<const std::vector<AlertmanagerEndpoint>>();
+  std::function<bool(Alert&)> relabel_ VEDETTE_GUARDED_BY(mu_);
+  std::deque<Alert> queue_ VEDETTE_GUARDED_BY(mu_);
+  SenderCounts counts_ VEDETTE_GUARDED_BY(mu_);
+  bool stopping_ VEDETTE_GUARDED_BY(mu_) = false;
+  std::thread thread_;
+};
+
+}  // namespace vedette::notify

@@ -1,0 +1,194 @@
+#include "server/options.h"
+
+#include <utility>
+
+#include "common/base/strings.h"
+#include "common/model/duration.h"
+#include "server/version.h"
+
+namespace vedette {
+
+ServerFlags::ServerFlags()
+    : flags_(
+          "vedette-server",
+          "Scrapes agents and exporters, stores what they say, answers PromQL, evaluates rules and "
+          "sends alerts. Reads prometheus.yml, rule files and alertmanager.yml as they are.",
+          kVersion) {
+  Bind();
+}
+
+void ServerFlags::Bind() {
+  ServerOptions& o = options_;
+  flags::Flags& f = flags_;
+
+  f.Group("Configuration");
+  f.Add("config.file", &o.config_file, "What to scrape and which rules to load: a prometheus.yml.");
+  f.Add("config.auto-reload", &o.config_auto_reload,
+        "Reload when the configuration or a file that it names changes.");
+  f.AddDuration("config.auto-reload-interval", &o.config_auto_reload_interval_ms,
+                "How often to look for changes.");
+  f.Add("alertmanager.config.file", &o.alertmanager_config_file,
+        "Where alerts go: an alertmanager.yml. Without it alerts go only to the Alertmanagers that "
+        "--config.file names.");
+
+  f.Group("Page and HTTP API");
+  f.Add("web.listen-address", &o.web_listen,
+        "Address of the page and the API; repeatable. Loopback unless you say otherwise: \":9090\" "
+        "opens it to the network, and then --web.config.file should ask for TLS and a password.");
+  f.Add("web.config.file", &o.web_config_file,
+        "TLS and users of the HTTP door: Prometheus' web configuration file.");
+  f.Add("web.external-url", &o.web_external_url,
+        "Under which URL people reach this server; used in links of alerts.");
+  f.Add("web.route-prefix", &o.web_route_prefix,
+        "Path in front of every page and endpoint; by default the path of --web.external-url.");
+  f.Add("web.cors.origin", &o.web_cors_origin,
+        "Origins (a regular expression) whose pages may read the API.");
+  f.Add("web.enable-lifecycle", &o.web_enable_lifecycle, "Allow POST /-/reload and POST /-/quit.");
+  f.Add("web.enable-admin-api", &o.web_enable_admin_api,
+        "Allow deleting series, snapshots and compaction under /api/v1/admin.");
+  f.Add("web.enable-remote-write-receiver", &o.web_enable_remote_write_receiver,
+        "Accept remote write (1.0 and 2.0) on /api/v1/write.");
+  f.AddDuration("web.read-timeout", &o.web_read_timeout_ms, "How long an idle connection is kept.");
+  f.Add("web.max-connections", &o.web_max_connections, "Most connections at one time.");
+
+  f.Group("gRPC");
+  f.Add("grpc.listen-address", &o.grpc_listen,
+        "Address of QueryService; repeatable. Always mutual TLS, unless --grpc.insecure.");
+  f.Add("grpc.tls.ca", &o.grpc_tls_ca,
+        "Certificate of the CA whose certificates are accepted (vedettectl ca init makes one).");
+  f.Add("grpc.tls.cert", &o.grpc_tls_cert, "This server's certificate, role server.");
+  f.Add("grpc.tls.key", &o.grpc_tls_key, "Its private key.");
+  f.Add("grpc.insecure", &o.grpc_insecure,
+        "No TLS and no roles on the gRPC door. For a test on one machine.");
+
+  f.Group("Storage");
+  f.Add("storage.tsdb.path", &o.storage_path, "Folder of everything that is kept.");
+  f.AddDuration("storage.tsdb.retention.time", &o.retention_time_ms,
+                "How long samples are kept. 0 with no size given is 15d.");
+  f.AddSize("storage.tsdb.retention.size", &o.retention_size_bytes,
+            "Most bytes on disk; the oldest go first. 0: no limit.");
+  f.Add(
+      "storage.wal-sync", &wal_sync_,
+      "What a power cut may cost: a duration, or \"always\" to wait for the disk on every commit. "
+      "kill -9 never costs anything.");
+  f.Add("storage.max-series", &o.max_series,
+        "Most series in memory; beyond it new ones are refused. 0: no limit.");
+  f.Add("storage.max-series-per-job", &o.max_series_per_job, "The same for each job. 0: no limit.");
+
+  f.Group("Rules and alerts");
+  f.AddDuration("rules.alert.for-outage-tolerance", &o.for_outage_tolerance_ms,
+                "How long an outage may be for the \"for\" state of alerts to be restored.");
+  f.AddDuration("rules.alert.for-grace-period", &o.for_grace_period_ms,
+                "Least time between restored and firing.");
+  f.AddDuration("rules.alert.resend-delay", &o.resend_delay_ms,
+                "Least time between two notices of one alert to an Alertmanager.");
+  f.Add("rules.max-concurrent-evals", &o.max_concurrent_evals,
+        "Most rule groups evaluated at one time.");
+  f.Add("alertmanager.notification-queue-capacity", &o.notification_queue_capacity,
+        "Alerts waiting for an outside Alertmanager.");
+  f.Add("alertmanager.notification-batch-size", &o.notification_batch_size,
+        "Most alerts in one request to it.");
+
+  f.Group("Queries");
+  f.AddDuration("query.lookback-delta", &o.query.lookback_ms,
+                "How far back a value is still good.");
+  f.AddDuration("query.timeout", &o.query.timeout_ms, "Longest time a query may take.");
+  f.Add("query.max-concurrency", &query_max_concurrency_, "Most queries at one time.");
+  f.Add("query.max-samples", &query_max_samples_,
+        "Most samples a query may hold in memory; beyond it the query fails.");
+
+  f.Group("Other");
+  f.Add("enable-feature", &feature_lists_,
+        "Comma separated: promql-experimental-functions, promql-extended-range-selectors, "
+        "promql-binop-fill-modifiers, promql-delayed-name-removal, type-and-unit-labels. "
+        "Repeatable.");
+  f.AddChoice("log.level", &o.log_level, {"debug", "info", "warn", "error"},
+              "Least important lines that are logged.");
+  f.AddChoice("log.format", &o.log_format, {"logfmt", "json"}, "How a line looks.");
+
+  // From old unit files: known, without meaning here.
+  for (const char* name : {"web.console.templates",
+                           "web.console.libraries",
+                           "web.user-assets",
+                           "web.page-title",
+                           "web.remote-write-receiver.accepted-protobuf-messages",
+                           "web.max-notifications-subscribers",
+                           "web.search.max-limit",
+                           "storage.tsdb.min-block-duration",
+                           "storage.tsdb.max-block-duration",
+                           "storage.tsdb.wal-segment-size",
+                           "storage.tsdb.wal-compression-type",
+                           "storage.tsdb.head-chunks-write-queue-size",
+                           "storage.tsdb.samples-per-chunk",
+                           "storage.tsdb.block-reload-interval",
+                           "storage.remote.flush-deadline",
+                           "storage.remote.read-sample-limit",
+                           "storage.remote.read-concurrent-limit",
+                           "storage.remote.read-max-bytes-in-frame",
+                           "scrape.timestamp-tolerance",
+                           "scrape.discovery-reload-interval",
+                           "auto-gomemlimit.ratio"}) {
+    f.AddIgnored(name, true);
+  }
+  for (const char* name :
+       {"storage.tsdb.no-lockfile", "storage.tsdb.wal-compression",
+        "storage.tsdb.allow-overlapping-blocks", "storage.tsdb.allow-overlapping-compaction",
+        "web.enable-otlp-receiver", "auto-gomaxprocs", "auto-gomemlimit",
+        "scrape.adjust-timestamps", "alertmanager.drain-notification-queue-on-shutdown"}) {
+    f.AddIgnored(name, false);
+  }
+}
+
+Result<flags::Flags::Outcome> ServerFlags::Parse(int argc, const char* const* argv) {
+  VEDETTE_ASSIGN_OR_RETURN(flags::Flags::Outcome outcome, flags_.Parse(argc, argv));
+  if (outcome.exit) return outcome;
+  ServerOptions& o = options_;
+  if (query_max_samples_ <= 0 || query_max_concurrency_ <= 0) {
+    return InvalidArgument("--query.max-samples and --query.max-concurrency must be above 0");
+  }
+  o.query.max_samples = static_cast<uint64_t>(query_max_samples_);
+  o.query.max_concurrency = static_cast<int>(query_max_concurrency_);
+  if (wal_sync_ == "always") {
+    o.wal_sync_ms = 0;
+  } else {
+    Result<int64_t> ms = ParseDuration(wal_sync_);
+    if (!ms.ok() || *ms <= 0) {
+      return InvalidArgument(StrCat("--storage.wal-sync=", Quoted(wal_sync_),
+                                    ": a duration such as 1s is expected, or \"always\""));
+    }
+    o.wal_sync_ms = *ms;
+  }
+  struct Switch {
+    std::string_view name;
+    bool* on;
+  };
+  const Switch switches[] = {
+      {"promql-experimental-functions", &o.query.experimental_functions},
+      {"promql-extended-range-selectors", &o.query.extended_range_selectors},
+      {"promql-binop-fill-modifiers", &o.query.binop_fill_modifiers},
+      {"promql-delayed-name-removal", &o.query.delayed_name_removal},
+      {"type-and-unit-labels", &o.query.type_and_unit_labels},
+  };
+  // Switches of Prometheus for what Vedette always does.
+  constexpr std::string_view kAlwaysOn[] = {"exemplar-storage",       "promql-at-modifier",
+                                            "promql-negative-offset", "native-histograms",
+                                            "promql-duration-expr",   "concurrent-rule-eval",
+                                            "promql-per-step-stats",  "extra-scrape-metrics",
+                                            "auto-gomaxprocs",        "utf8-names"};
+  for (const std::string& list : feature_lists_) {
+    for (const std::string_view name : Split(list, ',')) {
+      if (name.empty()) continue;
+      bool known = false;
+      for (const Switch& s : switches) {
+        if (s.name != name) continue;
+        *s.on = true;
+        known = true;
+      }
+      for (const std::string_view always : kAlwaysOn) known |= always == name;
+      (known ? o.features : unknown_features_).emplace_back(name);
+    }
+  }
+  return outcome;
+}
+
+}  // namespace vedette

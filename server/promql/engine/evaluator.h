@@ -1,0 +1,127 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "common/base/clock.h"
+#include "common/base/status.h"
+#include "server/promql/engine.h"
+#include "server/promql/engine/annotations.h"
+#include "server/promql/engine/column.h"
+#include "server/promql/engine/selection.h"
+#include "server/promql/parser/ast.h"
+#include "server/promql/parser/function_table.h"
+#include "server/promql/plan/plan.h"
+#include "server/storage/queryable.h"
+
+namespace vedette::promql {
+
+// The ceilings of one query, and what it used. One thread.
+struct Budget {
+  const Clock* clock = nullptr;
+  const CancelFlag* cancel = nullptr;
+  int64_t deadline_ns = 0;
+  uint64_t max_samples = 0;
+  uint64_t held = 0;
+  QueryStats* stats = nullptr;
+
+  // Once a series: cancelled, or out of time?
+  Status Poll() const;
+  // Counts `n` samples as held; kResourceExhausted when they are too many.
+  Status Hold(uint64_t n);
+};
+
+// Takes the series of a result as they come. The column may be moved from.
+using Sink = std::function<Status(Column&)>;
+
+// Evaluator runs a planned tree over a grid, all steps at once. Vectors pass from node to node as a
+// stream of columns; what needs to see everything (binary operators, topk, sort) collects. One
+// query's; one thread.
+class Evaluator {
+ public:
+  Evaluator(const EngineOptions& options, const PlanContext& context, storage::Querier& querier,
+            Budget& budget, Annotations& notes)
+      : options_(options), context_(context), querier_(querier), budget_(budget), notes_(notes) {}
+
+  Status Stream(const Expr& expr, const Grid& grid, const Sink& sink);
+  Result<std::vector<Column>> Collect(const Expr& expr, const Grid& grid);
+  Result<std::vector<double>> Scalars(const Expr& expr, const Grid& grid);
+  // The raw samples of a range selector or subquery at one instant.
+  Result<Matrix> RangeAt(const Expr& expr, const Grid& grid);
+
+  // Labels without the name (and, with type_and_unit_labels, without those two).
+  Labels DropName(const Labels& labels) const;
+  // Names that were only marked go; series that are now the same are merged, or refused.
+  Result<std::vector<Column>> Finish(std::vector<Column> columns) const;
+
+ private:
+  friend class RangeCall;
+
+  // Selectors (selectors.cc).
+  Status StreamSelector(const VectorSelector& v, const Grid& grid, bool timestamps,
+                        const Sink& sink);
+  using RangeSink = std::function<Status(const RangeSeries&)>;
+  Status StreamRange(const Expr& expr, const Grid& grid, std::string_view function,
+                     const RangeSink& sink);
+  Status StreamSubquery(const SubqueryExpr& s, const Grid& grid, const RangeSink& sink);
+
+  // Calls (calls.cc, range_calls.cc, histogram_calls.cc, label_calls.cc).
+  Status StreamCall(const Call& call, const Grid& grid, const Sink& sink);
+  Status StreamRangeCall(const Call& call, const Grid& grid, const Sink& sink);
+  Status StreamElementwise(const Call& call, const Grid& grid, const Sink& sink);
+  Status StreamDate(const Call& call, const Grid& grid, const Sink& sink);
+  Status StreamTimestamp(const Call& call, const Grid& grid, const Sink& sink);
+  Status StreamAbsent(const Call& call, const Grid& grid, const Sink& sink);
+  Status StreamLabelReplace(const Call& call, const Grid& grid, const Sink& sink);
+  Status StreamLabelJoin(const Call& call, const Grid& grid, const Sink& sink);
+  Status StreamSort(const Call& call, const Grid& grid, const Sink& sink);
+  Status StreamHistogramValue(const Call& call, const Grid& grid, const Sink& sink);
+  Status StreamHistogramQuantile(const Call& call, const Grid& grid, const Sink& sink);
+  Status StreamInfo(const Call& call, const Grid& grid, const Sink& sink);
+
+  // Aggregations (aggregation.cc).
+  Status StreamAggregate(const AggregateExpr& a, const Grid& grid, const Sink& sink);
+  Status FoldAggregate(const AggregateExpr& a, const Grid& grid, const Sink& sink);
+  Status SelectAggregate(const AggregateExpr& a, const Grid& grid, const Sink& sink);
+  Status CountValues(const AggregateExpr& a, const Grid& grid, const Sink& sink);
+  struct GroupKey {
+    Labels labels;
+    bool keeps_name = false;
+  };
+  Labels GroupLabels(const AggregateExpr& a, const Labels& labels) const;
+  bool GroupSeesName(const AggregateExpr& a) const;
+
+  // Operators (binary.cc).
+  Status StreamBinary(const BinaryExpr& b, const Grid& grid, const Sink& sink);
+  Status StreamVectorScalar(const BinaryExpr& b, const Grid& grid, const Sink& sink);
+  Status StreamVectorVector(const BinaryExpr& b, const Grid& grid, const Sink& sink);
+  Status StreamSetOp(const BinaryExpr& b, const Grid& grid, const Sink& sink);
+  Status StreamUnary(const UnaryExpr& u, const Grid& grid, const Sink& sink);
+
+  // A rule that changes a value drops the name: now, or marked for the end.
+  void MarkNameDropped(Column& c) const;
+  // Passes on what is not empty.
+  Status Emit(Column& c, const Sink& sink);
+  // Wraps `sink`, so that two series with one label set at one step are an error. `whole`: already
+  // when they are never at the same step.
+  Sink Unique(const Sink& sink, bool whole);
+  bool unique_needed(const Expr& expr) const;
+  bool delayed_names() const { return options_.delayed_name_removal; }
+
+  const EngineOptions& options_;
+  const PlanContext& context_;
+  storage::Querier& querier_;
+  Budget& budget_;
+  Annotations& notes_;
+  uint64_t next_timeline_ = 1ull << 63;
+};
+
+inline constexpr std::string_view kSameLabelset =
+    "vector cannot contain metrics with the same labelset";
+
+}  // namespace vedette::promql

@@ -1,0 +1,99 @@
+#include <algorithm>
+#include <cmath>
+
+#include "common/base/strings.h"
+#include "server/promql/engine/evaluator.h"
+#include "server/promql/functions/range_kernels.h"
+
+namespace vedette::promql {
+namespace {
+
+bool KeepsName(FunctionId id) {
+  return id == FunctionId::kLastOverTime || id == FunctionId::kFirstOverTime;
+}
+
+bool WantsCounter(FunctionId id) {
+  return id == FunctionId::kRate || id == FunctionId::kIncrease || id == FunctionId::kIrate;
+}
+
+bool EndsWith(std::string_view s, std::string_view end) { return s.ends_with(end); }
+
+}  // namespace
+
+Status Evaluator::StreamRangeCall(const Call& call, const Grid& grid, const Sink& sink) {
+  const FunctionId id = call.function->id;
+  if (id == FunctionId::kAbsentOverTime) return StreamAbsent(call, grid, sink);
+  const bool quantile = id == FunctionId::kQuantileOverTime;
+  const Expr& range = WithoutParens(*call.args[quantile ? 1 : 0]);
+  const PosRange pos = call.args[quantile ? 1 : 0]->pos;
+  RangeKernel kernel;
+  kernel.function = id;
+  kernel.pos = pos;
+  kernel.parameter_pos = call.args[0]->pos;
+  kernel.notes = &notes_;
+  kernel.grid = grid;
+  TimeShift none;
+  const TimeShift* shift = &none;
+  if (range.kind == Expr::Kind::kMatrixSelector) {
+    const auto& m = range.As<MatrixSelector>();
+    shift = &m.selector->shift;
+    kernel.range_ms = m.range_ms;
+    kernel.anchored = m.selector->anchored;
+    kernel.smoothed = m.selector->smoothed;
+    kernel.lookback_ms = context_.lookback_ms;
+  } else {
+    shift = &range.As<SubqueryExpr>().shift;
+    kernel.range_ms = range.As<SubqueryExpr>().range_ms;
+  }
+  const RefGrid refs(grid, *shift);
+  kernel.refs = &refs;
+  if (quantile) {
+    VEDETTE_ASSIGN_OR_RETURN(kernel.a, Scalars(*call.args[0], grid));
+  } else if (call.args.size() > 1) {
+    VEDETTE_ASSIGN_OR_RETURN(kernel.a, Scalars(*call.args[1], grid));
+    if (call.args.size() > 2) {
+      VEDETTE_ASSIGN_OR_RETURN(kernel.b, Scalars(*call.args[2], grid));
+    }
+  }
+  if (id == FunctionId::kDoubleExponentialSmoothing) {
+    for (size_t i = 0; i < kernel.a.size(); ++i) {
+      if (kernel.a[i] <= 0 || kernel.a[i] >= 1) {
+        return FailedPrecondition(
+            StrCat("invalid smoothing factor. Expected: 0 < sf < 1, got: ", GoFloat(kernel.a[i])));
+      }
+      if (kernel.b[i] <= 0 || kernel.b[i] >= 1) {
+        return FailedPrecondition(
+            StrCat("invalid trend factor. Expected: 0 < tf < 1, got: ", GoFloat(kernel.b[i])));
+      }
+    }
+  }
+  const bool keeps_name = KeepsName(id);
+  const Sink checked = !keeps_name && unique_needed(range) ? Unique(sink, true) : sink;
+  return StreamRange(range, grid, call.function->name, [&](const RangeSeries& r) -> Status {
+    Column out;
+    out.labels = r.labels;
+    out.drop_name = r.drop_name;
+    out.values.assign(static_cast<size_t>(grid.steps), kAbsent);
+    kernel.Run(r, out);
+    if (!out.any()) return {};
+    if (WantsCounter(id) && kernel.saw_floats) {
+      const std::string_view name = r.labels.metric_name();
+      if (options_.type_and_unit_labels) {
+        const std::string_view type = r.labels.Get("__type__");
+        if (!name.empty() && type != "counter" && type != "histogram") {
+          notes_.Info(StrCat("metric might not be a counter, __type__ label is not set to "
+                             "\"counter\" or \"histogram\", got ",
+                             Quoted(type), ": ", Quoted(name)),
+                      pos);
+        }
+      } else if (!name.empty() && !EndsWith(name, "_total") && !EndsWith(name, "_sum") &&
+                 !EndsWith(name, "_count") && !EndsWith(name, "_bucket")) {
+        notes_.NotCounterName(name, pos);
+      }
+    }
+    if (!keeps_name) MarkNameDropped(out);
+    return checked(out);
+  });
+}
+
+}  // namespace vedette::promql

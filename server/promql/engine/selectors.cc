@@ -1,0 +1,263 @@
+#include <algorithm>
+#include <limits>
+
+#include "common/base/strings.h"
+#include "server/promql/engine/evaluator.h"
+#include "server/promql/functions/histogram_math.h"
+
+namespace vedette::promql {
+
+void WindowsOf(std::span<const int64_t> t_ms, const RefGrid& refs, int64_t range_ms,
+               std::vector<Window>& out) {
+  out.resize(static_cast<size_t>(refs.steps));
+  uint32_t lo = 0;
+  uint32_t hi = 0;
+  const auto n = static_cast<uint32_t>(t_ms.size());
+  for (int64_t i = 0; i < refs.steps; ++i) {
+    const int64_t ref = refs.At(i);
+    while (lo < n && t_ms[lo] <= ref - range_ms) ++lo;
+    if (hi < lo) hi = lo;
+    while (hi < n && t_ms[hi] <= ref) ++hi;
+    out[static_cast<size_t>(i)] = {lo, hi};
+  }
+}
+
+namespace {
+
+constexpr uint32_t kNowhere = std::numeric_limits<uint32_t>::max();
+
+// The newest sample in (ref - lookback, ref] for every step.
+void PositionsOf(std::span<const int64_t> t_ms, const RefGrid& refs, int64_t lookback_ms,
+                 std::vector<uint32_t>& out) {
+  out.resize(static_cast<size_t>(refs.steps));
+  uint32_t next = 0;
+  const auto n = static_cast<uint32_t>(t_ms.size());
+  for (int64_t i = 0; i < refs.steps; ++i) {
+    const int64_t ref = refs.At(i);
+    while (next < n && t_ms[next] <= ref) ++next;
+    out[static_cast<size_t>(i)] =
+        next > 0 && t_ms[next - 1] > ref - lookback_ms ? next - 1 : kNowhere;
+  }
+}
+
+}  // namespace
+
+Status Evaluator::StreamSelector(const VectorSelector& v, const Grid& grid, bool timestamps,
+                                 const Sink& sink) {
+  const RefGrid refs(grid, v.shift);
+  const int64_t lookback = context_.lookback_ms;
+  storage::SelectHints hints;
+  hints.start_ms = refs.first_ms - lookback + 1;
+  hints.end_ms = refs.last_ms() + (v.smoothed ? lookback : 0);
+  hints.step_ms = grid.steps > 1 ? grid.step_ms : 0;
+  const std::unique_ptr<storage::SeriesSet> set = querier_.Select(hints, v.matchers);
+  std::vector<uint32_t> positions;
+  uint64_t timeline = 0;
+  const auto steps = static_cast<size_t>(grid.steps);
+  Column out;
+  while (set->Next()) {
+    VEDETTE_RETURN_IF_ERROR(budget_.Poll());
+    const storage::SeriesColumns& s = set->at();
+    ++budget_.stats->series;
+    if (s.timeline_key == 0 || s.timeline_key != timeline || positions.size() != steps) {
+      PositionsOf(s.t_ms, refs, lookback, positions);
+      timeline = s.timeline_key;
+    }
+    out.labels = s.labels;
+    out.drop_name = false;
+    out.histograms.clear();
+    out.values.assign(steps, kAbsent);
+    uint64_t found = 0;
+    for (size_t i = 0; i < steps; ++i) {
+      const uint32_t at = positions[i];
+      if (v.smoothed) {
+        const int64_t ref = refs.At(static_cast<int64_t>(i));
+        const size_t next =
+            at != kNowhere
+                ? at + 1
+                : static_cast<size_t>(std::upper_bound(s.t_ms.begin(), s.t_ms.end(), ref) -
+                                      s.t_ms.begin());
+        const bool has_next = next < s.t_ms.size() && s.t_ms[next] <= ref + lookback;
+        auto histogram = [&](size_t k) { return !s.histograms.empty() && s.histograms[k]; };
+        if (at == kNowhere || IsStale(s.values[at])) continue;
+        ++found;
+        if (s.t_ms[at] == ref || !has_next || IsStale(s.values[next])) {
+          if (histogram(at)) {
+            out.Set(i, s.histograms[at]);
+          } else {
+            out.Set(i, s.values[at]);
+          }
+          continue;
+        }
+        const double fraction =
+            static_cast<double>(ref - s.t_ms[at]) / static_cast<double>(s.t_ms[next] - s.t_ms[at]);
+        if (histogram(at) != histogram(next)) {
+          notes_.MixedFloatsHistograms(s.labels.metric_name(), v.pos);
+        } else if (histogram(at)) {
+          std::shared_ptr<const Histogram> h =
+              Interpolated(*s.histograms[at], *s.histograms[next], fraction);
+          if (h == nullptr) {
+            notes_.MixedSchemas(s.labels.metric_name(), v.pos);
+          } else {
+            out.Set(i, std::move(h));
+          }
+        } else {
+          out.Set(i, s.values[at] + (s.values[next] - s.values[at]) * fraction);
+        }
+        continue;
+      }
+      if (at == kNowhere) continue;
+      if (s.has_stale && IsStale(s.values[at]) &&
+          (s.histograms.empty() || s.histograms[at] == nullptr)) {
+        continue;
+      }
+      ++found;
+      if (timestamps) {
+        out.values[i] = static_cast<double>(s.t_ms[at]) / 1000.0;
+      } else if (!s.histograms.empty() && s.histograms[at] != nullptr) {
+        out.Set(i, s.histograms[at]);
+      } else {
+        out.values[i] = s.values[at];
+      }
+    }
+    if (found == 0) continue;
+    budget_.stats->samples_read += found;
+    VEDETTE_RETURN_IF_ERROR(budget_.Hold(found));
+    VEDETTE_RETURN_IF_ERROR(sink(out));
+    budget_.held -= std::min(budget_.held, found);
+  }
+  for (std::string& w : set->warnings()) notes_.AddPlainWarning(std::move(w));
+  return set->status();
+}
+
+Status Evaluator::StreamRange(const Expr& expr, const Grid& grid, std::string_view function,
+                              const RangeSink& sink) {
+  const Expr& inner = WithoutParens(expr);
+  if (inner.kind == Expr::Kind::kSubquery) {
+    return StreamSubquery(inner.As<SubqueryExpr>(), grid, sink);
+  }
+  const auto& m = inner.As<MatrixSelector>();
+  const VectorSelector& v = *m.selector;
+  const RefGrid refs(grid, v.shift);
+  const bool extended = v.anchored || v.smoothed;
+  const int64_t before = m.range_ms + (extended ? context_.lookback_ms : 0);
+  storage::SelectHints hints;
+  hints.start_ms = refs.first_ms - before + 1;
+  hints.end_ms = refs.last_ms() + (v.smoothed ? context_.lookback_ms : 0);
+  hints.step_ms = grid.steps > 1 ? grid.step_ms : 0;
+  hints.range_ms = m.range_ms;
+  hints.function = function;
+  const std::unique_ptr<storage::SeriesSet> set = querier_.Select(hints, v.matchers);
+  std::vector<Window> windows;
+  std::vector<int64_t> kept_t;
+  std::vector<double> kept_v;
+  std::vector<HistogramPtr> kept_h;
+  uint64_t timeline = 0;
+  uint64_t in_windows = 0;
+  uint64_t widest = 0;
+  while (set->Next()) {
+    VEDETTE_RETURN_IF_ERROR(budget_.Poll());
+    const storage::SeriesColumns& s = set->at();
+    ++budget_.stats->series;
+    RangeSeries r;
+    r.labels = s.labels;
+    r.t_ms = s.t_ms;
+    r.values = s.values;
+    r.histograms = s.histograms;
+    uint64_t key = s.timeline_key;
+    if (s.has_stale) {
+      key = 0;
+      kept_t.clear();
+      kept_v.clear();
+      kept_h.clear();
+      for (size_t i = 0; i < s.t_ms.size(); ++i) {
+        const bool histogram = !s.histograms.empty() && s.histograms[i] != nullptr;
+        if (!histogram && IsStale(s.values[i])) continue;
+        kept_t.push_back(s.t_ms[i]);
+        kept_v.push_back(s.values[i]);
+        if (!s.histograms.empty()) kept_h.push_back(s.histograms[i]);
+      }
+      r.t_ms = kept_t;
+      r.values = kept_v;
+      r.histograms = kept_h;
+    }
+    if (key == 0 || key != timeline || windows.size() != static_cast<size_t>(grid.steps)) {
+      WindowsOf(r.t_ms, refs, m.range_ms, windows);
+      timeline = key;
+      in_windows = 0;
+      widest = 0;
+      for (const Window& w : windows) {
+        in_windows += w.hi - w.lo;
+        widest = std::max<uint64_t>(widest, w.hi - w.lo);
+      }
+    }
+    r.windows = windows;
+    budget_.stats->samples_read += in_windows;
+    const uint64_t held = widest + static_cast<uint64_t>(grid.steps);
+    VEDETTE_RETURN_IF_ERROR(budget_.Hold(held));
+    VEDETTE_RETURN_IF_ERROR(sink(r));
+    budget_.held -= std::min(budget_.held, held);
+  }
+  for (std::string& w : set->warnings()) notes_.AddPlainWarning(std::move(w));
+  return set->status();
+}
+
+Status Evaluator::StreamSubquery(const SubqueryExpr& s, const Grid& grid, const RangeSink& sink) {
+  const RefGrid refs(grid, s.shift);
+  const SubquerySteps steps = StepsOfSubquery(refs.first_ms, refs.last_ms(), s.range_ms, s.step_ms);
+  if (steps.steps <= 0) return {};
+  Grid inner;
+  inner.start_ms = steps.start_ms;
+  inner.step_ms = s.step_ms;
+  inner.steps = steps.steps;
+  std::vector<int64_t> all_t(static_cast<size_t>(inner.steps));
+  for (int64_t i = 0; i < inner.steps; ++i) all_t[static_cast<size_t>(i)] = inner.At(i);
+  std::vector<Window> all_windows;
+  WindowsOf(all_t, refs, s.range_ms, all_windows);
+  std::vector<int64_t> kept_t;
+  std::vector<double> kept_v;
+  std::vector<HistogramPtr> kept_h;
+  std::vector<Window> kept_windows;
+  return Stream(*s.expr, inner, [&](Column& c) -> Status {
+    // Between the steps samples were left out or repeated: what storage knew of resets from one
+    // sample to the next says nothing here.
+    for (HistogramPtr& h : c.histograms) {
+      if (h == nullptr || h->reset_hint == Histogram::ResetHint::kGauge ||
+          h->reset_hint == Histogram::ResetHint::kUnknown) {
+        continue;
+      }
+      auto unhinted = std::make_shared<Histogram>(*h);
+      unhinted->reset_hint = Histogram::ResetHint::kUnknown;
+      h = std::move(unhinted);
+    }
+    RangeSeries r;
+    r.labels = c.labels;
+    r.drop_name = c.drop_name;
+    bool complete = true;
+    for (size_t i = 0; i < c.values.size() && complete; ++i) complete = c.present(i);
+    if (complete) {
+      r.t_ms = all_t;
+      r.values = c.values;
+      r.histograms = c.histograms;
+      r.windows = all_windows;
+    } else {
+      kept_t.clear();
+      kept_v.clear();
+      kept_h.clear();
+      for (size_t i = 0; i < c.values.size(); ++i) {
+        if (!c.present(i)) continue;
+        kept_t.push_back(all_t[i]);
+        kept_v.push_back(c.values[i]);
+        if (!c.histograms.empty()) kept_h.push_back(c.histograms[i]);
+      }
+      WindowsOf(kept_t, refs, s.range_ms, kept_windows);
+      r.t_ms = kept_t;
+      r.values = kept_v;
+      r.histograms = kept_h;
+      r.windows = kept_windows;
+    }
+    return sink(r);
+  });
+}
+
+}  // namespace vedette::promql

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "server/promql/engine/annotations.h"
+#include "server/promql/engine/column.h"
+#include "server/promql/engine/selection.h"
+#include "server/promql/parser/function_table.h"
+
+namespace vedette::promql {
+
+// RangeKernel is one range function over one series after the other: for every step it reads the
+// samples of the step's window and writes one value. A series of floats alone runs over plain
+// spans of doubles; one with histograms takes the slow way, window by window. Nothing is allocated
+// per sample on the fast way.
+struct RangeKernel {
+  FunctionId function = FunctionId::kRate;
+  PosRange pos;            // Of the range.
+  PosRange parameter_pos;  // Of the scalar argument.
+  Annotations* notes = nullptr;
+  Grid grid;
+  const RefGrid* refs = nullptr;
+  int64_t range_ms = 0;
+  int64_t lookback_ms = 0;
+  bool anchored = false;
+  bool smoothed = false;
+  std::vector<double> a;  // The scalar arguments, one a step.
+  std::vector<double> b;
+  bool saw_floats = false;  // The last series gave a float somewhere.
+
+  void Run(const RangeSeries& r, Column& out);
+
+ private:
+  void RunFloats(const RangeSeries& r, Column& out);
+  void RunMixed(const RangeSeries& r, Column& out);
+  void RunExtended(const RangeSeries& r, Column& out);
+  std::vector<double> scratch_;
+};
+
+// rate, increase and delta over one window: (t, v) are its samples, two or more.
+double ExtrapolatedChange(std::span<const int64_t> t_ms, std::span<const double> values,
+                          int64_t range_start_ms, int64_t range_end_ms, bool is_counter,
+                          bool is_rate);
+
+}  // namespace vedette::promql

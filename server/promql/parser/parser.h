@@ -1,0 +1,36 @@
+#pragma once
+
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "common/base/status.h"
+#include "common/model/matcher.h"
+#include "server/promql/parser/ast.h"
+
+namespace vedette::promql {
+
+// What is behind a feature flag.
+struct ParserOptions {
+  bool experimental_functions = false;
+  bool extended_range_selectors = false;  // anchored, smoothed
+  bool binop_fill_modifiers = false;      // fill, fill_left, fill_right
+};
+
+// A query may be so many bytes long, and its tree so many levels high: what recurses over a tree
+// (the evaluator, the printer) then fits the stack of a thread.
+inline constexpr size_t kMaxQueryBytes = 1 << 20;
+inline constexpr int32_t kMaxQueryDepth = 1000;
+
+// Reads one expression of PromQL as of Prometheus 3.x and checks its types. Failures are
+// kInvalidArgument and begin with the position: "1:5: parse error: reason". Recursive descent,
+// binary operators by precedence climbing; linear in the text.
+Result<ExprPtr> ParseExpr(std::string_view text, const ParserOptions& options = {});
+
+// Reads one vector selector without offset and @: what match[] takes.
+Result<std::vector<Matcher>> ParseMetricSelector(std::string_view text);
+
+// The vector selectors in a tree, in the order of the text.
+std::vector<const VectorSelector*> Selectors(const Expr& expr);
+
+}  // namespace vedette::promql

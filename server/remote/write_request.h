@@ -1,0 +1,75 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "common/base/status.h"
+#include "common/model/metric_family.h"
+#include "common/model/sample.h"
+#include "server/storage/appender.h"
+
+namespace vedette::remote {
+
+// WriteRequest reads the body of a remote write (1.0: prometheus.WriteRequest, 2.0:
+// io.prometheus.write.v2.Request) straight from its protobuf wire form into what an Appender takes.
+// Written by hand, because at millions of samples a second a generated message costs more than the
+// storage: here a sample is two reads, and nothing is allocated per sample.
+//
+//   WriteRequest request;                       // Kept by a connection: its buffers are reused.
+//   VEDETTE_RETURN_IF_ERROR(request.ReadV1(body));
+//   appender.Write(request.series());
+//
+// Field numbers: the published prompb/types.proto and io/prometheus/write/v2/types.proto.
+// Memory: a few times the body; the body itself is limited by the door. Not thread-safe.
+class WriteRequest {
+ public:
+  // INVALID_ARGUMENT: the bytes are not such a message. What was read before is dropped.
+  Status ReadV1(std::string_view body);
+  Status ReadV2(std::string_view body);
+
+  // Valid until the next read. Series with labels that no series may have are left out here and
+  // counted below.
+  const std::vector<storage::SeriesBatch>& series() const { return series_; }
+  const std::vector<std::pair<std::string, Metadata>>& metadata() const { return metadata_; }
+
+  uint64_t samples() const { return samples_.size(); }
+  uint64_t histograms() const { return histograms_.size(); }
+  uint64_t exemplars() const { return exemplars_.size(); }
+  uint64_t invalid_series() const { return invalid_series_; }
+  // Why the first of them was left out.
+  const std::string& invalid_reason() const { return invalid_reason_; }
+
+ private:
+  struct Extent {
+    size_t samples, histograms, exemplars;
+  };
+
+  void Clear();
+  Status ReadSeriesV1(std::string_view message);
+  Status ReadSeriesV2(std::string_view message);
+  Status ReadMetadataV1(std::string_view message);
+  Status ReadSample(std::string_view message);
+  Status ReadHistogram(std::string_view message);
+  Status ReadExemplar(std::string_view message, bool v2);
+  Status LabelsFromRefs(std::string_view packed);
+  // Takes labels_ and everything read since `from`, or drops it when no series may have such
+  // labels.
+  void FinishSeries(const Extent& from);
+  void FinishRequest();
+
+  std::vector<Label> labels_;  // Of the series that is being read; views into the body.
+  std::vector<std::string_view> symbols_;
+  std::vector<Sample> samples_;
+  std::vector<storage::SeriesBatch::HistogramSample> histograms_;
+  std::vector<Exemplar> exemplars_;
+  std::vector<Extent> ends_;  // One per series: where its part of the three vectors ends.
+  std::vector<storage::SeriesBatch> series_;
+  std::vector<std::pair<std::string, Metadata>> metadata_;
+  uint64_t invalid_series_ = 0;
+  std::string invalid_reason_;
+};
+
+}  // namespace vedette::remote

@@ -1,0 +1,166 @@
+#include "server/routes.h"
+
+#include <memory>
+#include <utility>
+
+#include "common/base/strings.h"
+#include "common/http/request.h"
+
+namespace vedette {
+namespace {
+
+using ApiHandler = std::function<api::Reply(const api::Call&)>;
+
+// Between the HTTP library and the doors: a request becomes a Call, a Reply an answer, and a client
+// that goes away sets the query's flag.
+http::Handler Serve(ApiHandler handler) {
+  return [handler = std::move(handler)](const http::Request& request, http::Response& response) {
+    api::Call call;
+    call.method = request.method;
+    call.params.assign(request.params.begin(), request.params.end());
+    call.path_params.assign(request.path_params.begin(), request.path_params.end());
+    call.body = request.body;
+    call.accept = std::string(request.headers.Get("Accept"));
+    const auto cancel = std::make_shared<promql::CancelFlag>();
+    call.cancel = cancel.get();
+    request.cancellation->OnCancel([cancel] { cancel->Cancel(); });
+    api::Reply reply = handler(call);
+    request.cancellation->Forget();
+    response.status = reply.status;
+    if (reply.status != 204) response.SetBody(reply.content_type, std::move(reply.body));
+    for (const auto& [name, value] : reply.headers) response.headers.Set(name, value);
+  };
+}
+
+http::Handler Text(std::function<std::pair<int, std::string>()> answer) {
+  return [answer = std::move(answer)](const http::Request&, http::Response& response) {
+    auto [status, text] = answer();
+    response.status = status;
+    response.SetBody("text/plain; charset=utf-8", std::move(text));
+  };
+}
+
+// One of the parser's functions as an endpoint: its text, or JSON, is "data".
+ApiHandler ParserCall(std::function<Result<std::string>(std::string_view)> ask, bool is_json) {
+  return [ask = std::move(ask), is_json](const api::Call& call) {
+    const Result<std::string> answer = ask(call.Get("query").value_or(""));
+    if (!answer.ok()) return api::BadParameter("query", answer.status());
+    return api::Success([&](api::JsonWriter& json) {
+      if (is_json) {
+        json.Raw(*answer);
+      } else {
+        json.String(*answer);
+      }
+    });
+  };
+}
+
+}  // namespace
+
+void AddRoutes(http::Router& router, const std::string& prefix, const Doors& d) {
+  const auto get = [&](std::string_view path, ApiHandler handler) {
+    router.Handle("GET", prefix + "/api/v1" + std::string(path), Serve(std::move(handler)));
+  };
+  const auto get_post = [&](std::string_view path, ApiHandler handler) {
+    router.HandleGetPost(prefix + "/api/v1" + std::string(path), Serve(std::move(handler)));
+  };
+  const auto post_put = [&](std::string_view path, const ApiHandler& handler) {
+    router.Handle("POST", prefix + "/api/v1" + std::string(path), Serve(handler));
+    router.Handle("PUT", prefix + "/api/v1" + std::string(path), Serve(handler));
+  };
+  using api::Call;
+
+  get_post("/query", [d](const Call& c) { return d.query->Instant(c); });
+  get_post("/query_range", [d](const Call& c) { return d.query->Range(c); });
+  get_post("/query_exemplars",
+           [d](const Call& c) { return d.series->Exemplars(c, d.selectors_of_query); });
+  get_post("/format_query", ParserCall(d.format_query, false));
+  get_post("/parse_query", ParserCall(d.parse_query_json, true));
+  get_post("/series", [d](const Call& c) { return d.series->Series(c); });
+  get_post("/labels", [d](const Call& c) { return d.series->LabelNames(c); });
+  get("/label/:name/values", [d](const Call& c) { return d.series->LabelValues(c); });
+  get("/metadata", [d](const Call& c) { return d.series->Metadata(c); });
+
+  get("/targets", [d](const Call& c) { return d.targets->Targets(c); });
+  get("/targets/metadata", [d](const Call& c) { return d.targets->Metadata(c); });
+  get("/scrape_pools", [d](const Call& c) { return d.targets->ScrapePools(c); });
+
+  get("/rules", [d](const Call& c) { return d.rules->Rules(c); });
+  get("/alerts", [d](const Call& c) { return d.rules->Alerts(c); });
+  get("/alertmanagers", [d](const Call& c) { return d.rules->Alertmanagers(c); });
+
+  get("/status/buildinfo", [d](const Call& c) { return d.status->Build(c); });
+  get("/status/runtimeinfo", [d](const Call& c) { return d.status->Runtime(c); });
+  get("/status/flags", [d](const Call& c) { return d.status->Flags(c); });
+  get("/status/config", [d](const Call& c) { return d.status->Config(c); });
+  get("/status/tsdb", [d](const Call& c) { return d.status->Tsdb(c); });
+  get("/status/walreplay", [d](const Call& c) { return d.status->WalReplay(c); });
+  get("/status/self_metrics", [d](const Call& c) { return d.status->SelfMetrics(c); });
+  get("/features", [d](const Call& c) { return d.status->Features(c); });
+  get("/notifications", [d](const Call& c) { return d.status->Notifications(c); });
+
+  post_put("/admin/tsdb/delete_series", [d](const Call& c) { return d.admin->DeleteSeries(c); });
+  post_put("/admin/tsdb/clean_tombstones",
+           [d](const Call& c) { return d.admin->CleanTombstones(c); });
+  post_put("/admin/tsdb/compact", [d](const Call& c) { return d.admin->Compact(c); });
+  post_put("/admin/tsdb/snapshot", [d](const Call& c) { return d.admin->Snapshot(c); });
+
+  router.Handle("POST", prefix + "/api/v1/write",
+                [d](const http::Request& request, http::Response& response) {
+                  if (d.write == nullptr) {
+                    response.SetError(404,
+                                      "remote write receiver is off: start the server with "
+                                      "--web.enable-remote-write-receiver");
+                    return;
+                  }
+                  const std::string type(request.headers.Get("Content-Type"));
+                  Serve([&](const Call& c) { return d.write->Write(c, type); })(request, response);
+                });
+
+  router.Handle("GET", prefix + "/federate",
+                Serve([d](const Call& c) { return d.federate->Federate(c); }));
+  router.Handle("GET", prefix + "/metrics",
+                [d](const http::Request& request, http::Response& response) {
+                  std::string type;
+                  std::string text = d.own_metrics(request.headers.Get("Accept"), &type);
+                  response.SetBody(type, std::move(text));
+                });
+  router.Handle("GET", prefix + "/version", Text([d] {
+                  std::string json;
+                  api::JsonWriter(&json).BeginObject().Key("version").String(d.version).EndObject();
+                  return std::pair(200, json);
+                }));
+  router.Handle("GET", prefix + "/-/healthy", Text([d]() -> std::pair<int, std::string> {
+                  const Status status = d.healthy();
+                  if (status.ok()) return {200, "Vedette is healthy.\n"};
+                  return {503, StrCat("Vedette is not healthy: ", status.message(), "\n")};
+                }),
+                {.open = true});
+  router.Handle("GET", prefix + "/-/ready", Text([d]() -> std::pair<int, std::string> {
+                  if (d.ready()) return {200, "Vedette is ready.\n"};
+                  return {503, "Vedette is starting.\n"};
+                }),
+                {.open = true});
+  const auto lifecycle = [&](const char* path, std::function<std::pair<int, std::string>()> act) {
+    const http::Handler handler = Text([d, act = std::move(act)]() -> std::pair<int, std::string> {
+      if (!d.lifecycle) {
+        return {403,
+                "Lifecycle API is not enabled: start the server with --web.enable-lifecycle\n"};
+      }
+      return act();
+    });
+    router.Handle("POST", prefix + path, handler);
+    router.Handle("PUT", prefix + path, handler);
+  };
+  lifecycle("/-/reload", [d]() -> std::pair<int, std::string> {
+    const Status status = d.reload();
+    if (status.ok()) return {200, ""};
+    return {500, StrCat("failed to reload config: ", status.message(), "\n")};
+  });
+  lifecycle("/-/quit", [d]() -> std::pair<int, std::string> {
+    d.quit();
+    return {200, "Requesting termination... Goodbye!\n"};
+  });
+}
+
+}  // namespace vedette

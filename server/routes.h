@@ -1,0 +1,45 @@
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "common/http/router.h"
+#include "server/api/http/admin.h"
+#include "server/api/http/federate.h"
+#include "server/api/http/query.h"
+#include "server/api/http/rules.h"
+#include "server/api/http/series.h"
+#include "server/api/http/status.h"
+#include "server/api/http/targets.h"
+#include "server/api/http/write.h"
+#include "server/promql/engine.h"
+
+namespace vedette {
+
+// Every HTTP path of the server and who answers it. The doors outlive the router.
+struct Doors {
+  api::QueryDoor* query;
+  api::SeriesDoor* series;
+  api::StatusDoor* status;
+  api::TargetsDoor* targets;
+  api::RulesDoor* rules;
+  api::FederateDoor* federate;
+  api::AdminDoor* admin;
+  api::WriteDoor* write;  // Null: --web.enable-remote-write-receiver is off.
+  std::function<Result<std::vector<std::vector<Matcher>>>(std::string_view)> selectors_of_query;
+  std::function<Result<std::string>(std::string_view)> format_query;
+  std::function<Result<std::string>(std::string_view)> parse_query_json;
+
+  bool lifecycle = false;
+  std::function<Status()> reload;
+  std::function<void()> quit;
+  std::function<bool()> ready;
+  std::function<Status()> healthy;
+  std::function<std::string(std::string_view accept, std::string* content_type)> own_metrics;
+  std::string version;
+};
+
+// `prefix` is "" or begins with a slash and does not end with one.
+void AddRoutes(http::Router& router, const std::string& prefix, const Doors& doors);
+
+}  // namespace vedette

@@ -1,0 +1,118 @@
+#include "server/scrape/from_config.h"
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/base/strings.h"
+#include "server/relabel/relabel.h"
+
+namespace vedette::scrape {
+namespace {
+
+exposition::Protocol ToProtocol(config::ScrapeProtocol protocol) {
+  switch (protocol) {
+    case config::ScrapeProtocol::kPrometheusProto:
+      return exposition::Protocol::kPrometheusProto;
+    case config::ScrapeProtocol::kOpenMetricsText1_0_0:
+      return exposition::Protocol::kOpenMetrics1_0_0;
+    case config::ScrapeProtocol::kOpenMetricsText0_0_1:
+      return exposition::Protocol::kOpenMetrics0_0_1;
+    case config::ScrapeProtocol::kPrometheusText1_0_0:
+      return exposition::Protocol::kText1_0_0;
+    case config::ScrapeProtocol::kPrometheusText0_0_4:
+      return exposition::Protocol::kText0_0_4;
+  }
+  return exposition::Protocol::kText0_0_4;
+}
+
+std::string EscapingName(config::NameEscaping escaping) {
+  switch (escaping) {
+    case config::NameEscaping::kAllowUtf8:
+      return "allow-utf-8";
+    case config::NameEscaping::kUnderscores:
+      return "underscores";
+    case config::NameEscaping::kDots:
+      return "dots";
+    case config::NameEscaping::kValues:
+      return "values";
+  }
+  return "allow-utf-8";
+}
+
+Result<Relabel> ToRelabel(const std::vector<config::RelabelConfig>& configs) {
+  VEDETTE_ASSIGN_OR_RETURN(relabel::Relabeler rules, relabel::Relabeler::Compile(configs));
+  if (rules.empty()) return Relabel();
+  return Relabel([rules = std::move(rules)](const Labels& labels) -> std::optional<Labels> {
+    LabelsBuilder builder(labels);
+    if (!rules.Apply(builder)) return std::nullopt;
+    return builder.Build();
+  });
+}
+
+// What the job is, without where it stands in the file and how its targets are found: a reload that
+// moved a line is none.
+config::ScrapeConfig Essence(config::ScrapeConfig config) {
+  config.file.clear();
+  config.line = 0;
+  config.discovery = {};
+  for (config::RelabelConfig& rule : config.relabel_configs) rule.line = 0;
+  for (config::RelabelConfig& rule : config.metric_relabel_configs) rule.line = 0;
+  return config;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const Job>> JobFromConfig(const config::ScrapeConfig& config,
+                                                 bool strict_openmetrics) {
+  auto job = std::make_shared<Job>();
+  job->name = config.job_name;
+  job->interval_ms = config.scrape_interval_ms;
+  job->timeout_ms = config.scrape_timeout_ms;
+  job->scheme = config.scheme;
+  job->metrics_path = config.metrics_path;
+  job->params.assign(config.params.begin(), config.params.end());
+  job->honor_labels = config.honor_labels;
+  job->honor_timestamps = config.honor_timestamps;
+  job->track_timestamps_staleness = config.track_timestamps_staleness;
+  if (!config.scrape_protocols.empty()) {
+    job->protocols.clear();
+    for (const config::ScrapeProtocol protocol : config.scrape_protocols) {
+      job->protocols.push_back(ToProtocol(protocol));
+    }
+  }
+  if (config.fallback_scrape_protocol) {
+    job->fallback_protocol = ToProtocol(*config.fallback_scrape_protocol);
+  }
+  job->escaping = EscapingName(config.name_escaping);
+  job->legacy_names = config.name_validation == config::NameValidation::kLegacy;
+  job->enable_compression = config.enable_compression;
+  job->native_histograms = config.scrape_native_histograms;
+  job->always_classic_histograms = config.always_scrape_classic_histograms;
+  job->extra_metrics = config.extra_scrape_metrics;
+  job->strict_openmetrics = strict_openmetrics;
+  job->limits = {.body_size_bytes = config.limits.body_size_limit_bytes,
+                 .samples = config.limits.sample_limit,
+                 .labels = config.limits.label_limit,
+                 .label_name_bytes = config.limits.label_name_length_limit,
+                 .label_value_bytes = config.limits.label_value_length_limit,
+                 .targets = config.limits.target_limit,
+                 .keep_dropped_targets = config.limits.keep_dropped_targets,
+                 .native_histogram_buckets = config.native_histogram_bucket_limit};
+  Result<Relabel> relabel = ToRelabel(config.relabel_configs);
+  if (!relabel.ok()) {
+    return relabel.status().Annotate(StrCat("job ", config.job_name, ": relabel_configs"));
+  }
+  job->relabel = *std::move(relabel);
+  Result<Relabel> metric_relabel = ToRelabel(config.metric_relabel_configs);
+  if (!metric_relabel.ok()) {
+    return metric_relabel.status().Annotate(
+        StrCat("job ", config.job_name, ": metric_relabel_configs"));
+  }
+  job->metric_relabel = *std::move(metric_relabel);
+  job->config = std::make_shared<const config::ScrapeConfig>(Essence(config));
+  return std::shared_ptr<const Job>(std::move(job));
+}
+
+}  // namespace vedette::scrape

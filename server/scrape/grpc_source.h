@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "common/base/clock.h"
+#include "common/base/status.h"
+#include "server/scrape/source.h"
+#include "server/scrape/target.h"
+
+namespace grpc {
+class Channel;
+}  // namespace grpc
+
+namespace vedette::scrape {
+
+struct GrpcSourceOptions {
+  // Makes the channel to an address (rpc::MakeChannel with the job's certificates). Called when the
+  // source is made.
+  std::function<Result<std::shared_ptr<grpc::Channel>>(const Target& target)> channel;
+  const Clock* clock = &SystemClock();
+  // How many kept scrapes an answer may bring beside the live one.
+  uint32_t max_backlog = 60;
+  // Where the last connection ended, to go on from there after a restart of the server.
+  uint64_t cursor_run_id = 0;
+  uint64_t cursor_sequence = 0;
+  // Told after each answer that was stored. May be empty.
+  std::function<void(uint64_t run_id, uint64_t sequence)> stored;
+};
+
+// A Source that pulls an agent: one AgentService.Pull stream, kept open; one request and one answer
+// a scrape. The first answer of a stream brings the live scrape alone, the following ones also what
+// the agent kept while nobody asked, a bounded number at a time, until the gap is filled.
+//
+// Kept scrapes carry the agent's time. The difference of the clocks is taken out: an answer says
+// the agent's time when it left, which is the server's time of arrival less the way; the largest
+// difference of the last answers is that of the shortest way.
+Result<std::unique_ptr<Source>> MakeGrpcSource(const Target& target, GrpcSourceOptions options);
+
+}  // namespace vedette::scrape

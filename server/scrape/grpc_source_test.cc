@@ -1,0 +1,187 @@
+#include "server/scrape/grpc_source.h"
+
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/base/mutex.h"
+#include "common/base/strings.h"
+#include "common/wire/pull.h"
+#include "proto/vedette/v1/agent.grpc.pb.h"
+#include "tests/support/fake_clock.h"
+
+namespace vedette::scrape {
+namespace {
+
+// An agent whose clock is an hour ahead, and which has kept what nobody asked for.
+class FakeAgent final : public v1::AgentService::Service {
+ public:
+  static constexpr int64_t kAhead = 3'600'000;
+  explicit FakeAgent(const Clock& clock) : clock_(clock) {}
+
+  grpc::Status Pull(grpc::ServerContext*,
+                    grpc::ServerReaderWriter<v1::PullResponse, v1::PullRequest>* stream) override {
+    wire::PullEncoder encoder;
+    v1::PullRequest request;
+    if (!stream->Read(&request) || !request.has_hello()) return grpc::Status::OK;
+    {
+      MutexLock lock(mu_);
+      hellos.push_back(request.hello());
+    }
+    while (stream->Read(&request)) {
+      if (silent) continue;
+      v1::PullResponse response;
+      response.set_id(request.scrape().id());
+      response.set_version(wire::kPullVersion);
+      for (uint32_t i = 0; i < request.scrape().max_backlog() && kept > 0; ++i, --kept) {
+        // The oldest was made `kept` seconds ago.
+        response.add_frames(encoder.Encode(Make(++old_sequence, kept * 1000)));
+      }
+      response.add_frames(encoder.Encode(Make(++sequence, 0)));
+      response.set_now_ms(clock_.NowMs() + kAhead);
+      response.set_backlog(static_cast<uint64_t>(kept));
+      const bool last = hang_up;
+      stream->Write(response);
+      if (last) return grpc::Status(grpc::StatusCode::UNAVAILABLE, "going away");
+    }
+    return grpc::Status::OK;
+  }
+
+  std::vector<v1::PullHello> Hellos() {
+    MutexLock lock(mu_);
+    return hellos;
+  }
+
+  std::atomic<int64_t> kept{0};
+  std::atomic<uint64_t> old_sequence{0};
+  std::atomic<uint64_t> sequence{100};
+  std::atomic<bool> hang_up{false};
+  std::atomic<bool> silent{false};
+
+ private:
+  Snapshot Make(uint64_t number, int64_t age_ms) {
+    Snapshot snapshot;
+    snapshot.run_id = 7;
+    snapshot.sequence = number;
+    snapshot.t_ms = clock_.NowMs() + kAhead - age_ms;
+    SourceSnapshot& source = snapshot.sources.emplace_back();
+    source.state = {.name = "host", .kind = SourceState::Kind::kHost, .up = true};
+    MetricFamily& family = source.families.emplace_back();
+    family.name = "m";
+    family.samples.push_back(
+        {.labels = Labels::Of({{"__name__", "m"}}), .value = static_cast<double>(number)});
+    return snapshot;
+  }
+
+  const Clock& clock_;
+  Mutex mu_;
+  std::vector<v1::PullHello> hellos;
+};
+
+class Recorder final : public SourceSink {
+ public:
+  Status OnBody(std::string_view, exposition::Protocol) override { return Internal("a body"); }
+  Status OnFrame(const wire::PullFrame& frame, int64_t t_ms, bool backlog) override {
+    StrAppend(text, text.empty() ? "" : " ", backlog ? "kept " : "live ",
+              frame.sources[0].values[0], "@", t_ms);
+    return Status();
+  }
+  void OnStreamStart() override { text += text.empty() ? "start" : " start"; }
+  std::string text;
+};
+
+class GrpcSourceTest : public ::testing::Test {
+ protected:
+  GrpcSourceTest() {
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
+    builder.RegisterService(&agent_);
+    server_ = builder.BuildAndStart();
+    Job job;
+    job.name = "node";
+    job.scheme = "grpc";
+    const auto target =
+        *MakeTarget(Labels::Of({{"__address__", StrCat("127.0.0.1:", port_)}}), job);
+    source_ = *MakeGrpcSource(
+        *target, {.channel = [](const Target& t) -> Result<std::shared_ptr<grpc::Channel>> {
+                    return grpc::CreateChannel(t.address, grpc::InsecureChannelCredentials());
+                  },
+                  .clock = &clock_,
+                  .max_backlog = 2});
+  }
+  ~GrpcSourceTest() override {
+    source_ = nullptr;
+    server_->Shutdown(std::chrono::system_clock::now());
+  }
+  // One scrape for the instant t; what came, or the error.
+  std::string Scrape(int64_t t_ms, bool cancel = false) {
+    Mutex mu;
+    CondVar changed;
+    bool done = false;
+    Status status;
+    source_->Start({.t_ms = t_ms, .timeout_ms = 5'000, .interval_ms = 10'000}, [&](Status s) {
+      MutexLock lock(mu);
+      status = std::move(s);
+      done = true;
+      changed.NotifyAll();
+    });
+    if (cancel) source_->Cancel();
+    {
+      MutexLock lock(mu);
+      while (!done) changed.Wait(mu);
+    }
+    Recorder recorder;
+    if (status.ok()) status = source_->Deliver(recorder);
+    return status.ok() ? recorder.text : StrCat("error: ", status.message());
+  }
+
+  testing::FakeClock clock_{1'000'000};
+  FakeAgent agent_{clock_};
+  int port_ = 0;
+  std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<Source> source_;
+};
+
+TEST_F(GrpcSourceTest, KeepsOneStreamAndPutsTheAskedTimeOnLiveScrapes) {
+  EXPECT_EQ(Scrape(500), "start live 101@500");
+  EXPECT_EQ(Scrape(600), "live 102@600");
+  ASSERT_EQ(agent_.Hellos().size(), 1u);
+  EXPECT_EQ(agent_.Hellos()[0].interval_ms(), 10'000);
+}
+
+TEST_F(GrpcSourceTest, FillsTheGapAfterTheFirstLiveScrapeAtTheServersTime) {
+  agent_.kept = 3;
+  EXPECT_EQ(Scrape(500), "start live 101@500");
+  EXPECT_EQ(Scrape(600), "kept 1@997000 kept 2@998000 live 102@600");
+  EXPECT_EQ(Scrape(700), "kept 3@999000 live 103@700");
+  EXPECT_EQ(Scrape(800), "live 104@800");
+}
+
+TEST_F(GrpcSourceTest, ComesBackAfterALostStreamWithItsCursor) {
+  agent_.hang_up = true;
+  EXPECT_EQ(Scrape(500), "start live 101@500");
+  agent_.hang_up = false;
+  // The end of the stream may be noticed by this scrape or before it.
+  std::string text = Scrape(600);
+  if (text.starts_with("error")) text = Scrape(600);
+  EXPECT_EQ(text, "start live 102@600");
+  ASSERT_EQ(agent_.Hellos().size(), 2u);
+  EXPECT_EQ(agent_.Hellos()[1].cursor_run_id(), 7u);
+  EXPECT_EQ(agent_.Hellos()[1].cursor_sequence(), 101u);
+}
+
+TEST_F(GrpcSourceTest, ACancelledScrapeEndsAtOnce) {
+  agent_.silent = true;
+  EXPECT_EQ(Scrape(500, /*cancel=*/true).substr(0, 6), "error:");
+  agent_.silent = false;
+  EXPECT_EQ(Scrape(600), "start live 101@600");
+}
+
+}  // namespace
+}  // namespace vedette::scrape

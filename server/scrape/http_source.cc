@@ -1,0 +1,186 @@
+#include "server/scrape/http_source.h"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "common/base/mutex.h"
+#include "common/base/strings.h"
+#include "common/exposition/negotiate.h"
+
+namespace vedette::scrape {
+namespace {
+
+// A body has a limit even where the job sets none.
+constexpr int64_t kDefaultBodyBytes = 64 << 20;
+
+http::TlsClientOptions ToTls(const config::TlsConfig& from) {
+  const auto version = [](config::TlsVersion v) -> std::string {
+    switch (v) {
+      case config::TlsVersion::kTls10:
+        return "TLS10";
+      case config::TlsVersion::kTls11:
+        return "TLS11";
+      case config::TlsVersion::kTls12:
+        return "TLS12";
+      case config::TlsVersion::kTls13:
+        return "TLS13";
+      case config::TlsVersion::kUnset:
+        return "";
+    }
+    return "";
+  };
+  http::TlsClientOptions to;
+  to.ca = from.ca;
+  to.ca_file = from.ca_file;
+  to.cert = from.cert;
+  to.cert_file = from.cert_file;
+  to.key = from.key.Reveal();
+  to.key_file = from.key_file;
+  to.server_name = from.server_name;
+  to.insecure_skip_verify = from.insecure_skip_verify;
+  to.min_version = version(from.min_version);
+  to.max_version = version(from.max_version);
+  return to;
+}
+
+class HttpSource final : public Source {
+ public:
+  HttpSource(const Target& target, const Job& job,
+             std::shared_ptr<const http::ClientOptions> options, http::MultiClient& client)
+      : client_(client),
+        options_(std::move(options)),
+        url_(target.url),
+        accept_(exposition::AcceptHeader(job.protocols, job.escaping)),
+        fallback_(job.fallback_protocol),
+        limited_(job.limits.body_size_bytes > 0),
+        max_body_bytes_(limited_ ? static_cast<int64_t>(job.limits.body_size_bytes)
+                                 : kDefaultBodyBytes) {}
+
+  void Start(const Request& request, Fetched fetched) override {
+    http::ClientRequest ask;
+    ask.url = url_;
+    ask.headers.Set("Accept", accept_);
+    ask.headers.Set("X-Prometheus-Scrape-Timeout-Seconds",
+                    StrCat(static_cast<double>(request.timeout_ms) / 1000));
+    ask.timeout_ms = request.timeout_ms;
+    ask.max_body_bytes = max_body_bytes_;
+    // The answer may come before Submit has returned its id.
+    const uint64_t id =
+        client_.Submit(options_, std::move(ask), std::move(body_),
+                       [this, fetched = std::move(fetched)](Result<http::ClientResponse> answer) {
+                         fetched(Take(std::move(answer)));
+                       });
+    MutexLock lock(mu_);
+    id_ = id;
+  }
+
+  Status Deliver(SourceSink& sink) override { return sink.OnBody(body_, protocol_); }
+
+  void Cancel() override {
+    uint64_t id = 0;
+    {
+      MutexLock lock(mu_);
+      id = id_;
+    }
+    // An id of an answer that has come is known to nobody any more.
+    if (id != 0) client_.Cancel(id);
+  }
+
+  int64_t body_bytes() const override { return static_cast<int64_t>(body_.size()); }
+
+ private:
+  Status Take(Result<http::ClientResponse> answer) {
+    if (!answer.ok()) {
+      const Status& why = answer.status();
+      if (why.code() == StatusCode::kResourceExhausted && limited_) {
+        return ResourceExhausted(StrCat("body_size_limit exceeded (limit: ", max_body_bytes_,
+                                        " bytes): ", why.message()));
+      }
+      return why;
+    }
+    body_ = std::move(answer->body);
+    if (answer->status != 200) {
+      return Unavailable(StrCat("server returned HTTP status ", answer->status, " ",
+                                http::ReasonPhrase(answer->status)));
+    }
+    VEDETTE_ASSIGN_OR_RETURN(protocol_, exposition::ProtocolOfContentType(
+                                            answer->headers.Get("Content-Type"), fallback_));
+    return Status();
+  }
+
+  http::MultiClient& client_;
+  const std::shared_ptr<const http::ClientOptions> options_;
+  const std::string url_;
+  const std::string accept_;
+  const std::optional<exposition::Protocol> fallback_;
+  const bool limited_;
+  const int64_t max_body_bytes_;
+  // Between Start and `fetched` the client's, otherwise the scrape's: a hand-over, no lock.
+  std::string body_;
+  exposition::Protocol protocol_ = exposition::Protocol::kText0_0_4;
+  Mutex mu_;
+  uint64_t id_ VEDETTE_GUARDED_BY(mu_) = 0;
+};
+
+}  // namespace
+
+http::ClientOptions ToClientOptions(const config::HttpClientConfig& config) {
+  http::ClientOptions options;
+  options.follow_redirects = config.follow_redirects;
+  options.enable_http2 = config.enable_http2;
+  options.proxy_url = config.proxy.proxy_url;
+  options.no_proxy = config.proxy.no_proxy;
+  options.proxy_from_environment = config.proxy.proxy_from_environment;
+  for (const auto& [name, values] : config.proxy.proxy_connect_header) {
+    for (const config::Secret& value : values) {
+      options.proxy_connect_headers.emplace_back(name, value.Reveal());
+    }
+  }
+  if (config.basic_auth) {
+    options.username = config.basic_auth->username;
+    options.username_file = config.basic_auth->username_file;
+    options.password = config.basic_auth->password.Reveal();
+    options.password_file = config.basic_auth->password_file;
+  }
+  if (config.authorization) {
+    options.authorization_type = config.authorization->type;
+    options.credentials = config.authorization->credentials.Reveal();
+    options.credentials_file = config.authorization->credentials_file;
+  }
+  if (config.oauth2) {
+    const config::OAuth2Config& from = *config.oauth2;
+    http::OAuth2Options& to = options.oauth2.emplace();
+    to.client_id = from.client_id;
+    to.client_secret = from.client_secret.Reveal();
+    to.client_secret_file = from.client_secret_file;
+    to.token_url = from.token_url;
+    to.scopes = from.scopes;
+    to.endpoint_params.assign(from.endpoint_params.begin(), from.endpoint_params.end());
+    to.tls = ToTls(from.tls);
+    to.proxy_url = from.proxy.proxy_url;
+  }
+  options.tls = ToTls(config.tls);
+  for (const auto& [name, header] : config.http_headers) {
+    for (const std::string& value : header.values) options.headers.emplace_back(name, value);
+    for (const config::Secret& value : header.secrets) {
+      options.headers.emplace_back(name, value.Reveal());
+    }
+  }
+  return options;
+}
+
+std::unique_ptr<Source> MakeHttpSource(const Target& target, const Job& job,
+                                       std::shared_ptr<const http::ClientOptions> options,
+                                       http::MultiClient& client) {
+  if (!target.unix_socket.empty() || options->accept_compressed != job.enable_compression) {
+    auto own = std::make_shared<http::ClientOptions>(*options);
+    own->unix_socket = target.unix_socket;
+    own->accept_compressed = job.enable_compression;
+    options = std::move(own);
+  }
+  return std::make_unique<HttpSource>(target, job, std::move(options), client);
+}
+
+}  // namespace vedette::scrape

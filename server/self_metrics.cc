@@ -1,0 +1,175 @@
+#include "server/self_metrics.h"
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/base/strings.h"
+
+namespace vedette {
+namespace {
+
+void Value(std::vector<MetricFamily>& out, std::string_view name, MetricType type,
+           std::string_view help, double value) {
+  MetricFamily f{.name = std::string(name), .metadata = {.type = type, .help = std::string(help)}};
+  f.samples.push_back({.labels = Labels::Of({{kMetricNameLabel, name}}), .value = value});
+  out.push_back(std::move(f));
+}
+
+class Group {
+ public:
+  Group(std::vector<MetricFamily>& out, std::string_view name, MetricType type,
+        std::string_view help) {
+    family_.name = name;
+    family_.metadata = {.type = type, .help = std::string(help)};
+    out_ = &out;
+  }
+  ~Group() { out_->push_back(std::move(family_)); }
+  void Add(std::string_view label, std::string_view value, double v) {
+    family_.samples.push_back(
+        {.labels = Labels::Of({{kMetricNameLabel, family_.name}, {label, value}}), .value = v});
+  }
+
+ private:
+  MetricFamily family_;
+  std::vector<MetricFamily>* out_;
+};
+
+constexpr MetricType kCounter = MetricType::kCounter;
+constexpr MetricType kGauge = MetricType::kGauge;
+
+void Storage(const tsdb::TsdbStats& s, std::vector<MetricFamily>& out) {
+  const auto real = [](auto v) { return static_cast<double>(v); };
+  Value(out, "prometheus_tsdb_head_series", kGauge, "Series held in memory.",
+        real(s.active_series));
+  Value(out, "prometheus_tsdb_head_chunks", kGauge, "Timelines held in memory.", real(s.timelines));
+  Value(out, "prometheus_tsdb_head_samples_appended_total", kCounter, "Samples appended.",
+        real(s.appended_samples));
+  Value(out, "prometheus_tsdb_out_of_order_samples_total", kCounter,
+        "Samples refused because they were out of order.", real(s.out_of_order_samples));
+  Value(out, "prometheus_tsdb_too_old_samples_total", kCounter,
+        "Samples refused because they were older than the out-of-order window.",
+        real(s.too_old_samples));
+  Value(out, "prometheus_tsdb_storage_blocks_bytes", kGauge, "Bytes on disk.", real(s.disk_bytes));
+  Value(out, "prometheus_tsdb_wal_storage_size_bytes", kGauge, "Bytes of the log.",
+        real(s.wal_bytes));
+  // Zero by construction, and asked for by Prometheus' own alerts.
+  Value(out, "prometheus_tsdb_reloads_failures_total", kCounter, "Always 0: nothing is reloaded.",
+        0);
+  Value(out, "prometheus_tsdb_compactions_failed_total", kCounter,
+        "Background errors of the storage: 1 while there is one.",
+        s.background_error.empty() ? 0 : 1);
+  Value(out, "vedette_tsdb_series", kGauge, "Series in the index.", real(s.series));
+  Value(out, "vedette_tsdb_sealed_chunks_total", kCounter, "Chunks sealed since the start.",
+        real(s.sealed_chunks));
+  Value(out, "vedette_tsdb_duplicate_samples_total", kCounter,
+        "Samples refused because their instant has another value.", real(s.duplicate_samples));
+  Value(out, "vedette_tsdb_too_far_ahead_samples_total", kCounter,
+        "Samples refused because they lie too far in the future.", real(s.too_far_ahead_samples));
+  Value(out, "vedette_tsdb_series_refused_total", kCounter,
+        "Series refused because a budget is used up.", real(s.series_refused));
+  Value(out, "vedette_tsdb_damaged_chunks_total", kCounter,
+        "Chunks left out of answers because their checksum did not match.", real(s.damaged_chunks));
+  Value(out, "vedette_tsdb_writable", kGauge, "0 while the disk refuses writes.",
+        s.background_error.empty() ? 1 : 0);
+  {
+    Group g(out, "vedette_tsdb_memory_bytes", kGauge, "Memory of the storage by part.");
+    g.Add("part", "head", real(s.head_memory_bytes));
+    g.Add("part", "index", real(s.index_memory_bytes));
+    g.Add("part", "store", real(s.store_memory_bytes));
+  }
+  Group g(out, "vedette_tsdb_series_by_job", kGauge, "Series in memory by job.");
+  for (const auto& [owner, count] : s.series_by_owner) g.Add("job", owner, real(count));
+}
+
+void Scraping(const scrape::ScrapeManager& scrapes, std::vector<MetricFamily>& out) {
+  const scrape::Metrics& m = scrapes.metrics();
+  const auto count = [&](std::string_view name, std::string_view help,
+                         const scrape::Metrics::Count& c) {
+    Value(out, name, kCounter, help, static_cast<double>(c.load(std::memory_order_relaxed)));
+  };
+  count("vedette_target_scrapes_total", "Scrapes.", m.scrapes_total);
+  count("vedette_target_scrapes_failed_total", "Scrapes that failed.", m.scrapes_failed_total);
+  count("vedette_target_samples_scraped_total", "Samples scraped.", m.samples_scraped_total);
+  count("vedette_target_lines_in_step_total", "Lines that were known by their place alone.",
+        m.lines_in_step_total);
+  count("vedette_target_scrapes_missed_total",
+        "Scrapes left out because the one before was still running.", m.scrapes_missed_total);
+  count("vedette_target_backfilled_rows_total", "Scrapes filled in from what an agent had kept.",
+        m.backfilled_rows_total);
+  count("prometheus_target_scrapes_exceeded_sample_limit_total", "Scrapes that hit sample_limit.",
+        m.exceeded_sample_limit_total);
+  count("prometheus_target_scrapes_exceeded_body_size_limit_total",
+        "Scrapes that hit body_size_limit.", m.exceeded_body_size_limit_total);
+  count("prometheus_target_scrape_pool_exceeded_label_limits_total",
+        "Scrapes that hit a label limit.", m.exceeded_label_limits_total);
+  count("prometheus_target_scrapes_exceeded_native_histogram_bucket_limit_total",
+        "Scrapes that hit native_histogram_bucket_limit.", m.exceeded_bucket_limit_total);
+  count("prometheus_target_scrape_pool_exceeded_target_limit_total",
+        "Times a job had more targets than target_limit.", m.exceeded_target_limit_total);
+  count("prometheus_target_scrapes_sample_out_of_order_total", "Scraped samples out of order.",
+        m.sample_out_of_order_total);
+  count("prometheus_target_scrapes_sample_duplicate_timestamp_total",
+        "Scraped samples with another value for a known instant.", m.sample_duplicate_total);
+  count("prometheus_target_scrapes_sample_out_of_bounds_total",
+        "Scraped samples too old or too far ahead.", m.sample_out_of_bounds_total);
+  count("vedette_target_series_refused_total", "Scraped series that a budget refused.",
+        m.series_refused_total);
+  count("prometheus_target_scrape_pools_total", "Scrape pools made.", m.pools_total);
+  count("prometheus_target_scrape_pool_reloads_total", "Scrape pools reloaded.",
+        m.pool_reloads_total);
+  count("prometheus_target_sync_failed_total", "Targets that could not be made.",
+        m.sync_failed_total);
+  Group targets(out, "prometheus_sd_discovered_targets", kGauge, "Targets by scrape pool.");
+  for (const std::string& pool : scrapes.pools()) {
+    targets.Add("config", pool, static_cast<double>(scrapes.Targets(pool).size()));
+  }
+}
+
+void Rules(const ruler::Ruler& rules, std::vector<MetricFamily>& out) {
+  const auto groups = rules.Groups();
+  const auto each = [&](std::string_view name, MetricType type, std::string_view help, auto value) {
+    Group g(out, name, type, help);
+    for (const auto& s : groups) g.Add("rule_group", s->file + ";" + s->name, value(*s));
+  };
+  using Status = ruler::RuleGroupStatus;
+  const auto real = [](auto v) { return static_cast<double>(v); };
+  each("prometheus_rule_group_rules", kGauge, "Rules in a group.",
+       [&](const Status& s) { return real(s.rules.size()); });
+  each("prometheus_rule_group_interval_seconds", kGauge, "Interval of a group.",
+       [&](const Status& s) { return real(s.interval_ms) / 1000; });
+  each("prometheus_rule_group_iterations_total", kCounter, "Evaluations of a group.",
+       [&](const Status& s) { return real(s.iterations); });
+  each("prometheus_rule_group_iterations_missed_total", kCounter,
+       "Evaluations left out because the one before was still running.",
+       [&](const Status& s) { return real(s.iterations_missed); });
+  each("prometheus_rule_evaluations_total", kCounter, "Evaluations of rules.",
+       [&](const Status& s) { return real(s.evaluations); });
+  each("prometheus_rule_evaluation_failures_total", kCounter, "Evaluations of rules that failed.",
+       [&](const Status& s) { return real(s.evaluation_failures); });
+  each("prometheus_rule_group_last_duration_seconds", kGauge, "Duration of the last evaluation.",
+       [](const Status& s) { return s.evaluation_seconds; });
+  each("prometheus_rule_group_last_evaluation_timestamp_seconds", kGauge,
+       "Time of the last evaluation.",
+       [&](const Status& s) { return real(s.last_evaluation_ms) / 1000; });
+  each("prometheus_rule_group_last_evaluation_samples", kGauge,
+       "Samples that the last evaluation wrote.",
+       [&](const Status& s) { return real(s.samples_written); });
+}
+
+}  // namespace
+
+void AddSelfMetrics(metrics::Registry& registry, const tsdb::Tsdb& db,
+                    const scrape::ScrapeManager& scrapes, const ruler::Ruler& rules,
+                    const promql::Engine& engine) {
+  registry.AddCallback([&](std::vector<MetricFamily>& out) {
+    Storage(db.stats(), out);
+    Scraping(scrapes, out);
+    Rules(rules, out);
+    Value(out, "prometheus_engine_queries_concurrent_max", kGauge, "--query.max-concurrency.",
+          engine.options().max_concurrency);
+  });
+}
+
+}  // namespace vedette

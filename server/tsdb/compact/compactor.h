@@ -1,0 +1,62 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <span>
+
+#include "common/base/status.h"
+#include "server/tsdb/store/store.h"
+#include "server/tsdb/timeline/instants_table.h"
+#include "server/tsdb/timeline/presence.h"
+
+namespace vedette::tsdb {
+
+// Rewrites what is sealed: the chunks of a series in a window become few long ones, old windows go
+// whole, deleted samples are taken out. One call at a time; readers and commits go on meanwhile.
+class Compactor {
+ public:
+  // Values in a chunk after merging: long enough that the key and the header weigh nothing, short
+  // enough that an hour costs no whole day of decoding.
+  static constexpr size_t kMergedValues = 1024;
+
+  struct Outcome {
+    uint64_t series = 0;
+    uint64_t samples = 0;
+  };
+
+  Compactor(Store& store, InstantsTable& instants, Presence& presence, Presence& histograms,
+            int64_t window_ms, std::atomic<uint64_t>& damaged)
+      : store_(store),
+        instants_(instants),
+        presence_(presence),
+        histograms_(histograms),
+        window_ms_(window_ms),
+        damaged_(damaged) {}
+
+  // `pace` is told the bytes written after each batch; it may wait. kCancelled from it stops.
+  using Pace = std::function<Status(uint64_t bytes)>;
+  Result<Outcome> Merge(int32_t window, const Pace& pace);
+
+  // Everything of the window, at once.
+  Status Drop(int32_t window);
+
+  // Samples of these series (metric and id) at start_ms <= t <= end_ms.
+  Result<Outcome> Delete(std::span<const uint32_t> metrics, std::span<const uint32_t> series,
+                         int64_t start_ms, int64_t end_ms);
+
+ private:
+  struct Group;
+  Status Rewrite(const Group& group, int64_t delete_from_ms, int64_t delete_to_ms,
+                 StoreBatch& batch, std::vector<InstantsTable::Interned>& interned,
+                 Outcome& outcome);
+
+  Store& store_;
+  InstantsTable& instants_;
+  Presence& presence_;
+  Presence& histograms_;
+  const int64_t window_ms_;
+  std::atomic<uint64_t>& damaged_;
+};
+
+}  // namespace vedette::tsdb

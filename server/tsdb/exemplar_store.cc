@@ -1,0 +1,88 @@
+#include "server/tsdb/exemplar_store.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "server/tsdb/chunk/bytes.h"
+
+namespace vedette::tsdb {
+namespace {
+
+constexpr std::string_view kPrefix = "exemplar/";
+
+std::string SlotKey(uint32_t slot) {
+  std::string out(kPrefix);
+  PutBigEndian32(out, slot);
+  return out;
+}
+
+}  // namespace
+
+Status ExemplarStore::Load() {
+  StoreIterator it = store_.Iterate(Family::kMeta);
+  MutexLock lock(mu_);
+  for (it.Seek(kPrefix); it.valid() && it.key().starts_with(kPrefix); it.Next()) {
+    ByteReader in(it.value());
+    Entry e;
+    e.sequence = in.Varint();
+    Result<Labels> series = Labels::FromBytes(in.Bytes());
+    Result<Labels> labels = Labels::FromBytes(in.Bytes());
+    e.exemplar.value = in.Fixed<double>();
+    e.exemplar.t_ms = in.Signed();
+    if (!in.ok() || !series.ok() || !labels.ok()) continue;  // One exemplar less.
+    e.series = *std::move(series);
+    e.exemplar.labels = *std::move(labels);
+    ring_.push_back(std::move(e));
+  }
+  std::ranges::sort(ring_, {}, &Entry::sequence);
+  if (!ring_.empty()) next_ = ring_.back().sequence + 1;
+  while (ring_.size() > capacity_) ring_.pop_front();
+  return it.status();
+}
+
+void ExemplarStore::Add(const Labels& series, const Exemplar& exemplar, StoreBatch& batch) {
+  if (capacity_ == 0) return;
+  Entry e{0, series, exemplar};
+  if (!e.exemplar.t_ms) e.exemplar.t_ms = 0;
+  MutexLock lock(mu_);
+  // Every scrape brings the same exemplar again until there is a newer one.
+  const size_t look = std::min<size_t>(ring_.size(), 64);
+  for (size_t i = ring_.size() - look; i < ring_.size(); ++i) {
+    if (ring_[i].series == series && ring_[i].exemplar == e.exemplar) return;
+  }
+  e.sequence = next_++;
+  std::string value;
+  PutVarint(value, e.sequence);
+  PutBytes(value, series.bytes());
+  PutBytes(value, exemplar.labels.bytes());
+  PutFixed(value, exemplar.value);
+  PutSigned(value, *e.exemplar.t_ms);
+  batch.Put(store_, Family::kMeta, SlotKey(static_cast<uint32_t>(e.sequence % capacity_)), value);
+  ring_.push_back(std::move(e));
+  if (ring_.size() > capacity_) ring_.pop_front();
+}
+
+Result<std::vector<storage::SeriesExemplars>> ExemplarStore::Select(
+    int64_t start_ms, int64_t end_ms, std::span<const std::vector<Matcher>> selectors) const {
+  std::map<Labels, std::vector<Exemplar>> found;
+  {
+    MutexLock lock(mu_);
+    for (const Entry& e : ring_) {
+      if (*e.exemplar.t_ms < start_ms || *e.exemplar.t_ms > end_ms) continue;
+      const bool wanted = std::ranges::any_of(selectors, [&](const std::vector<Matcher>& all) {
+        return std::ranges::all_of(
+            all, [&](const Matcher& m) { return m.Matches(e.series.Get(m.name())); });
+      });
+      if (wanted) found[e.series].push_back(e.exemplar);
+    }
+  }
+  std::vector<storage::SeriesExemplars> out;
+  for (auto& [series, exemplars] : found) {
+    std::ranges::stable_sort(exemplars, {}, [](const Exemplar& e) { return *e.t_ms; });
+    out.push_back({series, std::move(exemplars)});
+  }
+  return out;
+}
+
+}  // namespace vedette::tsdb

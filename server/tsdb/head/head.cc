@@ -1,0 +1,712 @@
+#include "server/tsdb/head/head.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <utility>
+
+#include "common/base/strings.h"
+#include "common/model/sample.h"
+#include "server/tsdb/chunk/bytes.h"
+#include "server/tsdb/chunk/chunk.h"
+#include "server/tsdb/head/commit.h"
+#include "server/tsdb/store/keys.h"
+
+namespace vedette::tsdb {
+namespace {
+
+// Instants beyond this would leave the keys' window numbers, and no clock is that wrong.
+constexpr int64_t kMaxInstant = int64_t{1} << 50;
+constexpr size_t kMaxLooseLayout = 4096;
+
+uint64_t CountPresent(std::span<const double> values) {
+  return static_cast<uint64_t>(
+      std::ranges::count_if(values, [](double v) { return !IsAbsent(v); }));
+}
+
+std::string JournalKey(uint64_t sequence) {
+  std::string out;
+  PutBigEndian32(out, static_cast<uint32_t>(sequence >> 32));
+  PutBigEndian32(out, static_cast<uint32_t>(sequence));
+  return out;
+}
+
+}  // namespace
+
+Head::Head(HeadOptions options, Store& store, SeriesIndex& index, InstantsTable& instants,
+           Presence& presence, Presence& histograms, ExemplarSink& exemplars, const Clock& clock)
+    : options_(std::move(options)),
+      store_(store),
+      index_(index),
+      instants_(instants),
+      presence_(presence),
+      histograms_(histograms),
+      exemplars_(exemplars),
+      clock_(clock),
+      timeline_ids_(store, "ids/timeline"),
+      places_(new std::atomic<std::atomic<uint64_t>*>[kPlaceBlocks]()) {}
+
+Head::~Head() {
+  for (size_t i = 0; i < kPlaceBlocks; ++i) delete[] places_[i].load();
+}
+
+// ---- places
+
+void Head::AddPlace(uint32_t series, Place place) {
+  MutexLock lock(places_mu_);
+  std::atomic<std::atomic<uint64_t>*>& block = places_[series / kPlacesPerBlock];
+  if (block.load() == nullptr) block = new std::atomic<uint64_t>[kPlacesPerBlock]();
+  std::atomic<uint64_t>& slot = block.load()[series % kPlacesPerBlock];
+  if (slot == 0) {
+    slot = static_cast<uint64_t>(place.timeline) << 32 | place.position;
+    return;
+  }
+  more_places_[series].push_back(place);
+  ++more_count_;
+}
+
+void Head::RemovePlace(uint32_t series, Place place) {
+  MutexLock lock(places_mu_);
+  std::atomic<uint64_t>* block = places_[series / kPlacesPerBlock];
+  if (block == nullptr) return;
+  std::atomic<uint64_t>& slot = block[series % kPlacesPerBlock];
+  if (slot == (static_cast<uint64_t>(place.timeline) << 32 | place.position)) {
+    // The others stay where they are: a reader that has passed the slot must still find them.
+    slot = 0;
+    return;
+  }
+  const auto it = more_places_.find(series);
+  if (it == more_places_.end()) return;
+  more_count_ -= std::erase_if(it->second, [&](const Place& p) {
+    return p.timeline == place.timeline && p.position == place.position;
+  });
+  if (it->second.empty()) more_places_.erase(it);
+}
+
+void Head::PlacesOf(uint32_t series, std::vector<Place>& out) const {
+  out.clear();
+  const std::atomic<uint64_t>* block = places_[series / kPlacesPerBlock];
+  if (block == nullptr) return;
+  const uint64_t first = block[series % kPlacesPerBlock];
+  if (first != 0) out.push_back({static_cast<uint32_t>(first >> 32), static_cast<uint32_t>(first)});
+  if (more_count_ == 0) return;
+  MutexLock lock(places_mu_);
+  if (const auto it = more_places_.find(series); it != more_places_.end()) {
+    out.insert(out.end(), it->second.begin(), it->second.end());
+  }
+}
+
+std::shared_ptr<Timeline> Head::FindTimeline(uint32_t id) const {
+  ReaderLock lock(timelines_mu_);
+  const auto it = timelines_.find(id);
+  return it == timelines_.end() ? nullptr : it->second;
+}
+
+std::vector<std::shared_ptr<Timeline>> Head::AllTimelines() const {
+  std::vector<std::shared_ptr<Timeline>> out;
+  ReaderLock lock(timelines_mu_);
+  out.reserve(timelines_.size());
+  for (const auto& [id, t] : timelines_) out.push_back(t);
+  return out;
+}
+
+std::shared_ptr<const TimelineView> Head::ViewOf(uint32_t timeline) const {
+  const std::shared_ptr<Timeline> t = FindTimeline(timeline);
+  return t ? t->View() : nullptr;
+}
+
+// ---- budgets
+
+Status Head::Charge(const std::string& owner) {
+  MutexLock lock(budget_mu_);
+  uint64_t limit = options_.max_series_per_owner;
+  if (const auto it = options_.max_series_of_owner.find(owner);
+      it != options_.max_series_of_owner.end()) {
+    limit = it->second;
+  }
+  uint64_t& used = charged_by_owner_[owner];
+  if (options_.max_series != 0 && charged_ >= options_.max_series) {
+    ++counters_.series_refused;
+    return ResourceExhausted(StrCat("the storage holds ", charged_, " active series, its limit"));
+  }
+  if (limit != 0 && used >= limit) {
+    ++counters_.series_refused;
+    return ResourceExhausted(
+        StrCat(Quoted(owner), " has ", used, " active series, the limit of its budget"));
+  }
+  ++charged_;
+  ++used;
+  return {};
+}
+
+void Head::Uncharge(const std::string& owner, uint64_t series) {
+  MutexLock lock(budget_mu_);
+  charged_ -= series;
+  const auto it = charged_by_owner_.find(owner);
+  if (it == charged_by_owner_.end()) return;
+  it->second -= series;
+  if (it->second == 0) charged_by_owner_.erase(it);
+}
+
+uint64_t Head::active_series() const {
+  MutexLock lock(budget_mu_);
+  return charged_;
+}
+
+std::map<std::string, uint64_t> Head::series_by_owner() const {
+  MutexLock lock(budget_mu_);
+  return charged_by_owner_;
+}
+
+uint64_t Head::timelines() const {
+  ReaderLock lock(timelines_mu_);
+  return timelines_.size();
+}
+
+void Head::Memory(uint64_t* bytes, uint64_t* samples) const {
+  *bytes = 0;
+  *samples = 0;
+  for (const std::shared_ptr<Timeline>& t : AllTimelines()) {
+    const std::shared_ptr<const TimelineView> view = t->View();
+    *bytes += sizeof(Timeline) + sizeof(TimelineView);
+    for (const auto& b : view->blocks) {
+      *bytes += b->bytes().size() + b->positions() / 8;
+      *samples += b->positions() * b->instants().size();
+    }
+    for (const auto& r : view->rows) {
+      *bytes += r->values.size() * sizeof(double) + 64;
+      *samples += r->values.size();
+    }
+  }
+}
+
+// ---- time and counting
+
+bool Head::TimeAllowed(int64_t t_ms, uint64_t samples, storage::CommitStats& stats) const {
+  if (t_ms > kMaxInstant ||
+      (options_.max_future_ms > 0 && t_ms > clock_.NowMs() + options_.max_future_ms)) {
+    stats.too_far_ahead += samples;
+    return false;
+  }
+  if (t_ms < -kMaxInstant) {
+    stats.too_old += samples;
+    return false;
+  }
+  return true;
+}
+
+void Head::SawTime(int64_t t_ms) {
+  int64_t seen = max_t_ms_;
+  while (t_ms > seen && !max_t_ms_.compare_exchange_weak(seen, t_ms)) {
+  }
+  seen = min_t_ms_;
+  while (t_ms < seen && !min_t_ms_.compare_exchange_weak(seen, t_ms)) {
+  }
+}
+
+void Head::Count(const storage::CommitStats& s) {
+  counters_.appended += s.appended;
+  counters_.duplicate += s.duplicate;
+  counters_.out_of_order += s.out_of_order;
+  counters_.too_old += s.too_old;
+  counters_.too_far_ahead += s.too_far_ahead;
+  counters_.series_limit += s.series_limit;
+}
+
+// ---- timelines
+
+Result<std::shared_ptr<Timeline>> Head::NewTimeline(const std::string& owner, Timeline::Kind kind) {
+  VEDETTE_ASSIGN_OR_RETURN(uint32_t id, timeline_ids_.Next());
+  auto t = std::make_shared<Timeline>();
+  t->id = id;
+  t->owner = owner;
+  t->kind = kind;
+  WriterLock lock(timelines_mu_);
+  timelines_[id] = t;
+  return t;
+}
+
+// version u8 | kind u8 | sealed epoch varint | newest sealed instant zigzag | owner bytes
+std::string Head::StateValue(const Timeline& t, uint64_t sealed_epoch) const {
+  std::string out;
+  out.push_back(1);
+  out.push_back(static_cast<char>(t.kind.load()));
+  PutVarint(out, sealed_epoch);
+  PutSigned(out, t.sealed_t_ms);
+  PutBytes(out, t.owner);
+  PutFixed(out, Checksum(out));
+  return out;
+}
+
+Status Head::StoreJournal() {
+  MutexLock lock(journal_mu_);
+  if (index_.journal_empty()) return {};
+  std::string journal = index_.TakeJournal();
+  StoreBatch batch;
+  batch.Put(store_, Family::kSeries, JournalKey(next_journal_), journal);
+  Status s = store_.Write(batch);
+  if (!s.ok()) {
+    index_.ReturnJournal(std::move(journal));
+    return s;
+  }
+  ++next_journal_;
+  return {};
+}
+
+Status Head::Seal(Timeline& t, std::shared_ptr<const TimelineView> view) {
+  if (view->empty()) return {};
+  VEDETTE_RETURN_IF_ERROR(StoreJournal());
+  std::vector<int64_t> instants;
+  for (const auto& b : view->blocks) {
+    instants.insert(instants.end(), b->instants().begin(), b->instants().end());
+  }
+  const size_t in_blocks = instants.size();
+  for (const auto& r : view->rows) instants.push_back(r->t_ms);
+
+  const int32_t window = WindowOf(instants.front(), options_.window_ms);
+  const int64_t window_start = window * options_.window_ms;
+  StoreBatch batch;
+  VEDETTE_ASSIGN_OR_RETURN(InstantsTable::Interned interned,
+                           instants_.Intern(window, instants, batch));
+  std::vector<uint32_t> metrics;
+  index_.MetricsOf(t.layout, metrics);
+  std::vector<uint32_t> sealed;
+  std::vector<double> values(instants.size());
+  const int64_t span_ms = instants.back() - instants.front();
+  for (size_t p = 0; p < t.layout.size(); ++p) {
+    size_t at = 0;
+    for (const auto& b : view->blocks) {
+      const std::span<double> part = std::span(values).subspan(at, b->instants().size());
+      if (!b->Decode(p, part)) {
+        std::ranges::fill(part, kAbsent);
+        ++counters_.damaged;
+      }
+      at += part.size();
+    }
+    for (size_t r = 0; r < view->rows.size(); ++r) values[in_blocks + r] = view->rows[r]->at(p);
+    if (std::ranges::all_of(values, IsAbsent)) continue;
+    const ChunkKey key{window, metrics[p], t.layout[p],
+                       static_cast<uint32_t>(instants.back() - window_start), t.id};
+    batch.Put(store_, Family::kChunks, key.Bytes(), EncodeChunk(interned.id, span_ms, values));
+    sealed.push_back(t.layout[p]);
+  }
+  presence_.Mark(window, sealed, batch);
+  const int64_t before = t.sealed_t_ms;
+  t.sealed_t_ms = std::max(t.sealed_t_ms, instants.back());
+  batch.Put(store_, Family::kHead, HeadKey(t.id, HeadKind::kState, 0), StateValue(t, t.epoch + 1));
+  PutTimeRange(store_, batch, min_t_ms(), max_t_ms());
+  if (Status s = store_.Write(batch); !s.ok()) {
+    t.sealed_t_ms = before;
+    return s;
+  }
+  instants_.Publish(std::move(interned));
+  presence_.Confirm(window, sealed);
+  counters_.sealed_chunks += sealed.size();
+  ++t.epoch;
+  t.next_slot = 0;
+  auto empty = std::make_shared<TimelineView>();
+  empty->version = versions_++;
+  MutexLock lock(t.mu);
+  t.view = std::move(empty);
+  return {};
+}
+
+Status Head::SealAll() {
+  for (const std::shared_ptr<Timeline>& t : AllTimelines()) {
+    if (t->kind == Timeline::Kind::kDetached) {
+      VEDETTE_RETURN_IF_ERROR(SealAndDrop(t));
+      continue;
+    }
+    MutexLock lock(t->commit_mu);
+    VEDETTE_RETURN_IF_ERROR(Seal(*t, t->View()));
+  }
+  return {};
+}
+
+Status Head::SealIdle() {
+  const int64_t now = clock_.NowMs();
+  for (const std::shared_ptr<Timeline>& t : AllTimelines()) {
+    bool idle;
+    {
+      MutexLock lock(t->commit_mu);
+      idle = options_.idle_ms > 0 && now - t->last_commit_ms >= options_.idle_ms;
+    }
+    if (t->kind == Timeline::Kind::kDetached || (idle && t->kind == Timeline::Kind::kLoose)) {
+      VEDETTE_RETURN_IF_ERROR(SealAndDrop(t));
+    } else if (idle) {
+      MutexLock lock(t->commit_mu);
+      VEDETTE_RETURN_IF_ERROR(Seal(*t, t->View()));
+    }
+  }
+  return {};
+}
+
+Status Head::SealAndDrop(const std::shared_ptr<Timeline>& t) {
+  MutexLock lock(t->commit_mu);
+  if (t->dropped) return {};
+  VEDETTE_RETURN_IF_ERROR(Seal(*t, t->View()));
+  if (t->stored_state) {
+    StoreBatch batch;
+    batch.DeleteRange(store_, Family::kHead, HeadKey(t->id, HeadKind::kState, 0),
+                      HeadKey(t->id + 1, HeadKind::kState, 0));
+    VEDETTE_RETURN_IF_ERROR(store_.Write(batch));
+  }
+  t->dropped = true;
+  for (uint32_t p = 0; p < t->layout.size(); ++p) RemovePlace(t->layout[p], {t->id, p});
+  if (t->kind == Timeline::Kind::kLoose) Uncharge(t->owner, t->layout.size());
+  WriterLock all(timelines_mu_);
+  timelines_.erase(t->id);
+  return {};
+}
+
+// ---- one writer's timeline
+
+class Head::Writer final : public storage::TimelineWriter {
+ public:
+  Writer(Head& head, std::string owner) : head_(head), owner_(std::move(owner)) {}
+
+  ~Writer() override {
+    if (!timeline_) return;
+    MutexLock lock(timeline_->commit_mu);
+    head_.Uncharge(owner_, timeline_->layout.size());
+    timeline_->kind = Timeline::Kind::kDetached;
+  }
+
+  Result<uint32_t> AddSeries(const Labels& labels) override {
+    if (!timeline_) {
+      VEDETTE_ASSIGN_OR_RETURN(timeline_, head_.NewTimeline(owner_, Timeline::Kind::kWriter));
+    }
+    VEDETTE_RETURN_IF_ERROR(head_.Charge(owner_));
+    bool added;
+    const uint32_t series = head_.index_.FindOrAdd(labels, &added);
+    MutexLock lock(timeline_->commit_mu);
+    const uint32_t position = static_cast<uint32_t>(timeline_->layout.size());
+    timeline_->layout.push_back(series);
+    head_.AddPlace(series, {timeline_->id, position});
+    return position;
+  }
+
+  Result<storage::CommitStats> Commit(const storage::Row& row) override;
+
+ private:
+  Head& head_;
+  const std::string owner_;
+  std::shared_ptr<Timeline> timeline_;  // Made with the first series.
+};
+
+std::unique_ptr<storage::TimelineWriter> Head::OpenTimeline(const std::string& owner) {
+  return std::make_unique<Writer>(*this, owner);
+}
+
+Result<storage::CommitStats> Head::Writer::Commit(const storage::Row& row) {
+  Head::Commit commit;
+  if (!timeline_) return commit.stats;
+  Timeline& t = *timeline_;
+  MutexLock lock(t.commit_mu);
+  if (row.values.size() > t.layout.size()) {
+    return InvalidArgument(StrCat("a row of ", row.values.size(), " values for a layout of ",
+                                  t.layout.size(), " series"));
+  }
+  uint64_t samples = CountPresent(row.values);
+  for (const storage::HistogramAt& h : row.histograms) {
+    if (h.position >= t.layout.size()) return InvalidArgument("a histogram beyond the layout");
+    samples += h.position >= row.values.size() || IsAbsent(row.values[h.position]);
+  }
+  for (const storage::ExemplarAt& e : row.exemplars) {
+    if (e.position >= t.layout.size()) return InvalidArgument("an exemplar beyond the layout");
+  }
+  if (!head_.TimeAllowed(row.t_ms, samples, commit.stats)) {
+    head_.Count(commit.stats);
+    return commit.stats;
+  }
+  std::span<const double> values = row.values;
+  std::vector<double> without;
+  if (!row.histograms.empty()) {
+    without.assign(values.begin(), values.end());
+    for (const storage::HistogramAt& h : row.histograms) {
+      if (h.position < without.size()) without[h.position] = kAbsent;
+      VEDETTE_RETURN_IF_ERROR(
+          head_.StageHistogram(commit, t.layout[h.position], row.t_ms, *h.histogram, row.backfill));
+    }
+    values = without;
+  }
+  VEDETTE_RETURN_IF_ERROR(head_.StageRow(commit, t, row.t_ms, values, row.backfill));
+  for (const storage::ExemplarAt& e : row.exemplars) {
+    storage::ExemplarAt at = e;
+    if (!at.exemplar.t_ms) at.exemplar.t_ms = row.t_ms;
+    head_.exemplars_.Add(head_.index_.LabelsOf(t.layout[e.position]), at.exemplar, commit.batch);
+  }
+  VEDETTE_RETURN_IF_ERROR(head_.Flush(commit));
+  head_.Count(commit.stats);
+  return commit.stats;
+}
+
+// ---- loose series
+
+std::optional<Head::Place> Head::LoosePlaceOf(uint32_t series) const {
+  thread_local std::vector<Place> places;
+  PlacesOf(series, places);
+  for (const Place& p : places) {
+    const std::shared_ptr<Timeline> t = FindTimeline(p.timeline);
+    if (t && t->kind == Timeline::Kind::kLoose) return p;
+  }
+  return std::nullopt;
+}
+
+namespace {
+
+// One series of a batch and where it belongs.
+struct Item {
+  uint32_t timeline = 0;
+  uint32_t position = 0;
+  uint32_t batch = 0;
+};
+
+uint64_t InstantsHash(std::span<const Sample> samples) {
+  uint64_t h = samples.size();
+  for (const Sample& s : samples) h = (h ^ static_cast<uint64_t>(s.t_ms)) * 0x9e3779b97f4a7c15u;
+  return h;
+}
+
+bool SameInstants(std::span<const Sample> a, std::span<const Sample> b) {
+  return std::ranges::equal(a, b, {}, &Sample::t_ms, &Sample::t_ms);
+}
+
+bool Ascending(std::span<const Sample> s) {
+  for (size_t i = 1; i < s.size(); ++i) {
+    if (s[i].t_ms <= s[i - 1].t_ms) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+Result<storage::CommitStats> Head::Write(std::span<const storage::SeriesBatch> batch)
+    VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_analysis) {
+  Commit commit;
+  std::vector<uint32_t> series(batch.size());
+  std::vector<Item> items;
+  std::map<std::pair<std::string, uint64_t>, std::shared_ptr<Timeline>> made;
+  items.reserve(batch.size());
+  std::vector<Place> places;
+  std::vector<uint32_t> known;
+  index_.FindMany(batch.size(), [&](size_t i) -> const Labels& { return batch[i].labels; }, known);
+  uint32_t last_loose = 0;  // The timeline of the series before is likely that of the next.
+  for (uint32_t i = 0; i < batch.size(); ++i) {
+    const storage::SeriesBatch& b = batch[i];
+    std::optional<Place> place;
+    std::optional<uint32_t> found;
+    if (known[i] != SeriesIndex::kUnknown) found = known[i];
+    if (found) {
+      PlacesOf(*found, places);
+      if (!places.empty() && places[0].timeline == last_loose) {
+        place = places[0];
+      } else if (!places.empty()) {
+        place = LoosePlaceOf(*found);
+      }
+    }
+    if (b.samples.empty()) {
+      bool added;
+      series[i] = found ? *found : index_.FindOrAdd(b.labels, &added);
+      continue;
+    }
+    if (!place) {
+      const std::string owner(b.labels.Get("job"));
+      if (!Charge(owner).ok()) {
+        commit.stats.series_limit += b.samples.size() + b.histograms.size();
+        series[i] = UINT32_MAX;
+        continue;
+      }
+      bool added;
+      series[i] = index_.FindOrAdd(b.labels, &added);
+      // Two of one label set in the same batch: the first one made the place.
+      place = LoosePlaceOf(series[i]);
+      if (place) {
+        Uncharge(owner, 1);
+      } else {
+        std::shared_ptr<Timeline>& t = made[{owner, InstantsHash(b.samples)}];
+        if (t) {
+          MutexLock lock(t->commit_mu);
+          if (t->layout.size() >= kMaxLooseLayout) t = nullptr;
+        }
+        if (!t) {
+          VEDETTE_ASSIGN_OR_RETURN(t, NewTimeline(owner, Timeline::Kind::kLoose));
+        }
+        MutexLock lock(t->commit_mu);
+        t->last_commit_ms = clock_.NowMs();
+        place = Place{t->id, static_cast<uint32_t>(t->layout.size())};
+        t->layout.push_back(series[i]);
+        AddPlace(series[i], *place);
+      }
+    } else {
+      series[i] = *found;
+    }
+    last_loose = place->timeline;
+    items.push_back({place->timeline, place->position, i});
+  }
+  auto by_timeline = [](const Item& a, const Item& b) { return a.timeline < b.timeline; };
+  if (!std::ranges::is_sorted(items, by_timeline)) std::ranges::stable_sort(items, by_timeline);
+
+  // All locks in the order of ids, so that two batches never wait for each other.
+  std::vector<std::shared_ptr<Timeline>> locked;
+  bool again = false;
+  for (size_t i = 0; i < items.size(); ++i) {
+    if (i > 0 && items[i].timeline == items[i - 1].timeline) continue;
+    std::shared_ptr<Timeline> t = FindTimeline(items[i].timeline);
+    if (!t) {
+      again = true;
+      break;
+    }
+    t->commit_mu.Lock();
+    locked.push_back(t);
+    again = again || t->dropped;
+  }
+  auto unlock = [&]() VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_analysis) {
+    for (const std::shared_ptr<Timeline>& t : locked) t->commit_mu.Unlock();
+    locked.clear();
+  };
+  if (again) {  // One was sealed away in between: rare, and it will be made anew.
+    unlock();
+    return Write(batch);
+  }
+
+  Status status;
+  std::vector<double> row;
+  std::vector<std::pair<int64_t, std::pair<uint32_t, double>>> loose;
+  size_t next = 0;
+  for (const std::shared_ptr<Timeline>& t : locked) {
+    const size_t begin = next;
+    while (next < items.size() && items[next].timeline == t->id) ++next;
+    const std::span<const Item> own = std::span(items).subspan(begin, next - begin);
+    const std::span<const Sample> first = batch[own[0].batch].samples;
+    bool aligned = Ascending(first);
+    for (size_t i = 1; aligned && i < own.size(); ++i) {
+      aligned =
+          own[i].position > own[i - 1].position && SameInstants(first, batch[own[i].batch].samples);
+    }
+    if (aligned) {
+      for (size_t k = 0; status.ok() && k < first.size(); ++k) {
+        if (!TimeAllowed(first[k].t_ms, own.size(), commit.stats)) continue;
+        row.assign(t->layout.size(), kAbsent);
+        for (const Item& item : own) row[item.position] = batch[item.batch].samples[k].value;
+        status = StageRow(commit, *t, first[k].t_ms, row, false);
+      }
+    } else {
+      loose.clear();
+      for (const Item& item : own) {
+        for (const Sample& s : batch[item.batch].samples) {
+          if (TimeAllowed(s.t_ms, 1, commit.stats)) {
+            loose.push_back({s.t_ms, {item.position, s.value}});
+          }
+        }
+      }
+      std::ranges::stable_sort(loose, {}, &decltype(loose)::value_type::first);
+      for (size_t i = 0; status.ok() && i < loose.size();) {
+        row.assign(t->layout.size(), kAbsent);
+        const int64_t t_ms = loose[i].first;
+        // The same series twice at one instant: the second goes into a row of its own.
+        while (i < loose.size() && loose[i].first == t_ms && IsAbsent(row[loose[i].second.first])) {
+          row[loose[i].second.first] = loose[i].second.second;
+          ++i;
+        }
+        status = StageRow(commit, *t, t_ms, row, false);
+      }
+    }
+    if (!status.ok()) break;
+  }
+  for (uint32_t i = 0; status.ok() && i < batch.size(); ++i) {
+    if (series[i] == UINT32_MAX) continue;
+    for (const auto& h : batch[i].histograms) {
+      if (!TimeAllowed(h.t_ms, 1, commit.stats)) continue;
+      status = StageHistogram(commit, series[i], h.t_ms, *h.histogram, false);
+      if (!status.ok()) break;
+    }
+    for (const Exemplar& e : batch[i].exemplars) exemplars_.Add(batch[i].labels, e, commit.batch);
+  }
+  if (status.ok()) status = Flush(commit);
+  if (!status.ok()) Abandon(commit);
+  unlock();
+  if (!status.ok()) return status;
+  Count(commit.stats);
+  return commit.stats;
+}
+
+// ---- the start
+
+Status Head::Restore() {
+  {
+    StoreIterator it = store_.Iterate(Family::kSeries, nullptr, /*long_walk=*/true);
+    MutexLock lock(journal_mu_);
+    for (it.SeekToFirst(); it.valid(); it.Next()) {
+      if (it.key().size() != 8) return DataLoss("series journal: a key is damaged");
+      next_journal_ = (static_cast<uint64_t>(GetBigEndian32(it.key().data())) << 32 |
+                       GetBigEndian32(it.key().data() + 4)) +
+                      1;
+      VEDETTE_RETURN_IF_ERROR(index_.Restore(it.value()));
+    }
+    VEDETTE_RETURN_IF_ERROR(it.status());
+  }
+  if (Result<std::optional<std::string>> range = store_.Get(Family::kMeta, kTimeRangeKey);
+      range.ok() && *range) {
+    ByteReader in(**range);
+    const int64_t min = in.Signed();
+    const int64_t max = in.Signed();
+    if (in.ok()) {
+      min_t_ms_ = min;
+      max_t_ms_ = max;
+    }
+  }
+  const int64_t now = clock_.NowMs();
+  StoreIterator it = store_.Iterate(Family::kHead, nullptr, /*long_walk=*/true);
+  it.SeekToFirst();
+  while (it.valid()) {
+    if (it.key().size() != 9) return DataLoss("log: a key is damaged");
+    const uint32_t id = GetBigEndian32(it.key().data());
+    auto t = std::make_shared<Timeline>();
+    t->id = id;
+    LogReplay replay;
+    for (; it.valid() && it.key().size() == 9 && GetBigEndian32(it.key().data()) == id; it.Next()) {
+      const HeadKind kind = static_cast<HeadKind>(it.key()[4]);
+      const uint32_t slot = GetBigEndian32(it.key().data() + 5);
+      // A damaged record costs what is in it, and is counted.
+      if (!replay.Add(kind, slot, it.value()).ok()) ++counters_.damaged;
+    }
+    LogReplay::Restored restored = replay.Finish();
+    counters_.damaged += restored.damaged;
+    MutexLock lock(t->commit_mu);
+    t->owner = std::move(restored.owner);
+    // The writers are gone with the process; loose series find their timeline again.
+    t->kind = restored.loose ? Timeline::Kind::kLoose : Timeline::Kind::kDetached;
+    t->epoch = restored.epoch;
+    t->next_slot = restored.next_slot;
+    t->sealed_t_ms = restored.sealed_t_ms;
+    t->stored_state = true;
+    t->last_commit_ms = now;
+    const uint32_t series = index_.size();
+    for (uint32_t s : restored.layout) {
+      if (s >= series) return DataLoss(StrCat("log of timeline ", id, ": unknown series ", s));
+    }
+    t->layout = std::move(restored.layout);
+    t->stored_layout = t->layout.size();
+    for (uint32_t p = 0; p < t->layout.size(); ++p) AddPlace(t->layout[p], {id, p});
+    if (restored.loose) {
+      MutexLock budget(budget_mu_);
+      charged_ += t->layout.size();
+      charged_by_owner_[t->owner] += t->layout.size();
+    }
+    restored.view->version = versions_++;
+    if (!restored.view->empty()) {
+      SawTime(restored.view->first_t_ms());
+      SawTime(restored.view->last_t_ms());
+    }
+    {
+      MutexLock view(t->mu);
+      t->view = std::move(restored.view);
+    }
+    WriterLock all(timelines_mu_);
+    timelines_[id] = std::move(t);
+  }
+  return it.status();
+}
+
+}  // namespace vedette::tsdb

@@ -1,0 +1,88 @@
+#include "server/tsdb/timeline/instants_table.h"
+
+#include <utility>
+
+#include "common/base/strings.h"
+#include "server/tsdb/chunk/bytes.h"
+#include "server/tsdb/chunk/chunk.h"
+#include "server/tsdb/store/keys.h"
+
+namespace vedette::tsdb {
+namespace {
+
+constexpr uint32_t kReserve = 4096;
+// Contents remembered for sharing. What is forgotten is stored a second time, no more.
+constexpr size_t kMaxContents = 20'000;
+constexpr size_t kMaxDecodedValues = 1 << 20;  // 8 MiB.
+
+}  // namespace
+
+Result<uint32_t> IdSource::Next() {
+  MutexLock lock(mu_);
+  if (next_ == end_) {
+    VEDETTE_ASSIGN_OR_RETURN(std::optional<std::string> stored, store_.Get(Family::kMeta, key_));
+    const uint32_t begin = stored && stored->size() == 4 ? GetBigEndian32(stored->data()) : 1;
+    StoreBatch batch;
+    std::string value;
+    PutBigEndian32(value, begin + kReserve);
+    batch.Put(store_, Family::kMeta, key_, value);
+    VEDETTE_RETURN_IF_ERROR(store_.Write(batch));
+    next_ = begin;
+    end_ = begin + kReserve;
+  }
+  return next_++;
+}
+
+Result<InstantsTable::Interned> InstantsTable::Intern(int32_t window,
+                                                      std::span<const int64_t> instants,
+                                                      StoreBatch& batch) {
+  std::string encoded = EncodeInstants(instants);
+  std::string content = WindowPrefix(window) + encoded;
+  {
+    MutexLock lock(mu_);
+    if (auto it = ids_by_content_.find(content); it != ids_by_content_.end()) {
+      return Interned{it->second, ""};
+    }
+  }
+  VEDETTE_ASSIGN_OR_RETURN(uint32_t id, ids_.Next());
+  batch.Put(store_, Family::kInstants, InstantsKey(window, id), encoded);
+  return Interned{id, std::move(content)};
+}
+
+void InstantsTable::Publish(Interned interned) {
+  if (interned.content.empty()) return;
+  MutexLock lock(mu_);
+  if (ids_by_content_.size() >= kMaxContents) ids_by_content_.clear();
+  ids_by_content_.try_emplace(std::move(interned.content), interned.id);
+}
+
+void InstantsTable::Forget(int32_t window) {
+  const std::string prefix = WindowPrefix(window);
+  MutexLock lock(mu_);
+  std::erase_if(ids_by_content_, [&](const auto& e) { return e.first.starts_with(prefix); });
+  std::erase_if(decoded_, [&](const auto& e) { return e.first >> 32 == WindowBits(window); });
+}
+
+Result<InstantsTable::Instants> InstantsTable::Get(int32_t window, uint32_t id,
+                                                   const StoreSnapshot* snapshot) const {
+  const uint64_t key = static_cast<uint64_t>(WindowBits(window)) << 32 | id;
+  {
+    MutexLock lock(mu_);
+    if (auto it = decoded_.find(key); it != decoded_.end()) return it->second;
+  }
+  VEDETTE_ASSIGN_OR_RETURN(std::optional<std::string> bytes,
+                           store_.Get(Family::kInstants, InstantsKey(window, id), snapshot));
+  if (!bytes) return DataLoss(StrCat("instants ", id, " of window ", window, " are missing"));
+  auto instants = std::make_shared<std::vector<int64_t>>();
+  VEDETTE_RETURN_IF_ERROR(DecodeInstants(*bytes, *instants));
+  MutexLock lock(mu_);
+  if (decoded_values_ > kMaxDecodedValues) {
+    decoded_.clear();
+    decoded_values_ = 0;
+  }
+  decoded_values_ += instants->size() + 16;
+  decoded_[key] = instants;
+  return Instants(std::move(instants));
+}
+
+}  // namespace vedette::tsdb

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "common/base/mutex.h"
+#include "common/base/status.h"
+#include "server/tsdb/store/store.h"
+
+namespace vedette::tsdb {
+
+// Numbers that are never given twice, over restarts too: a range at a time is reserved in the
+// store, and what is left of it after a crash is skipped. Thread-safe.
+class IdSource {
+ public:
+  IdSource(Store& store, std::string key) : store_(store), key_(std::move(key)) {}
+  Result<uint32_t> Next();
+
+ private:
+  Store& store_;
+  const std::string key_;
+  Mutex mu_;
+  uint32_t next_ VEDETTE_GUARDED_BY(mu_) = 0;
+  uint32_t end_ VEDETTE_GUARDED_BY(mu_) = 0;
+};
+
+// InstantsTable stores the instants of sealed timelines once per content, and keeps a bounded
+// number of them decoded. Thread-safe.
+class InstantsTable {
+ public:
+  using Instants = std::shared_ptr<const std::vector<int64_t>>;
+
+  explicit InstantsTable(Store& store) : store_(store), ids_(store, "ids/instants") {}
+
+  struct Interned {
+    uint32_t id = 0;
+    std::string content;  // "" when they were known before.
+  };
+
+  // The id of these instants in the window. What is not stored yet is put into `batch`; once the
+  // caller has written it, Publish() lets others share the id.
+  Result<Interned> Intern(int32_t window, std::span<const int64_t> instants, StoreBatch& batch);
+  void Publish(Interned interned);
+  // The window's instants are gone from the store.
+  void Forget(int32_t window);
+
+  Result<Instants> Get(int32_t window, uint32_t id, const StoreSnapshot* snapshot) const;
+
+ private:
+  Store& store_;
+  IdSource ids_;
+  mutable Mutex mu_;
+  // Encoded instants after their window -> id.
+  std::unordered_map<std::string, uint32_t> ids_by_content_ VEDETTE_GUARDED_BY(mu_);
+  mutable std::unordered_map<uint64_t, Instants> decoded_ VEDETTE_GUARDED_BY(mu_);
+  mutable size_t decoded_values_ VEDETTE_GUARDED_BY(mu_) = 0;
+};
+
+}  // namespace vedette::tsdb

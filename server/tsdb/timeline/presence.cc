@@ -1,0 +1,92 @@
+#include "server/tsdb/timeline/presence.h"
+
+#include <string>
+#include <string_view>
+
+#include "server/tsdb/chunk/bytes.h"
+#include "server/tsdb/store/keys.h"
+
+namespace vedette::tsdb {
+
+// prefix | window | piece
+std::string Presence::PieceKey(int32_t window, uint64_t piece) const {
+  std::string out = prefix_ + WindowPrefix(window);
+  PutBigEndian32(out, static_cast<uint32_t>(piece >> 32));
+  PutBigEndian32(out, static_cast<uint32_t>(piece));
+  return out;
+}
+Status Presence::Load() {
+  StoreIterator it = store_.Iterate(Family::kMeta);
+  MutexLock lock(mu_);
+  for (it.Seek(prefix_); it.valid() && it.key().starts_with(prefix_); it.Next()) {
+    const std::string_view key = it.key().substr(prefix_.size());
+    if (key.size() != 12) return DataLoss("presence: a key is damaged");
+    const uint64_t piece = static_cast<uint64_t>(GetBigEndian32(key.data() + 4)) << 32 |
+                           GetBigEndian32(key.data() + 8);
+    VEDETTE_ASSIGN_OR_RETURN(Postings series, Postings::FromBytes(it.value()));
+    windows_[WindowFromBits(GetBigEndian32(key.data()))].UnionWith(series);
+    next_piece_ = std::max(next_piece_, piece + 1);
+  }
+  return it.status();
+}
+
+void Presence::Mark(int32_t window, std::span<const uint32_t> series, StoreBatch& batch) {
+  MutexLock lock(mu_);
+  const auto known = windows_.find(window);
+  Postings added;
+  for (uint32_t s : series) {
+    if (known == windows_.end() || !known->second.Contains(s)) added.Add(s);
+  }
+  if (added.empty()) return;
+  // In memory only once it is certain to be in the store: a second batch must not rely on one that
+  // may still fail. So the same series may be in two pieces, which does no harm.
+  batch.Put(store_, Family::kMeta, PieceKey(window, next_piece_++), added.ToBytes());
+}
+
+void Presence::Confirm(int32_t window, std::span<const uint32_t> series) {
+  MutexLock lock(mu_);
+  Postings& known = windows_[window];
+  for (uint32_t s : series) known.Add(s);
+}
+
+void Presence::Drop(int32_t window, StoreBatch& batch) {
+  MutexLock lock(mu_);
+  windows_.erase(window);
+  batch.DeleteRange(store_, Family::kMeta, PieceKey(window, 0), PieceKey(window, UINT64_MAX));
+}
+
+std::vector<int32_t> Presence::Windows(int32_t first, int32_t last) const {
+  MutexLock lock(mu_);
+  std::vector<int32_t> out;
+  for (auto it = windows_.lower_bound(first); it != windows_.end() && it->first <= last; ++it) {
+    out.push_back(it->first);
+  }
+  return out;
+}
+
+bool Presence::Has(int32_t window, uint32_t series) const {
+  MutexLock lock(mu_);
+  const auto it = windows_.find(window);
+  return it != windows_.end() && it->second.Contains(series);
+}
+
+Postings Presence::Among(int32_t window, const Postings& series) const {
+  MutexLock lock(mu_);
+  Postings out;
+  const auto it = windows_.find(window);
+  if (it == windows_.end()) return out;
+  out = series;
+  out.IntersectWith(it->second);
+  return out;
+}
+
+Postings Presence::In(int32_t first, int32_t last) const {
+  MutexLock lock(mu_);
+  std::vector<const Postings*> sets;
+  for (auto it = windows_.lower_bound(first); it != windows_.end() && it->first <= last; ++it) {
+    sets.push_back(&it->second);
+  }
+  return Postings::UnionOf(sets);
+}
+
+}  // namespace vedette::tsdb

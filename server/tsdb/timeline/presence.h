@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/base/mutex.h"
+#include "common/base/status.h"
+#include "server/tsdb/index/postings.h"
+#include "server/tsdb/store/store.h"
+
+namespace vedette::tsdb {
+
+// Which series have sealed data in which window: what lets a query skip windows without a look at
+// the disk. Kept in memory, and in the store as pieces that are only ever added to until their
+// window goes. Thread-safe.
+class Presence {
+ public:
+  // `prefix` of the keys: "presence/" for all sealed data, "histograms/" for native histograms.
+  Presence(Store& store, std::string prefix) : store_(store), prefix_(std::move(prefix)) {}
+
+  Status Load();
+  // Records the series in `batch`; once that is written, Confirm() shows them to readers.
+  void Mark(int32_t window, std::span<const uint32_t> series, StoreBatch& batch);
+  void Confirm(int32_t window, std::span<const uint32_t> series);
+  void Drop(int32_t window, StoreBatch& batch);
+
+  // Windows that have data, ascending, within first..last.
+  std::vector<int32_t> Windows(int32_t first, int32_t last) const;
+  bool Has(int32_t window, uint32_t series) const;
+  Postings In(int32_t first, int32_t last) const;
+  Postings Among(int32_t window, const Postings& series) const;
+
+ private:
+  std::string PieceKey(int32_t window, uint64_t piece) const;
+
+  Store& store_;
+  const std::string prefix_;
+  mutable Mutex mu_;
+  std::map<int32_t, Postings> windows_ VEDETTE_GUARDED_BY(mu_);
+  uint64_t next_piece_ VEDETTE_GUARDED_BY(mu_) = 0;
+};
+
+}  // namespace vedette::tsdb

@@ -1,0 +1,423 @@
+#include "server/tsdb/tsdb.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "common/base/mutex.h"
+#include "common/base/strings.h"
+#include "server/tsdb/chunk/bytes.h"
+#include "server/tsdb/compact/compactor.h"
+#include "server/tsdb/exemplar_store.h"
+#include "server/tsdb/head/head.h"
+#include "server/tsdb/query/reader.h"
+#include "server/tsdb/store/keys.h"
+
+namespace vedette::tsdb {
+namespace {
+
+constexpr std::string_view kUserPrefix = "kv/";
+constexpr std::string_view kMetadataPrefix = "metadata/";
+constexpr std::string_view kWindowKey = "settings/window_ms";
+constexpr std::string_view kFormatKey = "settings/format";
+constexpr std::string_view kFormat = "1";
+constexpr int64_t kMinWindowMs = 60'000;
+constexpr int64_t kMaxWindowMs = 31LL * 24 * 3600 * 1000;
+
+HeadOptions ToHeadOptions(const TsdbOptions& o, int64_t window_ms) {
+  return {.window_ms = window_ms,
+          .out_of_order_window_ms = o.out_of_order_window_ms,
+          .max_future_ms = o.max_future_ms,
+          .idle_ms = o.idle_ms,
+          .max_series = o.max_series,
+          .max_series_per_owner = o.max_series_per_owner,
+          .max_series_of_owner = o.max_series_of_owner};
+}
+
+std::vector<NameCount> ToNameCounts(std::vector<SeriesIndex::Count> counts) {
+  std::vector<NameCount> out;
+  for (SeriesIndex::Count& c : counts) out.push_back({std::move(c.name), c.count});
+  return out;
+}
+
+// The window length a directory was made with; the option for a new one.
+Result<int64_t> SettleWindow(Store& store, int64_t option_ms) {
+  VEDETTE_ASSIGN_OR_RETURN(std::optional<std::string> format, store.Get(Family::kMeta, kFormatKey));
+  if (format && *format != kFormat) {
+    return FailedPrecondition(StrCat("the storage directory has format ", Quoted(*format),
+                                     ", this program knows ", Quoted(kFormat)));
+  }
+  VEDETTE_ASSIGN_OR_RETURN(std::optional<std::string> stored, store.Get(Family::kMeta, kWindowKey));
+  if (stored) {
+    ByteReader in(*stored);
+    const int64_t window_ms = in.Signed();
+    if (!in.done() || window_ms < kMinWindowMs || window_ms > kMaxWindowMs) {
+      return DataLoss("the storage's window length is damaged");
+    }
+    return window_ms;
+  }
+  if (option_ms < kMinWindowMs || option_ms > kMaxWindowMs) {
+    return InvalidArgument(StrCat("window of ", option_ms, " ms: between one minute and 31 days"));
+  }
+  std::string value;
+  PutSigned(value, option_ms);
+  StoreBatch batch;
+  batch.Put(store, Family::kMeta, kWindowKey, value);
+  batch.Put(store, Family::kMeta, kFormatKey, kFormat);
+  VEDETTE_RETURN_IF_ERROR(store.Write(batch, /*sync=*/true));
+  return option_ms;
+}
+
+}  // namespace
+
+class Tsdb::Impl final : public storage::Appender,
+                         public storage::Queryable,
+                         public storage::MetadataQueryable,
+                         public storage::KeyValue {
+ public:
+  Impl(const TsdbOptions& options, const Clock& clock, std::unique_ptr<Store> store,
+       int64_t window_ms)
+      : options_(options),
+        window_ms_(window_ms),
+        store_(std::move(store)),
+        instants_(*store_),
+        presence_(*store_, "presence/"),
+        histograms_(*store_, "histograms/"),
+        exemplars_(*store_, options.max_exemplars),
+        head_(ToHeadOptions(options, window_ms), *store_, index_, instants_, presence_, histograms_,
+              exemplars_, clock),
+        compactor_(*store_, instants_, presence_, histograms_, window_ms,
+                   head_.counters().damaged) {}
+
+  ~Impl() override {
+    {
+      MutexLock lock(stop_mu_);
+      stopping_ = true;
+    }
+    stop_changed_.NotifyAll();
+    if (maintainer_.joinable()) maintainer_.join();
+  }
+
+  Status Start() {
+    VEDETTE_RETURN_IF_ERROR(presence_.Load());
+    VEDETTE_RETURN_IF_ERROR(histograms_.Load());
+    VEDETTE_RETURN_IF_ERROR(exemplars_.Load());
+    VEDETTE_RETURN_IF_ERROR(LoadMetadata());
+    VEDETTE_RETURN_IF_ERROR(head_.Restore());
+    if (options_.maintenance_interval_ms > 0) {
+      maintainer_ = std::thread([this] { MaintenanceLoop(); });
+      pthread_setname_np(maintainer_.native_handle(), "tsdb-maintain");
+    }
+    return {};
+  }
+
+  // Appender
+  std::unique_ptr<storage::TimelineWriter> OpenTimeline(const std::string& owner) override {
+    return head_.OpenTimeline(owner);
+  }
+  Result<storage::CommitStats> Write(std::span<const storage::SeriesBatch> batch) override {
+    return head_.Write(batch);
+  }
+  void SetMetadata(const std::string& metric_name, const Metadata& metadata) override {
+    {
+      MutexLock lock(metadata_mu_);
+      auto [it, added] = metadata_.try_emplace(metric_name, metadata);
+      if (!added && it->second == metadata) return;
+      it->second = metadata;
+    }
+    std::string value;
+    value.push_back(static_cast<char>(metadata.type));
+    PutBytes(value, metadata.help);
+    PutBytes(value, metadata.unit);
+    StoreBatch batch;
+    batch.Put(*store_, Family::kMeta, StrCat(kMetadataPrefix, metric_name), value);
+    (void)store_->Write(batch);  // Told again by the next scrape after a restart.
+  }
+
+  // Queryable
+  Result<std::unique_ptr<storage::Querier>> Open(int64_t min_t_ms,
+                                                 int64_t max_t_ms) const override {
+    return MakeQuerier({*store_, index_, instants_, presence_, histograms_, head_,
+                        const_cast<Head&>(head_).counters(), window_ms_},
+                       min_t_ms, max_t_ms);
+  }
+
+  // MetadataQueryable
+  std::vector<storage::NamedMetadata> Select(const std::string& name) const override {
+    std::vector<storage::NamedMetadata> out;
+    MutexLock lock(metadata_mu_);
+    if (!name.empty()) {
+      if (const auto it = metadata_.find(name); it != metadata_.end()) {
+        out.push_back({it->first, it->second});
+      }
+      return out;
+    }
+    for (const auto& [metric, metadata] : metadata_) out.push_back({metric, metadata});
+    return out;
+  }
+
+  // KeyValue
+  Result<std::optional<std::string>> Get(std::string_view key) const override {
+    return store_->Get(Family::kMeta, StrCat(kUserPrefix, key));
+  }
+  Status Apply(std::span<const Change> changes, bool sync) override {
+    StoreBatch batch;
+    for (const Change& c : changes) {
+      const std::string key = StrCat(kUserPrefix, c.key);
+      if (c.value) {
+        batch.Put(*store_, Family::kMeta, key, *c.value);
+      } else {
+        batch.Delete(*store_, Family::kMeta, key);
+      }
+    }
+    return store_->Write(batch, sync);
+  }
+  Status Scan(std::string_view prefix,
+              const std::function<bool(std::string_view, std::string_view)>& visit) const override {
+    const std::string whole = StrCat(kUserPrefix, prefix);
+    StoreIterator it = store_->Iterate(Family::kMeta);
+    for (it.Seek(whole); it.valid() && it.key().starts_with(whole); it.Next()) {
+      if (!visit(it.key().substr(kUserPrefix.size()), it.value())) break;
+    }
+    return it.status();
+  }
+
+  const ExemplarStore& exemplars() const { return exemplars_; }
+
+  TsdbStats stats() const {
+    TsdbStats s;
+    const HeadCounters& c = head_.counters();
+    s.series = index_.size();
+    s.active_series = head_.active_series();
+    s.timelines = head_.timelines();
+    s.label_pairs = index_.pairs();
+    s.sealed_chunks = c.sealed_chunks;
+    s.min_t_ms = head_.min_t_ms();
+    s.max_t_ms = head_.max_t_ms();
+    s.appended_samples = c.appended;
+    s.duplicate_samples = c.duplicate;
+    s.out_of_order_samples = c.out_of_order;
+    s.too_old_samples = c.too_old;
+    s.too_far_ahead_samples = c.too_far_ahead;
+    s.series_limit_samples = c.series_limit;
+    s.series_refused = c.series_refused;
+    s.damaged_chunks = c.damaged;
+    s.disk_bytes = store_->disk_bytes();
+    s.wal_bytes = store_->wal_bytes();
+    s.index_memory_bytes = index_.memory_bytes();
+    head_.Memory(&s.head_memory_bytes, &s.samples_in_head);
+    s.store_memory_bytes = store_->memory_bytes();
+    s.series_by_owner = head_.series_by_owner();
+    s.background_error = store_->failure();
+    return s;
+  }
+
+  CardinalityStats cardinality(size_t limit) const {
+    SeriesIndex::Cardinality c = index_.cardinality(limit);
+    return {ToNameCounts(std::move(c.series_by_metric)), ToNameCounts(std::move(c.values_by_label)),
+            ToNameCounts(std::move(c.bytes_by_label)), ToNameCounts(std::move(c.series_by_pair))};
+  }
+
+  const Head& head() const { return head_; }
+  const Store& store() const { return *store_; }
+
+  Result<ByteChange> Compact() {
+    MutexLock lock(maintenance_mu_);
+    ByteChange change{.bytes_before = store_->disk_bytes()};
+    VEDETTE_RETURN_IF_ERROR(head_.SealAll());
+    for (int32_t window : presence_.Windows(INT32_MIN, INT32_MAX)) {
+      VEDETTE_ASSIGN_OR_RETURN(Compactor::Outcome merged, compactor_.Merge(window, nullptr));
+      change.series += merged.series;
+      change.samples += merged.samples;
+    }
+    VEDETTE_RETURN_IF_ERROR(store_->CompactAll());
+    change.bytes_after = store_->disk_bytes();
+    return change;
+  }
+
+  Result<ByteChange> Delete(std::span<const std::vector<Matcher>> selectors, int64_t start_ms,
+                            int64_t end_ms) {
+    MutexLock lock(maintenance_mu_);
+    ByteChange change{.bytes_before = store_->disk_bytes()};
+    // What is in memory goes to the disk first, and is deleted there.
+    VEDETTE_RETURN_IF_ERROR(head_.SealAll());
+    for (const std::vector<Matcher>& matchers : selectors) {
+      const std::vector<uint32_t> series = index_.Select(matchers).ToVector();
+      std::vector<uint32_t> metrics;
+      index_.MetricsOf(series, metrics);
+      VEDETTE_ASSIGN_OR_RETURN(Compactor::Outcome deleted,
+                               compactor_.Delete(metrics, series, start_ms, end_ms));
+      change.series += deleted.series;
+      change.samples += deleted.samples;
+    }
+    change.bytes_after = store_->disk_bytes();
+    return change;
+  }
+
+  Result<ByteChange> CleanTombstones() {
+    MutexLock lock(maintenance_mu_);
+    ByteChange change{.bytes_before = store_->disk_bytes()};
+    VEDETTE_RETURN_IF_ERROR(store_->CompactAll());
+    change.bytes_after = store_->disk_bytes();
+    return change;
+  }
+
+  Status Snapshot(const std::string& directory) { return store_->Checkpoint(directory); }
+
+  Status Maintain() {
+    VEDETTE_RETURN_IF_ERROR(store_->RecoverIfFailed());
+    MutexLock lock(maintenance_mu_);
+    VEDETTE_RETURN_IF_ERROR(head_.SealIdle());
+    VEDETTE_RETURN_IF_ERROR(Retain());
+    return MergeClosed();
+  }
+
+  bool writable() const { return !store_->failed(); }
+
+ private:
+  Status LoadMetadata() {
+    StoreIterator it = store_->Iterate(Family::kMeta);
+    MutexLock lock(metadata_mu_);
+    for (it.Seek(kMetadataPrefix); it.valid() && it.key().starts_with(kMetadataPrefix); it.Next()) {
+      ByteReader in(it.value());
+      Metadata m;
+      m.type = static_cast<MetricType>(in.Fixed<uint8_t>());
+      m.help = std::string(in.Bytes());
+      m.unit = std::string(in.Bytes());
+      if (in.done() && m.type <= MetricType::kStateSet) {
+        metadata_[std::string(it.key().substr(kMetadataPrefix.size()))] = std::move(m);
+      }
+    }
+    return it.status();
+  }
+
+  // Windows that ended before the oldest instant to keep, then the oldest while there is too much.
+  Status Retain() VEDETTE_REQUIRES(maintenance_mu_) {
+    const int64_t newest = head_.max_t_ms();
+    if (newest == INT64_MIN) return {};
+    const int32_t current = WindowOf(newest, window_ms_);
+    std::vector<int32_t> windows = presence_.Windows(INT32_MIN, INT32_MAX);
+    size_t dropped = 0;
+    if (options_.retention_ms > 0) {
+      while (dropped < windows.size() &&
+             (windows[dropped] + int64_t{1}) * window_ms_ <= newest - options_.retention_ms) {
+        VEDETTE_RETURN_IF_ERROR(compactor_.Drop(windows[dropped++]));
+      }
+    }
+    if (options_.retention_bytes > 0) {
+      while (dropped < windows.size() && windows[dropped] < current &&
+             store_->disk_bytes() > options_.retention_bytes) {
+        VEDETTE_RETURN_IF_ERROR(compactor_.Drop(windows[dropped++]));
+      }
+    }
+    return {};
+  }
+
+  // Once a window is over, its chunks are merged, one window a round.
+  Status MergeClosed() VEDETTE_REQUIRES(maintenance_mu_) {
+    const int64_t newest = head_.max_t_ms();
+    if (newest == INT64_MIN) return {};
+    const int32_t current = WindowOf(newest, window_ms_);
+    for (int32_t window : presence_.Windows(INT32_MIN, current - 1)) {
+      const std::string key = StrCat("merged/", window);
+      VEDETTE_ASSIGN_OR_RETURN(std::optional<std::string> done, store_->Get(Family::kMeta, key));
+      if (done) continue;
+      VEDETTE_ASSIGN_OR_RETURN(Compactor::Outcome merged,
+                               compactor_.Merge(window, [this](uint64_t n) { return Pace(n); }));
+      (void)merged;
+      StoreBatch batch;
+      batch.Put(*store_, Family::kMeta, key, "");
+      return store_->Write(batch);
+    }
+    return {};
+  }
+
+  Status Pace(uint64_t bytes) {
+    if (options_.merge_bytes_per_second == 0) return {};
+    MutexLock lock(stop_mu_);
+    if (!stopping_) {
+      stop_changed_.WaitFor(stop_mu_,
+                            static_cast<int64_t>(bytes * 1000 / options_.merge_bytes_per_second));
+    }
+    return stopping_ ? Cancelled("the storage is closing") : Status();
+  }
+
+  void MaintenanceLoop() {
+    // Recovery from a full disk is tried more often than there is other work to do.
+    constexpr int64_t kRecoverMs = 1000;
+    int64_t waited_ms = 0;
+    while (true) {
+      {
+        MutexLock lock(stop_mu_);
+        if (!stopping_) {
+          stop_changed_.WaitFor(stop_mu_, std::min(kRecoverMs, options_.maintenance_interval_ms));
+        }
+        if (stopping_) return;
+      }
+      waited_ms += std::min(kRecoverMs, options_.maintenance_interval_ms);
+      if (store_->failed()) (void)store_->RecoverIfFailed();  // Shown by stats().
+      if (waited_ms < options_.maintenance_interval_ms) continue;
+      waited_ms = 0;
+      (void)Maintain();  // What fails is tried again in the next round.
+    }
+  }
+
+  const TsdbOptions options_;
+  const int64_t window_ms_;
+  std::unique_ptr<Store> store_;
+  SeriesIndex index_;
+  InstantsTable instants_;
+  Presence presence_;
+  Presence histograms_;
+  ExemplarStore exemplars_;
+  Head head_;
+
+  Mutex maintenance_mu_;  // One rewriting of sealed data at a time.
+  Compactor compactor_;
+
+  mutable Mutex metadata_mu_;
+  std::map<std::string, Metadata> metadata_ VEDETTE_GUARDED_BY(metadata_mu_);
+
+  Mutex stop_mu_;
+  CondVar stop_changed_;
+  bool stopping_ VEDETTE_GUARDED_BY(stop_mu_) = false;
+  std::thread maintainer_;
+};
+
+Tsdb::Tsdb(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Tsdb::~Tsdb() = default;
+
+Result<std::unique_ptr<Tsdb>> Tsdb::Open(const TsdbOptions& options, const Clock& clock) {
+  VEDETTE_ASSIGN_OR_RETURN(std::unique_ptr<Store> store,
+                           Store::Open({.path = options.path,
+                                        .block_cache_bytes = options.block_cache_bytes,
+                                        .sync_interval_ms = options.wal_sync_ms}));
+  VEDETTE_ASSIGN_OR_RETURN(int64_t window_ms, SettleWindow(*store, options.window_ms));
+  auto impl = std::make_unique<Impl>(options, clock, std::move(store), window_ms);
+  VEDETTE_RETURN_IF_ERROR(impl->Start());
+  return std::unique_ptr<Tsdb>(new Tsdb(std::move(impl)));
+}
+
+storage::Appender& Tsdb::appender() { return *impl_; }
+const storage::Queryable& Tsdb::queryable() const { return *impl_; }
+const storage::ExemplarQueryable& Tsdb::exemplars() const { return impl_->exemplars(); }
+const storage::MetadataQueryable& Tsdb::metadata() const { return *impl_; }
+storage::KeyValue& Tsdb::key_value() { return *impl_; }
+TsdbStats Tsdb::stats() const { return impl_->stats(); }
+CardinalityStats Tsdb::cardinality(size_t limit) const { return impl_->cardinality(limit); }
+int64_t Tsdb::min_t_ms() const { return impl_->head().min_t_ms(); }
+int64_t Tsdb::max_t_ms() const { return impl_->head().max_t_ms(); }
+Result<ByteChange> Tsdb::Compact() { return impl_->Compact(); }
+Result<ByteChange> Tsdb::Delete(std::span<const std::vector<Matcher>> selectors, int64_t start_ms,
+                                int64_t end_ms) {
+  return impl_->Delete(selectors, start_ms, end_ms);
+}
+Result<ByteChange> Tsdb::CleanTombstones() { return impl_->CleanTombstones(); }
+Status Tsdb::Snapshot(const std::string& directory) { return impl_->Snapshot(directory); }
+Status Tsdb::Maintain() { return impl_->Maintain(); }
+bool Tsdb::writable() const { return impl_->writable(); }
+
+}  // namespace vedette::tsdb

@@ -1,0 +1,3 @@
+#!/bin/sh
+# Runs a Python test with Debian's Python, which has the packages that apt installed.
+exec /usr/bin/python3 "$@"
