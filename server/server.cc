@@ -43,6 +43,7 @@
 #include "server/self_metrics.h"
 #include "server/sources.h"
 #include "server/tsdb/tsdb.h"
+#include "server/ui/ui.h"
 #include "server/version.h"
 #include "server/web_door.h"
 
@@ -596,6 +597,7 @@ Status Server::Parts::OpenDoors() {
   router.Use(http::CorsPreflight());
   for (http::Router::Filter& f : protection.filters) router.Use(std::move(f));
   AddRoutes(router, prefix, doors);
+  ui::Register(router, prefix);
 
   http::ServerOptions door;
   door.listen = options.web_listen;
