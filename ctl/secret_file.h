@@ -1,6 +1,7 @@
 #pragma once
 
 #include <fstream>
+#include <iostream>
 #include <string>
 
 #include "common/base/status.h"
@@ -11,10 +12,14 @@ namespace vedette::ctl {
 
 // A join token comes from a file, never from the command line, which everybody on a machine can
 // read.
-// "-" is standard input.
+// "-" is standard input; not opened by name, since it may be somebody else's pipe.
 inline Result<tls::JoinToken> ReadTokenFile(const std::string& path) {
-  std::ifstream in(path == "-" ? "/dev/stdin" : path, std::ios::binary);
-  if (!in) return NotFound(StrCat("cannot read the join token in ", path));
+  std::ifstream file;
+  if (path != "-") file.open(path, std::ios::binary);
+  std::istream& in = path == "-" ? std::cin : file;
+  if (path != "-" && !file.is_open()) {
+    return NotFound(StrCat("cannot read the join token in ", path));
+  }
   std::string text(512, '\0');  // Twice what a token can have.
   in.read(text.data(), static_cast<std::streamsize>(text.size()));
   text.resize(static_cast<size_t>(in.gcount()));
