@@ -123,7 +123,7 @@ struct Server::Parts {
   Status Open();
   Status OpenDoors();
   Status OpenGrpc();
-  Status Apply(Loaded loaded) VEDETTE_EXCLUDES(reload_mu);
+  Status Apply(Loaded loaded) VEDETTE_REQUIRES(reload_mu);
   Status Reload() VEDETTE_EXCLUDES(reload_mu);
   void WatchFiles();
   void Stop();
@@ -296,7 +296,10 @@ Status Server::Parts::Open() {
   metrics::AddBuildInfo(registry, "prometheus", kVersion);
   metrics::AddBuildInfo(registry, "vedette", kVersion);
 
-  VEDETTE_RETURN_IF_ERROR(Apply(std::move(loaded)));
+  {
+    MutexLock lock(reload_mu);
+    VEDETTE_RETURN_IF_ERROR(Apply(std::move(loaded)));
+  }
   rules->Start();
   scrapes->Start();
   VEDETTE_RETURN_IF_ERROR(OpenGrpc());
