@@ -39,6 +39,9 @@ struct SeriesColumns {
   std::span<const double> values;
   // Empty, or as long as t_ms.
   std::span<const std::shared_ptr<const Histogram>> histograms;
+  // The histogram before the first of the range, where the storage has it at hand: whether the first
+  // is a counter reset can be told by it. May be null.
+  std::shared_ptr<const Histogram> histogram_before;
   // Series that follow each other with the same non-zero key have the very same t_ms: what was
   // worked out from the instants (window bounds, step positions) is still true.
   uint64_t timeline_key = 0;

@@ -55,10 +55,15 @@ Status Evaluator::StreamSelector(const VectorSelector& v, const Grid& grid, bool
   uint64_t timeline = 0;
   const auto steps = static_cast<size_t>(grid.steps);
   Column out;
+  std::vector<HistogramPtr> hinted;
   while (set->Next()) {
     VEDETTE_RETURN_IF_ERROR(budget_.Poll());
-    const storage::SeriesColumns& s = set->at();
+    storage::SeriesColumns s = set->at();
     ++budget_.stats->series;
+    if (!s.histograms.empty()) {
+      hinted = WithResetHints(s.histogram_before.get(), s.histograms, v.counts_only);
+      s.histograms = hinted;
+    }
     if (s.timeline_key == 0 || s.timeline_key != timeline || positions.size() != steps) {
       PositionsOf(s.t_ms, refs, lookback, positions);
       timeline = s.timeline_key;
@@ -155,10 +160,15 @@ Status Evaluator::StreamRange(const Expr& expr, const Grid& grid, std::string_vi
   uint64_t timeline = 0;
   uint64_t in_windows = 0;
   uint64_t widest = 0;
+  std::vector<HistogramPtr> hinted;
   while (set->Next()) {
     VEDETTE_RETURN_IF_ERROR(budget_.Poll());
-    const storage::SeriesColumns& s = set->at();
+    storage::SeriesColumns s = set->at();
     ++budget_.stats->series;
+    if (!s.histograms.empty()) {
+      hinted = WithResetHints(s.histogram_before.get(), s.histograms, v.counts_only);
+      s.histograms = hinted;
+    }
     RangeSeries r;
     r.labels = s.labels;
     r.t_ms = s.t_ms;

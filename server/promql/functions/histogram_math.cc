@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <utility>
 
 #include "common/base/strings.h"
 #include "common/model/sample.h"
@@ -480,6 +481,29 @@ bool DetectReset(const Histogram& current, const Histogram& previous) {
   before.positive = Reduced(before.positive, before.schema, now.schema);
   before.negative = Reduced(before.negative, before.schema, now.schema);
   return AnyLess(now.positive, before.positive) || AnyLess(now.negative, before.negative);
+}
+
+std::vector<std::shared_ptr<const Histogram>> WithResetHints(
+    const Histogram* before, std::span<const std::shared_ptr<const Histogram>> histograms,
+    bool tell_resets) {
+  using Hint = Histogram::ResetHint;
+  std::vector<std::shared_ptr<const Histogram>> out(histograms.begin(), histograms.end());
+  for (std::shared_ptr<const Histogram>& h : out) {
+    const Histogram* previous = std::exchange(before, h.get());
+    if (h == nullptr || h->reset_hint == Hint::kGauge || h->reset_hint == Hint::kReset) continue;
+    auto hinted = std::make_shared<Histogram>(*h);
+    hinted->reset_hint = Hint::kUnknown;
+    if (previous != nullptr && previous->reset_hint != Hint::kGauge) {
+      if (!DetectReset(*hinted, *previous)) {
+        hinted->reset_hint = Hint::kNotReset;
+      } else if (tell_resets) {
+        hinted->reset_hint = Hint::kReset;
+      }
+    }
+    before = hinted.get();
+    h = std::move(hinted);
+  }
+  return out;
 }
 
 bool SameContent(const Histogram& a, const Histogram& b) {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -77,6 +78,13 @@ std::shared_ptr<const Histogram> Interpolated(const Histogram& a, const Histogra
 
 // A counter reset lies between `previous` and `current`.
 bool DetectReset(const Histogram& current, const Histogram& previous);
+// One series' histograms as stored, null where there is a float, with what is known of resets:
+// each but gauges is compared with the one right before it (`before` for the first). A reset that
+// was found, and not said by the writer, is said only with `tell_resets`: otherwise the histogram
+// claims nothing, because Prometheus' storage, which begins a chunk there, does not either.
+std::vector<std::shared_ptr<const Histogram>> WithResetHints(
+    const Histogram* before, std::span<const std::shared_ptr<const Histogram>> histograms,
+    bool tell_resets);
 // The same buckets, counts and sum, whatever the spans look like.
 bool SameContent(const Histogram& a, const Histogram& b);
 

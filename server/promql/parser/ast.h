@@ -146,6 +146,8 @@ struct VectorSelector : Expr {
   TimeShift shift;
   bool anchored = false;
   bool smoothed = false;
+  // Only counts and sums of its histograms are asked for, not their buckets. Set by the plan.
+  bool counts_only = false;
 };
 
 struct MatrixSelector : Expr {

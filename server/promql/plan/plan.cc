@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <utility>
 
 #include "common/base/strings.h"
 #include "server/promql/parser/function_table.h"
@@ -55,6 +56,7 @@ class Planner {
       case Expr::Kind::kVectorSelector: {
         auto& v = e.As<VectorSelector>();
         VEDETTE_RETURN_IF_ERROR(Shift(v.shift));
+        v.counts_only = buckets_ == Buckets::kIgnored;
         *invariant = v.shift.at != TimeShift::At::kNone;
         break;
       }
@@ -73,19 +75,24 @@ class Planner {
         }
         VEDETTE_RETURN_IF_ERROR(Shift(s.shift));
         bool inner = false;
+        const Buckets around = std::exchange(buckets_, Buckets::kNeeded);
         VEDETTE_RETURN_IF_ERROR(Visit(*s.expr, &inner));
+        buckets_ = around;
         *invariant = s.shift.at != TimeShift::At::kNone;
         break;
       }
       case Expr::Kind::kCall: {
         auto& call = e.As<Call>();
         bool all = !DependsOnStep(call.function->id);
+        const Buckets around = buckets_;
+        if (buckets_ != Buckets::kNeeded) buckets_ = BucketsUnder(call.function->id, buckets_);
         for (ExprPtr& arg : call.args) {
           VEDETTE_RETURN_IF_ERROR(CheckExtended(*call.function, *arg));
           bool one = false;
           VEDETTE_RETURN_IF_ERROR(Visit(*arg, &one));
           all = all && one;
         }
+        buckets_ = around;
         *invariant = all;
         break;
       }
@@ -199,7 +206,28 @@ class Planner {
     }
   }
 
+  // Whether somebody above looks into buckets: nobody has said so yet, they are not, they are.
+  enum class Buckets : uint8_t { kOpen, kIgnored, kNeeded };
+
+  static Buckets BucketsUnder(FunctionId id, Buckets above) {
+    switch (id) {
+      case FunctionId::kHistogramCount:
+      case FunctionId::kHistogramSum:
+      case FunctionId::kHistogramAvg:
+        return Buckets::kIgnored;
+      case FunctionId::kHistogramQuantile:
+      case FunctionId::kHistogramQuantiles:
+      case FunctionId::kHistogramFraction:
+      case FunctionId::kHistogramStddev:
+      case FunctionId::kHistogramStdvar:
+        return Buckets::kNeeded;
+      default:
+        return above;
+    }
+  }
+
   const PlanContext& c_;
+  Buckets buckets_ = Buckets::kOpen;
 };
 
 void Cover(const Expr& e, int64_t start, int64_t end, const PlanContext& c, TimeRange& out,

@@ -120,6 +120,7 @@ class Reader final : public storage::SeriesSet {
     held_.clear();
     values_.clear();
     histograms_.clear();
+    histogram_before_ = nullptr;
     ReadHead(index);
     const size_t from_head = pieces_.size();
     for (InWindow& w : windows_) {
@@ -230,6 +231,13 @@ class Reader final : public storage::SeriesSet {
       w.histogram_rows.emplace(parts_.store.Iterate(Family::kHistograms, snapshot_.get()));
     }
     StoreIterator& it = *w.histogram_rows;
+    if (from > 0 && histograms_.empty()) {
+      it.SeekForPrev(HistogramKey(w.window, metric, series, from - 1));
+      if (it.valid() && it.key().starts_with(prefix)) {
+        Result<std::shared_ptr<const Histogram>> h = DecodeHistogram(it.value());
+        if (h.ok()) histogram_before_ = *std::move(h);
+      }
+    }
     for (it.Seek(first); it.valid() && it.key().starts_with(prefix); it.Next()) {
       if (it.key().size() != 16) continue;
       const int64_t t_ms = start + GetBigEndian32(it.key().data() + 12);
@@ -261,6 +269,7 @@ class Reader final : public storage::SeriesSet {
     columns_.t_ms = out_t_;
     columns_.values = out_values_;
     columns_.histograms = out_histograms_;
+    columns_.histogram_before = std::move(histogram_before_);
     for (double v : out_values_) {
       if (IsStale(v)) {
         columns_.has_stale = true;
@@ -362,6 +371,7 @@ class Reader final : public storage::SeriesSet {
   std::vector<double> values_;
   std::vector<double> chunk_values_;
   std::vector<std::pair<int64_t, std::shared_ptr<const Histogram>>> histograms_;
+  std::shared_ptr<const Histogram> histogram_before_;
 
   std::vector<int64_t> out_t_;
   std::vector<double> out_values_;
