@@ -179,9 +179,10 @@ void Agent::State::OwnMetrics(const std::vector<CollectorRun>& runs, MetricSink&
   for (const CollectorRun& r : runs) {
     sink.Add({{"collector", r.name}, {"source", r.source}}, r.duration_seconds);
   }
-  sink.Family("vedette_collector_success", MetricType::kGauge, "Whether a collector succeeded.");
+  sink.Family("vedette_collector_success", MetricType::kGauge,
+              "0 when a collector failed; none for what this machine has not.");
   for (const CollectorRun& r : runs) {
-    sink.Add({{"collector", r.name}, {"source", r.source}}, r.success ? 1 : 0);
+    if (!r.absent) sink.Add({{"collector", r.name}, {"source", r.source}}, r.success ? 1 : 0);
   }
 }
 

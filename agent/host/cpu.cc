@@ -1,6 +1,8 @@
 #include "agent/host/cpu.h"
 
 #include <array>
+#include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -59,6 +61,38 @@ Status CollectCpuTimes(const HostOptions& options,
     sink.Add({{"cpu", cpu}, {"mode", "user"}}, times[8]);
     sink.Add({{"cpu", cpu}, {"mode", "nice"}}, times[9]);
   }
+  return {};
+}
+
+// One block of /proc/cpuinfo a CPU, "key : value" lines.
+Status CollectCpuInfo(const HostOptions& options, MetricSink& sink) {
+  VEDETTE_ASSIGN_OR_RETURN(const std::string text, ReadFile(options.procfs + "/cpuinfo"));
+  std::map<std::string, std::string, std::less<>> cpu;
+  sink.Family("node_cpu_info", MetricType::kGauge, "CPU information from /proc/cpuinfo.");
+  const auto add = [&] {
+    if (cpu.empty()) return;
+    sink.Add({{"package", cpu["physical id"]},
+              {"core", cpu["core id"]},
+              {"cpu", cpu["processor"]},
+              {"vendor", cpu["vendor_id"]},
+              {"family", cpu["cpu family"]},
+              {"model", cpu["model"]},
+              {"model_name", cpu["model name"]},
+              {"microcode", cpu["microcode"]},
+              {"stepping", cpu["stepping"]},
+              {"cachesize", cpu["cache size"]}},
+             1);
+    cpu.clear();
+  };
+  ForEachLine(text, [&](std::string_view line) {
+    const size_t colon = line.find(':');
+    if (colon == std::string_view::npos) {
+      add();
+    } else {
+      cpu[std::string(Trim(line.substr(0, colon)))] = Trim(line.substr(colon + 1));
+    }
+  });
+  add();
   return {};
 }
 
@@ -283,7 +317,7 @@ void AddCpuCollectors(const HostOptions& options, Collectors& out) {
           MetricSink& sink) -> Status {
         VEDETTE_RETURN_IF_ERROR(CollectCpuTimes(options, *last, sink));
         CollectThrottling(options, sink);
-        return {};
+        return options.cpu_info ? CollectCpuInfo(options, sink) : Status();
       });
   Add(out, "cpufreq", [options](MetricSink& s) { return CollectFrequencies(options, s); });
   Add(out, "stat", [options](MetricSink& s) { return CollectStat(options, s); });

@@ -40,6 +40,7 @@ TEST(HostCollectors, ARecordedMachineGivesItsGoldenAnswer) {
          "E:ID_FS_VERSION=1.0\n";
   HostOptions options = Recorded();
   options.udev_data = udev.path();
+  options.cpu_info = true;
   auto collectors = MakeHostCollectors(options);
   ASSERT_TRUE(collectors.ok()) << collectors.status().ToString();
   std::string all;

@@ -315,6 +315,7 @@ std::shared_ptr<const TakenSnapshot> SnapshotTaker::Collect(const TakeOptions& o
           StrCat("no answer within ", std::min(source.deadline_ms, options.timeout_ms), " ms"));
     }
     outcome.success = status.ok();
+    outcome.absent = status.code() == StatusCode::kNotFound;
     outcome.error = status.ToString();
     if (status.ok()) outcome.error.clear();
     SourceState& state = out.state;

@@ -29,6 +29,8 @@ struct CollectorRun {
   std::string name;
   std::string source;
   bool success = false;
+  // This machine has not what the collector reads (NOT_FOUND): no success, and nothing to mend.
+  bool absent = false;
   std::string error;
   double duration_seconds = 0;
 };

@@ -50,7 +50,8 @@ using Clock = std::chrono::steady_clock;
 constexpr size_t kWriteSlice = 256 << 10;
 constexpr size_t kStreamChunk = 32 << 10;
 constexpr int64_t kLingerMs = 2'000;
-constexpr size_t kMinCompressBytes = 1024;
+// Below it the header of the compressed form eats what is saved.
+constexpr size_t kMinCompressBytes = 128;
 
 int64_t SinceMs() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now().time_since_epoch())

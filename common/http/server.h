@@ -38,7 +38,7 @@ struct ServerOptions {
   int max_connections_per_peer = 256;  // By address. 0: no limit of its own.
   int64_t stream_buffer_bytes = 1 << 20;
 
-  bool compress = true;  // gzip and zstd by Accept-Encoding, compressible types over 1 kB.
+  bool compress = true;  // gzip and zstd by Accept-Encoding, compressible types from 128 bytes on.
 
   // After every answer, for logs and metrics. On an I/O or worker thread: be quick.
   struct Access {

@@ -8,6 +8,8 @@ import sys
 import time
 import unittest
 
+import grpc
+
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import stack as s  # noqa: E402
 import xml_unittest  # noqa: E402
@@ -202,14 +204,36 @@ scrape_configs:
         other = st.path("other-ca")
         st.make_ca(other)
         st.issue("operator", "operator", other)
-        # Another CA's certificate, trusted or not by the client, at the agent and at the server.
-        for ca, folder, port, log in ((st.tls, other, st.agent_port, self.agent), (st.tls, other, st.grpc, self.server)):
-            argv = [s.CTL, "agent", "describe", f"localhost:{port}", "--ca", f"{ca}/ca.crt",
-                    "--cert", f"{folder}/operator.crt", "--key", f"{folder}/operator.key"]
-            out = subprocess.run(argv, capture_output=True, text=True, timeout=60)
-            self.assertNotEqual(out.returncode, 0)
-            s.wait_until("the refusal is in the log", lambda: "refused" in log.text(), timeout=10)
-        # The right CA and a role that may not pull: describe works, the pull does not.
+        mine, foreign = f"{st.tls}/operator", f"{other}/operator"
+
+        def refused(program, port, certificate, ca):
+            """Calls over gRPC; the reason that the log has gained since."""
+            with open(ca, "rb") as f:
+                roots = f.read()
+            pair = {}
+            if certificate:
+                with open(certificate + ".key", "rb") as key, open(certificate + ".crt", "rb") as crt:
+                    pair = {"private_key": key.read(), "certificate_chain": crt.read()}
+            known = len(program.text())
+            credentials = grpc.ssl_channel_credentials(root_certificates=roots, **pair)
+            with grpc.secure_channel(f"localhost:{port}", credentials) as channel:
+                pull = channel.stream_stream("/vedette.v1.AgentService/Pull", lambda b: b, lambda b: b)
+                with self.assertRaises(grpc.RpcError) as caught:
+                    list(pull(iter([b""]), timeout=10))
+            s.wait_until("the log tells of it", lambda: "refused" in program.text()[known:], timeout=10)
+            return caught.exception.code(), program.text()[known:]
+
+        for program, port in ((self.agent, st.agent_port), (self.server, st.grpc)):
+            ca = f"{st.tls}/ca.crt"
+            code, log = refused(program, port, foreign, ca)
+            self.assertEqual(code, grpc.StatusCode.UNAVAILABLE)
+            self.assertRegex(log, "not from a CA|CA")
+            code, log = refused(program, port, None, ca)
+            self.assertEqual(code, grpc.StatusCode.UNAVAILABLE)
+            code, log = refused(program, port, mine, ca)
+            self.assertEqual(code, grpc.StatusCode.PERMISSION_DENIED)
+            self.assertIn("operator", log)
+        # What an operator may do, it can.
         good = subprocess.run([s.CTL, "agent", "describe", f"localhost:{st.agent_port}", "--ca", f"{st.tls}/ca.crt",
                                "--cert", f"{st.tls}/operator.crt", "--key", f"{st.tls}/operator.key"],
                               capture_output=True, text=True, timeout=60)

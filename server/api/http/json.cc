@@ -22,18 +22,16 @@ bool Plain(char c) {
 // The bounds of one bucket of an exponential histogram, or of one with custom bounds.
 double UpperBound(const Histogram& h, int32_t index) {
   if (h.schema == Histogram::kCustomSchema) {
-    return index >= 0 && static_cast<size_t>(index) < h.custom_values.size()
+    if (index < 0) return -INFINITY;
+    return static_cast<size_t>(index) < h.custom_values.size()
                ? h.custom_values[static_cast<size_t>(index)]
                : INFINITY;
   }
-  return std::exp2(std::ldexp(static_cast<double>(index), -h.schema));
-}
-
-double LowerBound(const Histogram& h, int32_t index) {
-  if (h.schema == Histogram::kCustomSchema && index == 0) {
-    return h.custom_values.empty() || h.custom_values[0] > 0 ? 0 : -INFINITY;
-  }
-  return UpperBound(h, index - 1);
+  if (h.schema < 0) return std::exp2(std::ldexp(static_cast<double>(index), -h.schema));
+  // The fraction apart from the whole exponent: powers of two come out exact.
+  const int32_t whole = index >> h.schema;
+  const int32_t part = index - whole * (1 << h.schema);
+  return std::ldexp(std::exp2(std::ldexp(static_cast<double>(part), -h.schema)), whole);
 }
 
 }  // namespace
@@ -47,22 +45,13 @@ void AppendFloat(std::string& out, double v) {
     out += v > 0 ? "+Inf" : "-Inf";
     return;
   }
-  // As JavaScript writes numbers: an exponent below 1e-6 and from 1e21 on.
+  // An exponent below 1e-6 and from 1e21 on, of two digits at least, as Go writes it.
   const double magnitude = std::fabs(v);
   const bool exponent = magnitude != 0 && (magnitude < 1e-6 || magnitude >= 1e21);
   char buffer[40];
   const auto format = exponent ? std::chars_format::scientific : std::chars_format::fixed;
   const auto [end, error] = std::to_chars(buffer, buffer + sizeof buffer, v, format);
-  std::string_view text(buffer, static_cast<size_t>(end - buffer));
-  if (exponent) {
-    // "1e-09" loses the zero.
-    const size_t e = text.find('e');
-    if (e + 2 < text.size() && text[e + 2] == '0') {
-      out.append(text.substr(0, e + 2));
-      text.remove_prefix(e + 3);
-    }
-  }
-  out.append(text);
+  out.append(buffer, end);
 }
 
 std::string FormatTime(int64_t t_ms) {
@@ -235,14 +224,16 @@ JsonWriter& JsonWriter::Object(const Histogram& h) {
   };
   std::vector<Bucket> negative;
   visit(h.negative_spans, h.negative_buckets, [&](int32_t index, double count) {
-    negative.push_back({-UpperBound(h, index), -LowerBound(h, index), count, 1});
+    negative.push_back({-UpperBound(h, index), -UpperBound(h, index - 1), count, 1});
   });
   for (auto b = negative.rbegin(); b != negative.rend(); ++b) write(*b);
-  if (h.schema != Histogram::kCustomSchema) {
+  const bool custom = h.schema == Histogram::kCustomSchema;
+  // A zero bucket that arithmetic made negative is not shown, nor is one that is NaN.
+  if (!custom && h.zero_count > 0) {
     write({-h.zero_threshold, h.zero_threshold, h.zero_count, 3});
   }
   visit(h.positive_spans, h.positive_buckets, [&](int32_t index, double count) {
-    write({LowerBound(h, index), UpperBound(h, index), count, 0});
+    write({UpperBound(h, index - 1), UpperBound(h, index), count, custom && index == 0 ? 3 : 0});
   });
   if (any) EndArray();
   return EndObject();

@@ -30,7 +30,7 @@ TEST(JsonWriter, ValuesAsPrometheusWritesThem) {
       {1e20, "100000000000000000000"},
       {1e21, "1e+21"},
       {1e-6, "0.000001"},
-      {1e-7, "1e-7"},
+      {1e-7, "1e-07"},
       {0.1 + 0.2, "0.30000000000000004"},
       {NAN, "NaN"},
       {INFINITY, "+Inf"},

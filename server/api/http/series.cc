@@ -15,6 +15,13 @@
 namespace vedette::api {
 namespace {
 
+constexpr std::string_view kEmptySelector = "must contain at least one non-empty matcher";
+
+Status NothingToMatch() {
+  return InvalidArgument(
+      StrCat("invalid parameter \"match[]\": match[] ", kEmptySelector));
+}
+
 // Sorted union of sorted lists.
 template <typename T>
 void Merge(std::vector<T>& into, std::vector<T> more) {
@@ -85,11 +92,12 @@ Result<std::vector<std::vector<Matcher>>> SeriesDoor::Selectors(const Call& call
   for (const std::string_view text : call.All("match[]")) {
     Result<std::vector<Matcher>> matchers = parse_(text);
     if (!matchers.ok()) {
+      // The parser's words for it speak of a vector selector.
+      if (matchers.status().message().ends_with(kEmptySelector)) return NothingToMatch();
       return matchers.status().Annotate("invalid parameter \"match[]\"");
     }
     if (std::ranges::all_of(*matchers, [](const Matcher& m) { return m.MatchesEmpty(); })) {
-      return InvalidArgument(
-          "invalid parameter \"match[]\": match[] must contain at least one non-empty matcher");
+      return NothingToMatch();
     }
     out.push_back(*std::move(matchers));
   }

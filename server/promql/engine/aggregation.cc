@@ -14,8 +14,7 @@ namespace {
 
 // A histogram that is being summed up.
 struct HistogramSum {
-  std::shared_ptr<Histogram> sum;
-  double count = 0;
+  std::unique_ptr<HistogramTotal> total;
   bool saw_reset = false;
   bool saw_not_reset = false;
 };
@@ -82,28 +81,13 @@ Status Evaluator::FoldAggregate(const AggregateExpr& a, const Grid& grid, const 
   auto add_histogram = [&](Fold& f, size_t i, const Histogram& h) {
     if (f.histograms.empty()) f.histograms.resize(steps);
     HistogramSum& s = f.histograms[i];
-    s.count += 1;
     if (h.reset_hint == Histogram::ResetHint::kReset) s.saw_reset = true;
     if (h.reset_hint == Histogram::ResetHint::kNotReset) s.saw_not_reset = true;
-    if (s.sum == nullptr) {
-      s.sum = std::make_shared<Histogram>(h);
-      return;
-    }
     CombineNotes combined;
-    if (a.op == AggregateOp::kAvg) {
-      // A running mean: nothing overflows on the way.
-      Histogram left = h;
-      Histogram right = *s.sum;
-      Divide(left, s.count);
-      Divide(right, s.count);
-      CombineNotes ignored;
-      if (!SubtractFrom(left, right, &combined) || !AddTo(*s.sum, left, &ignored)) {
-        notes_.MixedSchemas("", pos);
-        f.seen[i] = kBroken;
-        return;
-      }
-      combined.bounds_reconciled = combined.bounds_reconciled || ignored.bounds_reconciled;
-    } else if (!AddTo(*s.sum, h, &combined)) {
+    if (s.total == nullptr) {
+      s.total = std::make_unique<HistogramTotal>(/*mean=*/a.op == AggregateOp::kAvg);
+    }
+    if (!s.total->Add(h, &combined)) {
       notes_.MixedSchemas("", pos);
       f.seen[i] = kBroken;
       return;
@@ -204,8 +188,7 @@ Status Evaluator::FoldAggregate(const AggregateExpr& a, const Grid& grid, const 
           } else if (f.seen[i] == kHistograms) {
             HistogramSum& s = f.histograms[i];
             if (s.saw_reset && s.saw_not_reset) notes_.ResetCollision("aggregation", pos);
-            Compact(*s.sum);
-            out.Set(i, std::move(s.sum));
+            out.Set(i, s.total->Value());
           } else if (a.op == AggregateOp::kAvg) {
             out.Set(i, f.means[i].Value());
           } else {

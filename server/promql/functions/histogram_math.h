@@ -36,6 +36,34 @@ struct CombineNotes {
 // and zero thresholds are brought to what both can say.
 bool AddTo(Histogram& h, const Histogram& other, CombineNotes* notes);
 bool SubtractFrom(Histogram& h, const Histogram& other, CombineNotes* notes);
+
+// HistogramTotal sums histograms up, each bucket with its own compensation, or takes their mean: a
+// compensated sum too, and once a number of that would overflow, a running mean (as Mean in
+// numbers.h does for floats).
+//
+//   HistogramTotal total(/*mean=*/true);
+//   for (...) if (!total.Add(h, &notes)) ...;  // Exponential met custom buckets.
+//   out.Set(i, total.Value());
+//
+// Costs a map entry per bucket.
+class HistogramTotal {
+ public:
+  explicit HistogramTotal(bool mean);
+  ~HistogramTotal();
+  HistogramTotal(HistogramTotal&&) noexcept;
+  HistogramTotal& operator=(HistogramTotal&&) noexcept;
+
+  // As AddTo.
+  bool Add(const Histogram& h, CombineNotes* notes);
+  // Compact; at least one was added.
+  std::shared_ptr<Histogram> Value() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+  bool mean_;
+};
+
 void Multiply(Histogram& h, double factor);
 void Divide(Histogram& h, double divisor);
 // Fewer, wider buckets; `schema` is not above h.schema.

@@ -533,7 +533,7 @@ void RangeKernel::RunMixed(const RangeSeries& r, Column& out) {
           notes->MixedFloatsHistograms(metric, pos);
           break;
         }
-        auto sum = std::make_shared<Histogram>(*all[0].histogram);
+        HistogramTotal total(/*mean=*/function == FunctionId::kAvgOverTime);
         bool broken = false;
         bool saw_reset = false;
         bool saw_not_reset = false;
@@ -542,9 +542,8 @@ void RangeKernel::RunMixed(const RangeSeries& r, Column& out) {
           const Histogram& h = *all[k].histogram;
           saw_reset = saw_reset || h.reset_hint == Histogram::ResetHint::kReset;
           saw_not_reset = saw_not_reset || h.reset_hint == Histogram::ResetHint::kNotReset;
-          if (k == 0) continue;
           CombineNotes combined;
-          if (!AddTo(*sum, h, &combined)) {
+          if (!total.Add(h, &combined)) {
             broken = true;
             break;
           }
@@ -556,11 +555,7 @@ void RangeKernel::RunMixed(const RangeSeries& r, Column& out) {
         }
         if (saw_reset && saw_not_reset) notes->ResetCollision("aggregation", pos);
         if (reconciled) notes->BoundsReconciled("aggregation", pos);
-        if (function == FunctionId::kAvgOverTime) {
-          Divide(*sum, static_cast<double>(all.size()));
-        }
-        Compact(*sum);
-        out.Set(i, std::move(sum));
+        out.Set(i, total.Value());
         break;
       }
       case FunctionId::kCountOverTime:
