@@ -44,6 +44,7 @@
 #include "server/sources.h"
 #include "server/tsdb/tsdb.h"
 #include "server/version.h"
+#include "server/ui/ui.h"
 #include "server/web_door.h"
 
 namespace vedette {
@@ -168,6 +169,7 @@ struct Server::Parts {
   std::unique_ptr<api::QueryDoor> query_door;
   std::unique_ptr<api::SeriesDoor> series_door;
   std::unique_ptr<api::StatusDoor> status_door;
+  std::unique_ptr<api::DashboardsDoor> dashboards_door;
   std::unique_ptr<api::TargetsDoor> targets_door;
   std::unique_ptr<api::RulesDoor> rules_door;
   std::unique_ptr<api::FederateDoor> federate_door;
@@ -545,6 +547,8 @@ Status Server::Parts::OpenDoors() {
   doors.query = query_door.get();
   doors.series = series_door.get();
   doors.status = status_door.get();
+  dashboards_door = std::make_unique<api::DashboardsDoor>(options.web_dashboards);
+  doors.dashboards = dashboards_door.get();
   doors.targets = targets_door.get();
   doors.rules = rules_door.get();
   doors.federate = federate_door.get();
@@ -596,6 +600,7 @@ Status Server::Parts::OpenDoors() {
   router.Use(http::CorsPreflight());
   for (http::Router::Filter& f : protection.filters) router.Use(std::move(f));
   AddRoutes(router, prefix, doors);
+  ui::Register(router, prefix);
 
   http::ServerOptions door;
   door.listen = options.web_listen;
