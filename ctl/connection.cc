@@ -45,7 +45,7 @@ Status FindPair(const fs::path& dir, std::string& cert_file, std::string& key_fi
 
 Status Connection::FillDefaults() {
   FromEnvironment(address, "VEDETTE_SERVER");
-  if (address.empty()) address = "localhost:9443";
+  if (address.empty()) address = "localhost:9466";
   if (insecure) return {};
   FromEnvironment(ca_file, "VEDETTE_CA");
   FromEnvironment(cert_file, "VEDETTE_CERT");

@@ -13,8 +13,10 @@
 #include "ctl/agent.h"
 #include "ctl/ca.h"
 #include "ctl/connection.h"
+#include "ctl/join.h"
 #include "ctl/output.h"
 #include "ctl/query.h"
+#include "ctl/token.h"
 #include "ctl/views.h"
 
 namespace vedette::ctl {
@@ -35,6 +37,12 @@ struct Program {
   CaIssue ca_issue;
   CaList ca_list;
   CaRevoke ca_revoke;
+  TokenCreate token_create;
+  TokenAdd token_add;
+  TokenList token_list;
+  TokenRemove token_remove;
+  Join join;
+  Renew renew;
   QueryInstant instant;
   QueryRange range;
   QuerySeries series;
@@ -73,7 +81,7 @@ struct Program {
       to->add_option("address", agent_address, "HOST:PORT of the agent")->required();
     } else {
       to->add_option("--server", connection.address,
-                     "HOST:PORT of the server (VEDETTE_SERVER; default localhost:9443)");
+                     "HOST:PORT of the server (VEDETTE_SERVER; default localhost:9466)");
     }
     to->add_option("--ca", connection.ca_file,
                    "CA certificate (VEDETTE_CA; ~/.config/vedette/ca.crt)");
@@ -89,6 +97,8 @@ struct Program {
   }
 
   void AddCa();
+  void AddToken();
+  void AddJoin();
   void AddQuery();
   void AddViews();
   void AddAgent();
@@ -137,6 +147,78 @@ void Program::AddCa() {
                           [this] { return ca_revoke.Run(SystemClock(), std::cout); });
   dir(revoke, ca_revoke.dir);
   revoke->add_option("certificate", ca_revoke.serial_or_name, "SERIAL or NAME")->required();
+}
+
+void Program::AddToken() {
+  CLI::App* token =
+      app.add_subcommand("token", "Join tokens: a first certificate over the network");
+  token->require_subcommand(1);
+  token->footer(
+      "Examples:\n"
+      "  vedettectl token create --dir pki --role agent --name db1 >db1.token\n"
+      "  vedettectl token add --dir pki --role agent --name db1 --ttl 1h --secret-file db1.token\n"
+      "  vedettectl token list --dir pki\n"
+      "Then, on the node: vedettectl join --server hub:9467 --token-file db1.token --name db1 "
+      "--out /etc/vedette/tls");
+  const auto grant = [](CLI::App* to, TokenFlags& flags) {
+    to->add_option("--dir", flags.dir, "The CA's directory")->required();
+    to->add_option("--role", flags.role, "server, agent, operator or viewer")->required();
+    to->add_option("--name", flags.name,
+                   "The one name that it may take (default: any without dots that is free)");
+    to->add_option("--san", flags.sans,
+                   "A host name or address that the node may answer under, beside its name and the "
+                   "address it calls from; repeat for more");
+    to->add_option("--ttl", flags.ttl, "How long the token holds")->capture_default_str();
+    to->add_option("--uses", flags.uses, "How many nodes may join with it")->capture_default_str();
+    to->add_option("--days", flags.days, "How long the certificates hold")->capture_default_str();
+  };
+  CLI::App* create = Verb(*token, "create", "Make a token and print it",
+                          [this] { return token_create.Run(SystemClock(), std::cout, std::cerr); });
+  grant(create, token_create.flags);
+  CLI::App* add = Verb(*token, "add", "Take a secret that was chosen beforehand",
+                       [this] { return token_add.Run(SystemClock(), std::cout); });
+  grant(add, token_add.flags);
+  add->add_option("--secret-file", token_add.secret_file,
+                  "24 to 128 letters, digits, '_' and '-'; - is standard input")
+      ->required();
+  CLI::App* list = Verb(*token, "list", "Tokens that wait, were used or have expired", [this] {
+    VEDETTE_ASSIGN_OR_RETURN(token_list.format, ParseFormat(format_text));
+    return token_list.Run(SystemClock(), std::cout);
+  });
+  list->add_option("--dir", token_list.dir, "The CA's directory")->required();
+  AddFormat(list);
+  CLI::App* remove = Verb(*token, "remove", "Forget a token",
+                          [this] { return token_remove.Run(SystemClock(), std::cout); });
+  remove->add_option("--dir", token_remove.dir, "The CA's directory")->required();
+  remove->add_option("id", token_remove.id, "As 'token list' shows it")->required();
+}
+
+void Program::AddJoin() {
+  CLI::App* a = Verb(app, "join", "Get this node's first certificate with a join token",
+                     [this] { return join.Run(SystemClock(), std::cout, std::cerr); });
+  a->footer(
+      "Does nothing if --out has a good certificate already.\n"
+      "Example:\n"
+      "  vedettectl join --server hub:9467 --token-file db1.token --name db1 --san 10.0.0.7 --out "
+      "/etc/vedette/tls");
+  a->add_option("--server", join.server, "HOST:PORT of the enrolment door (port 9467)")->required();
+  a->add_option("--token-file", join.token_file, "File with the join token; - is standard input")
+      ->required();
+  a->add_option("--name", join.name, "This node's name")->required();
+  a->add_option("--san", join.sans, "A host name or address it answers under; repeat for more");
+  a->add_option("--out", join.out_dir, "Where NAME.key, NAME.crt, ca.crt and ca.crl go")
+      ->required();
+  a->add_option("--deadline", join.deadline, "Try again for so long while the server is not there")
+      ->capture_default_str();
+
+  CLI::App* b = Verb(app, "renew", "Renew what 'join' got, once two thirds of its life are over",
+                     [this] { return renew.Run(SystemClock(), std::cout); });
+  b->footer("For a timer; both programs take up new files by themselves.");
+  b->add_option("--dir", renew.dir, "The --out of 'join'")->required();
+  b->add_option("--server", renew.server, "HOST:PORT of the enrolment door (default: as joined)");
+  b->add_option("--server-name", renew.server_name,
+                "The name its certificate must carry (default: as joined)");
+  b->add_flag("--force", renew.force, "Now, whatever its age");
 }
 
 void Program::AddQuery() {
@@ -211,8 +293,8 @@ void Program::AddAgent() {
   agent->require_subcommand(1);
   agent->footer(
       "Examples:\n"
-      "  vedettectl agent describe db1:9101\n"
-      "  vedettectl agent collect db1:9101 --collector loadavg --name 'node_load.*'");
+      "  vedettectl agent describe db1:9465\n"
+      "  vedettectl agent collect db1:9465 --collector loadavg --name 'node_load.*'");
   RemoteVerb(*agent, "describe", "Who it is, its sources and collectors", true, [this] {
     describe.format = format;
     return describe.Run(connection, std::cout);
@@ -235,6 +317,8 @@ int Main(int argc, char** argv) {
   program.AddViews();
   program.AddAgent();
   program.AddCa();
+  program.AddToken();
+  program.AddJoin();
   try {
     program.app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {  // CLI11's way to say usage, and --help.

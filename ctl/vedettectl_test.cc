@@ -5,12 +5,14 @@
 
 #include <array>
 #include <cstdio>
+#include <fstream>
 #include <memory>
 #include <string>
 
 #include "common/rpc/server.h"
 #include "proto/vedette/v1/agent.grpc.pb.h"
 #include "proto/vedette/v1/query.grpc.pb.h"
+#include "server/api/enrol/enrol_service.h"
 #include "tests/support/temp_dir.h"
 
 // The real binary, as a shell would run it, against real servers on loopback.
@@ -184,6 +186,49 @@ TEST_F(VedettectlTest, QueriesGoOverMutualTlsAndPrintInEveryFormat) {
   got = Run("query instant up --server-name elsewhere" + olga);
   EXPECT_EQ(got.code, 1);
   EXPECT_TRUE(Has(got.text, "does not speak for")) << got.text;
+}
+
+TEST_F(VedettectlTest, FromATokenToACertificateAndItsRenewal) {
+  MakePki();
+  Result<std::unique_ptr<enrol::EnrolDoor>> door = enrol::StartEnrolDoor(
+      {.listen_addresses = {"127.0.0.1:0"}, .ca_dir = pki(), .files = Files("hub")});
+  ASSERT_TRUE(door.ok()) << door.status().ToString();
+  const std::string token = temp_.path() + "/token";
+  Outcome got =
+      Run("token create --dir " + pki() + " --role agent --name app 2>/dev/null | tee " + token);
+  ASSERT_EQ(got.code, 0) << got.text;
+  const std::string join = "join --server 127.0.0.1:" + std::to_string((*door)->ports().front()) +
+                           " --deadline 1s --out " + temp_.path() + "/node --san 127.0.0.1 ";
+  got = Run(join + "--name other --token-file " + token);
+  EXPECT_EQ(got.code, 1);
+  EXPECT_TRUE(Has(got.text, "is for \"app\", not for \"other\"")) << got.text;
+  got = Run(join + "--name app --token-file " + token);
+  EXPECT_EQ(got.code, 0) << got.text;
+  EXPECT_TRUE(Has(got.text, "joined: agent \"app\"")) << got.text;
+  got = Run(join + "--name app --token-file /nowhere");
+  EXPECT_EQ(got.code, 0) << got.text;
+  EXPECT_TRUE(Has(got.text, "nothing to do")) << got.text;
+  EXPECT_TRUE(Has(Run("token list --dir " + pki()).text, "used by app"));
+
+  got = Run("renew --dir " + temp_.path() + "/node");
+  EXPECT_TRUE(Has(got.text, "nothing to do")) << got.text;
+  got = Run("renew --force --dir " + temp_.path() + "/node");
+  EXPECT_EQ(got.code, 0) << got.text;
+  EXPECT_TRUE(Has(got.text, "renewed: agent \"app\"")) << got.text;
+
+  // A secret that was chosen beforehand, twice, on standard input; then used.
+  const std::string secret = temp_.path() + "/secret";
+  std::ofstream(secret) << "abcdefghijklmnopqrstuvwxyz0123456789\n";
+  const std::string add =
+      "token add --dir " + pki() + " --role agent --name db --secret-file - <" + secret;
+  got = Run(add);
+  EXPECT_EQ(got.code, 0) << got.text;
+  got = Run(add);
+  EXPECT_EQ(got.code, 0) << got.text;
+  EXPECT_TRUE(Has(got.text, "left as it is")) << got.text;
+  EXPECT_EQ(Run("token add --dir " + pki() + " --role agent --secret-file - </dev/null").code, 2);
+  got = Run(join + "--name db --token-file - <" + secret);
+  EXPECT_EQ(got.code, 0) << got.text;
 }
 
 class AgentStub final : public v1::AgentService::Service {

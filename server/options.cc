@@ -61,6 +61,12 @@ void ServerFlags::Bind() {
   f.Add("grpc.insecure", &o.grpc_insecure,
         "No TLS and no roles on the gRPC door. For a test on one machine.");
 
+  f.Add("enrol.listen-address", &o.enrol_listen,
+        "Address where nodes with a join token get their certificate; repeatable. Off by default; "
+        "port 9467 by convention.");
+  f.Add("enrol.ca-dir", &o.enrol_ca_dir,
+        "The CA that signs them: the folder of vedettectl ca init and token create.");
+
   f.Group("Storage");
   f.Add("storage.tsdb.path", &o.storage_path, "Folder of everything that is kept.");
   f.AddDuration("storage.tsdb.retention.time", &o.retention_time_ms,

@@ -34,6 +34,9 @@ struct ServerOptions {
   std::string grpc_tls_key;
   bool grpc_insecure = false;
 
+  std::vector<std::string> enrol_listen;
+  std::string enrol_ca_dir;
+
   std::string storage_path = "data/";
   int64_t retention_time_ms = 0;  // 0 and no size: 15 days.
   int64_t retention_size_bytes = 0;

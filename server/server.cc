@@ -31,7 +31,9 @@
 #include "common/metrics/metrics.h"
 #include "common/model/duration.h"
 #include "common/rpc/server.h"
+#include "common/tls/trust.h"
 #include "server/alerts.h"
+#include "server/api/enrol/enrol_service.h"
 #include "server/api/grpc/query_service.h"
 #include "server/api/http/parse_tree.h"
 #include "server/discovery/manager.h"
@@ -46,6 +48,7 @@
 #include "server/self_metrics.h"
 #include "server/sources.h"
 #include "server/tsdb/tsdb.h"
+#include "server/ui/ui.h"
 #include "server/version.h"
 #include "server/web_door.h"
 
@@ -137,7 +140,8 @@ struct Server::Parts {
   Status Open();
   Status OpenDoors();
   Status OpenGrpc();
-  Status Apply(Loaded loaded) VEDETTE_EXCLUDES(reload_mu);
+  Status OpenEnrolment();
+  Status Apply(Loaded loaded) VEDETTE_REQUIRES(reload_mu);
   Status Reload() VEDETTE_EXCLUDES(reload_mu);
   void WatchFiles();
   void Stop();
@@ -146,6 +150,8 @@ struct Server::Parts {
   api::TsdbInfo TsdbInfo(size_t limit) const;
   api::RuntimeInfo Runtime() const VEDETTE_EXCLUDES(state_mu);
   rpc::EventSink RpcEvents();
+  // Our own certificate, and the CA's with the list of revoked ones beside it.
+  tls::CertificateFiles GrpcFiles() const;
 
   const ServerFlags& flags;
   const std::function<void()> quit;
@@ -192,6 +198,7 @@ struct Server::Parts {
   std::unique_ptr<http::Server> http;
   std::shared_ptr<grpc::Service> query_service;
   std::unique_ptr<rpc::Server> grpc;
+  std::unique_ptr<enrol::EnrolDoor> enrolment;
   std::thread watcher;
 
   std::atomic<bool> ready{false};
@@ -311,10 +318,14 @@ Status Server::Parts::Open() {
   metrics::AddBuildInfo(registry, "prometheus", kVersion);
   metrics::AddBuildInfo(registry, "vedette", kVersion);
 
-  VEDETTE_RETURN_IF_ERROR(Apply(std::move(loaded)));
+  {
+    MutexLock lock(reload_mu);
+    VEDETTE_RETURN_IF_ERROR(Apply(std::move(loaded)));
+  }
   rules->Start();
   scrapes->Start();
   VEDETTE_RETURN_IF_ERROR(OpenGrpc());
+  VEDETTE_RETURN_IF_ERROR(OpenEnrolment());
   VEDETTE_RETURN_IF_ERROR(OpenDoors());
   if (options.config_auto_reload) watcher = std::thread([this] { WatchFiles(); });
   ready = true;
@@ -457,6 +468,14 @@ rpc::EventSink Server::Parts::RpcEvents() {
   };
 }
 
+tls::CertificateFiles Server::Parts::GrpcFiles() const {
+  const std::string& ca = options.grpc_tls_ca;
+  return {.ca_file = ca,
+          .crl_file = ca.ends_with(".crt") ? ca.substr(0, ca.size() - 4) + ".crl" : "",
+          .cert_file = options.grpc_tls_cert,
+          .key_file = options.grpc_tls_key};
+}
+
 Status Server::Parts::OpenGrpc() {
   if (options.grpc_listen.empty()) {
     log::Info("the gRPC door is closed: no --grpc.listen-address");
@@ -470,13 +489,7 @@ Status Server::Parts::OpenGrpc() {
                                          .clock = &clock});
   rpc::ServerOptions door;
   door.listen_addresses = options.grpc_listen;
-  door.files = {
-      .ca_file = options.grpc_tls_ca,
-      .crl_file = options.grpc_tls_ca.ends_with(".crt")
-                      ? options.grpc_tls_ca.substr(0, options.grpc_tls_ca.size() - 4) + ".crl"
-                      : "",
-      .cert_file = options.grpc_tls_cert,
-      .key_file = options.grpc_tls_key};
+  door.files = GrpcFiles();
   door.insecure = options.grpc_insecure;
   door.rules = {{"/vedette.v1.QueryService/",
                  {tls::Role::kOperator, tls::Role::kViewer, tls::Role::kServer}}};
@@ -485,8 +498,7 @@ Status Server::Parts::OpenGrpc() {
       (door.files.ca_file.empty() || door.files.cert_file.empty() || door.files.key_file.empty())) {
     return FailedPrecondition(
         "--grpc.listen-address needs --grpc.tls.ca, --grpc.tls.cert and --grpc.tls.key (vedettectl "
-        "ca "
-        "init and ca issue make them); --grpc.insecure does without, for a test on one machine");
+        "ca init and ca issue make them); --grpc.insecure does without, for a test on one machine");
   }
   if (door.insecure) {
     insecure.Set(1);
@@ -497,6 +509,25 @@ Status Server::Parts::OpenGrpc() {
       rpc::Server::Start(std::move(door), {query_service.get()});
   if (!started.ok()) return started.status().Annotate("--grpc.listen-address");
   grpc = *std::move(started);
+  return {};
+}
+
+Status Server::Parts::OpenEnrolment() {
+  if (options.enrol_listen.empty()) return {};
+  if (options.enrol_ca_dir.empty() || options.grpc_tls_cert.empty()) {
+    return FailedPrecondition(
+        "--enrol.listen-address needs --enrol.ca-dir (made by vedettectl ca init) and this "
+        "server's "
+        "certificate (--grpc.tls.ca, --grpc.tls.cert, --grpc.tls.key)");
+  }
+  enrol::EnrolDoorOptions door;
+  door.listen_addresses = options.enrol_listen;
+  door.ca_dir = options.enrol_ca_dir;
+  door.files = GrpcFiles();
+  door.events = RpcEvents();
+  Result<std::unique_ptr<enrol::EnrolDoor>> started = enrol::StartEnrolDoor(std::move(door));
+  if (!started.ok()) return started.status().Annotate("--enrol.listen-address");
+  enrolment = *std::move(started);
   return {};
 }
 
@@ -630,6 +661,7 @@ Status Server::Parts::OpenDoors() {
   router.Use(http::CorsPreflight());
   for (http::Router::Filter& f : protection.filters) router.Use(std::move(f));
   AddRoutes(router, prefix, doors);
+  ui::Register(router, prefix);
 
   http::ServerOptions door;
   door.listen = options.web_listen;
@@ -664,6 +696,7 @@ void Server::Parts::Stop() {
   stopping_changed.NotifyAll();
   if (watcher.joinable()) watcher.join();
   if (http) http->Stop(kStopMs);
+  if (enrolment) enrolment->Shutdown(kStopMs);
   if (grpc) grpc->Shutdown(kStopMs);
   if (discovery) discovery->Stop();
   if (scrapes) scrapes->Stop();
@@ -671,6 +704,7 @@ void Server::Parts::Stop() {
   if (alerts) alerts->Stop();
   // Writers go before the storage that they write to.
   http.reset();
+  enrolment.reset();
   grpc.reset();
   query_service.reset();
   discovery.reset();

@@ -6,7 +6,7 @@ BUILD_PACKAGES="bazel-bootstrap bazel-rules-java bazel-rules-proto bazel-platfor
   libssl-dev libgoogle-glog-dev libgtest-dev libgmock-dev libbenchmark-dev libre2-dev libsnappy-dev
   libzstd-dev zlib1g-dev libisal-dev libcurl4-openssl-dev libmariadb-dev libyaml-cpp-dev
   nlohmann-json3-dev libxxhash-dev libroaring-dev robin-map-dev libboost-dev libcli11-dev libc-ares-dev
-  libsystemd-dev libcrypt-dev brotli xxd python3 curl"
+  libsystemd-dev libcrypt-dev libbrotli-dev python3 curl"
 RUN_PACKAGES="openssl iproute2"
 # Real components for the tests: databases, applications, peers.
 TEST_PACKAGES="mariadb-server python3-flask python3-prometheus-client python3-yaml python3-grpcio

@@ -108,7 +108,7 @@ Status CollectFilesystems(const HostOptions& options, const Filter& mount_points
     // With the host's root mounted elsewhere, paths lose that prefix again.
     if (options.rootfs != "/" && m.mount_point.starts_with(options.rootfs)) {
       m.mount_point.erase(0, options.rootfs.size());
-      if (m.mount_point.empty()) m.mount_point = "/";
+      if (m.mount_point.empty()) m.mount_point.push_back('/');
     }
     if (!mount_points.Passes(m.mount_point) || !fs_types.Passes(m.type)) return;
     if (seen.insert(m).second) mounts.push_back(std::move(m));

@@ -14,6 +14,10 @@ std::string_view EventName(EventKind kind) {
       return "listening";
     case EventKind::kStopped:
       return "stopped";
+    case EventKind::kEnrolled:
+      return "enrolled";
+    case EventKind::kEnrolRefused:
+      return "enrol_refused";
     case EventKind::kTransport:
       return "transport";
   }

@@ -15,7 +15,9 @@ enum class EventKind : uint8_t {
   kCallRefused,       // The certificate is good, the call is not for its role.
   kListening,
   kStopped,
-  kTransport,  // What gRPC itself had to say: plain text on a TLS port, an old TLS version.
+  kEnrolled,      // A node got a certificate, or a new one.
+  kEnrolRefused,  // It asked for one, and there is a reason against it.
+  kTransport,     // What gRPC itself had to say: plain text on a TLS port, an old TLS version.
 };
 
 // handshake_refused, …: for logs and as the value of a metric's label.

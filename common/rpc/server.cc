@@ -9,6 +9,7 @@
 #include <grpcpp/security/tls_certificate_provider.h>
 #include <grpcpp/security/tls_credentials_options.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
@@ -37,8 +38,12 @@ std::string_view Property(const grpc::AuthContext& context, const char* name) {
 // Called for each call, before any service (reflection and health included) sees it.
 class CallGate final : public grpc::AuthMetadataProcessor {
  public:
-  CallGate(std::shared_ptr<tls::TrustStore> trust, Authorizer authorizer, EventSink events)
-      : trust_(std::move(trust)), authorizer_(std::move(authorizer)), events_(std::move(events)) {}
+  CallGate(std::shared_ptr<tls::TrustStore> trust, Authorizer authorizer,
+           std::vector<std::string> anonymous_methods, EventSink events)
+      : trust_(std::move(trust)),
+        authorizer_(std::move(authorizer)),
+        anonymous_methods_(std::move(anonymous_methods)),
+        events_(std::move(events)) {}
 
   // A signature check and a table look-up: too little to hand it to another thread.
   bool IsBlocking() const override { return false; }
@@ -48,9 +53,13 @@ class CallGate final : public grpc::AuthMetadataProcessor {
     const auto path = metadata.find(":path");
     const std::string_view method =
         path == metadata.end() ? std::string_view() : View(path->second);
+    const std::string_view certificate = Property(*context, kPeerCertificate);
+    if (certificate.empty() &&
+        std::ranges::find(anonymous_methods_, method) != anonymous_methods_.end()) {
+      return grpc::Status::OK;
+    }
     // Again, though the handshake has: the certificate may have expired or been revoked since.
-    const Result<tls::Identity> peer =
-        trust_->Verify(Property(*context, kPeerCertificate), Property(*context, kPeerChain));
+    const Result<tls::Identity> peer = trust_->Verify(certificate, Property(*context, kPeerChain));
     Status status = peer.status();
     if (status.ok()) status = authorizer_.Check(method, *peer);
     if (status.ok()) return grpc::Status::OK;
@@ -71,6 +80,7 @@ class CallGate final : public grpc::AuthMetadataProcessor {
  private:
   const std::shared_ptr<tls::TrustStore> trust_;
   const Authorizer authorizer_;
+  const std::vector<std::string> anonymous_methods_;
   const EventSink events_;
 };
 
@@ -87,16 +97,18 @@ std::shared_ptr<grpc::ServerCredentials> Credentials(const ServerOptions& option
   // Asked for and not checked by gRPC: the Verifier refuses, a missing one included, and says why.
   tls.set_cert_request_type(GRPC_SSL_REQUEST_CLIENT_CERTIFICATE_BUT_DONT_VERIFY);
   tls.set_certificate_verifier(grpc::experimental::ExternalCertificateVerifier::Create<Verifier>(
-      trust, nullptr, [events = options.events](const Status& reason) {
+      trust, nullptr,
+      [events = options.events](const Status& reason) {
         if (!events) return;
         events({.kind = EventKind::kHandshakeRefused,
                 .message = StrCat("client refused: ", reason.message()),
                 .fields = {{"reason", std::string(reason.message())}}});
-      }));
+      },
+      options.anonymous_methods.empty() ? Verifier::Missing::kRefuse : Verifier::Missing::kAccept));
   std::shared_ptr<grpc::ServerCredentials> credentials =
       grpc::experimental::TlsServerCredentials(tls);
-  credentials->SetAuthMetadataProcessor(
-      std::make_shared<CallGate>(trust, Authorizer(options.rules), options.events));
+  credentials->SetAuthMetadataProcessor(std::make_shared<CallGate>(
+      trust, Authorizer(options.rules), options.anonymous_methods, options.events));
   return credentials;
 }
 

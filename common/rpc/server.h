@@ -28,6 +28,10 @@ struct ServerOptions {
   bool insecure = false;
   // Health and reflection are open to every role without a line here.
   std::vector<MethodRule> rules;
+  // "/package.Service/Method", each: may also be called without a client certificate. Whoever shows
+  // one must show a good one, and needs a rule all the same. Empty everywhere but at the enrolment
+  // door.
+  std::vector<std::string> anonymous_methods;
   EventSink events;  // May be empty.
   const Clock* clock = &SystemClock();
 

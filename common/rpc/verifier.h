@@ -19,10 +19,16 @@ namespace vedette::rpc {
 class Verifier final : public grpc::experimental::ExternalCertificateVerifier {
  public:
   using Accept = std::function<Status(const tls::Identity&)>;
+  // Whether a peer without a certificate is let in: then each call must be looked at.
+  enum class Missing { kRefuse, kAccept };
   using Refused = std::function<void(const Status& reason)>;
 
-  Verifier(std::shared_ptr<tls::TrustStore> trust, Accept accept, Refused refused)
-      : trust_(std::move(trust)), accept_(std::move(accept)), refused_(std::move(refused)) {}
+  Verifier(std::shared_ptr<tls::TrustStore> trust, Accept accept, Refused refused,
+           Missing missing = Missing::kRefuse)
+      : trust_(std::move(trust)),
+        accept_(std::move(accept)),
+        refused_(std::move(refused)),
+        missing_(missing) {}
 
   bool Verify(grpc::experimental::TlsCustomVerificationCheckRequest* request,
               std::function<void(grpc::Status)> callback, grpc::Status* sync_status) override;
@@ -32,6 +38,7 @@ class Verifier final : public grpc::experimental::ExternalCertificateVerifier {
   const std::shared_ptr<tls::TrustStore> trust_;
   const Accept accept_;
   const Refused refused_;
+  const Missing missing_;
 };
 
 }  // namespace vedette::rpc

@@ -380,11 +380,15 @@ Result<int> CertificateAuthority::Revoke(std::string_view serial_or_name) {
 }
 
 Result<std::string> CertificateAuthority::Fingerprint() const {
-  VEDETTE_ASSIGN_OR_RETURN(std::vector<CertPtr> ca, ParseCertificates(cert_pem_));
+  return CertificateFingerprint(cert_pem_);
+}
+
+Result<std::string> CertificateFingerprint(std::string_view pem) {
+  VEDETTE_ASSIGN_OR_RETURN(std::vector<CertPtr> certs, ParseCertificates(pem));
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
   unsigned size = 0;
-  if (X509_digest(ca.front().get(), EVP_sha256(), digest.data(), &size) != 1) {
-    return OpenSslError("hash the CA certificate");
+  if (X509_digest(certs.front().get(), EVP_sha256(), digest.data(), &size) != 1) {
+    return OpenSslError("hash the certificate");
   }
   constexpr std::string_view kHex = "0123456789abcdef";
   std::string out;

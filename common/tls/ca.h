@@ -91,6 +91,9 @@ class CertificateAuthority {
   Identity identity_;
 };
 
+// SHA-256 of the first certificate's DER, as above.
+Result<std::string> CertificateFingerprint(std::string_view pem);
+
 // A key and a signing request for it, both PEM: what a node makes before it joins.
 struct KeyAndCsr {
   std::string key_pem;

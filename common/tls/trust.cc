@@ -84,6 +84,8 @@ struct TrustStore::Loaded {
   }
 };
 
+Result<std::string> ReadCertificate(const std::string& path) { return ReadFile(path); }
+
 TrustStore::TrustStore(std::string ca_file, std::string crl_file, const Clock& clock)
     : ca_file_(std::move(ca_file)), crl_file_(std::move(crl_file)), clock_(clock) {}
 

@@ -24,6 +24,9 @@ struct CertificateFiles {
 // On success, our own identity.
 Result<Identity> CheckFiles(const CertificateFiles& files, const Clock& clock);
 
+// The PEM text of a certificate file, at most 4 MiB.
+Result<std::string> ReadCertificate(const std::string& path);
+
 // TrustStore decides whether a peer's certificate is to be believed, and says why not: by which CA,
 // expired since when, revoked. CA and CRL files are looked at (stat) on every Verify and read again
 // when they changed; a damaged new file keeps what was read before.

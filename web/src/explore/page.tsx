@@ -1,0 +1,70 @@
+import { useEffect, useState } from 'preact/hooks';
+import { pageKeys } from '../app/keys';
+import { params, restate, step } from '../app/router';
+import { Icon } from '../ui/icons';
+import { Page } from '../ui/parts';
+import { MetricExplorer } from './metrics';
+import { live, Panel, refreshAll } from './panel';
+import { DEFAULT, format, parse, type PanelState } from './state';
+
+export function Explore() {
+  const panels = parse(params.value);
+  const [explorer, setExplorer] = useState<number | null>(null);
+  const put = (next: PanelState[], push = false): void => (push ? step : restate)(format(next));
+  const update = (i: number) => (part: Partial<PanelState>, push?: boolean) => put(panels.map((p, k) => (k === i ? { ...p, ...part } : p)), push);
+  const all = (change: (p: PanelState) => Partial<PanelState>): void => put(panels.map((p) => ({ ...p, ...change(p) })));
+  const clip = (end: number): number | null => (end >= Date.now() / 1000 - 1 ? null : Math.round(end));
+
+  useEffect(() => {
+    pageKeys.value = {
+      r: () => refreshAll.value++,
+      '[': () => all((p) => ({ end: clip((p.end ?? Date.now() / 1000) - p.range / 2) })),
+      ']': () => all((p) => ({ end: clip((p.end ?? Date.now() / 1000) + p.range / 2) })),
+      '-': () => all((p) => ({ range: p.range * 2 })),
+      '=': () => all((p) => ({ range: Math.max(1, Math.round(p.range / 2)) })),
+      '0': () => all(() => ({ end: null, moment: null })),
+      l: () => (live.value = live.value ? 0 : 5),
+    };
+    return () => {
+      pageKeys.value = {};
+    };
+  });
+  useEffect(() => {
+    if (live.value === 0) return;
+    const timer = setInterval(() => !document.hidden && refreshAll.value++, live.value * 1000);
+    return () => clearInterval(timer);
+  }, [live.value]);
+
+  return (
+    <Page
+      name="explore"
+      title="Explore"
+      aside={
+        <>
+          <button type="button" class="quiet" data-live={live.value > 0 ? 'on' : 'off'} aria-pressed={live.value > 0} onClick={() => (live.value = live.value ? 0 : 5)}>
+            {live.value > 0 ? <i class="live-dot" /> : <Icon name="clock" />}
+            {live.value > 0 ? `live · ${live.value} s` : 'Live'}
+          </button>
+          <button type="button" class="quiet" title="Refresh (r)" onClick={() => refreshAll.value++}>
+            <Icon name="refresh" /> Refresh
+          </button>
+          <button type="button" data-add-panel onClick={() => put([...panels, { ...DEFAULT, tab: panels[panels.length - 1].tab, range: panels[panels.length - 1].range, end: panels[panels.length - 1].end }])}>
+            <Icon name="plus" size={14} /> Add query
+          </button>
+        </>
+      }
+    >
+      {panels.map((state, i) => (
+        <Panel
+          key={i}
+          index={i}
+          state={state}
+          update={update(i)}
+          remove={panels.length > 1 ? () => put(panels.filter((_, k) => k !== i)) : undefined}
+          openExplorer={() => setExplorer(i)}
+        />
+      ))}
+      {explorer !== null && <MetricExplorer onClose={() => setExplorer(null)} onPick={(name) => (update(explorer)({ expr: name }, true), setExplorer(null))} />}
+    </Page>
+  );
+}
