@@ -84,6 +84,11 @@ void ServerFlags::Bind() {
         "Most series in memory; beyond it new ones are refused. 0: no limit.");
   f.Add("storage.max-series-per-job", &o.max_series_per_job, "The same for each job. 0: no limit.");
 
+  f.Add("storage.remote.read-sample-limit", &o.remote_read_sample_limit,
+        "Most samples in the answer to one remote read. 0: no limit.");
+  f.Add("scrape.strict-openmetrics", &o.strict_openmetrics,
+        "Refuse bodies that break any rule of OpenMetrics, not only those that Prometheus enforces.");
+
   f.Group("Rules and alerts");
   f.AddDuration("rules.alert.for-outage-tolerance", &o.for_outage_tolerance_ms,
                 "How long an outage may be for the \"for\" state of alerts to be restored.");
@@ -131,7 +136,6 @@ void ServerFlags::Bind() {
                            "storage.tsdb.samples-per-chunk",
                            "storage.tsdb.block-reload-interval",
                            "storage.remote.flush-deadline",
-                           "storage.remote.read-sample-limit",
                            "storage.remote.read-concurrent-limit",
                            "storage.remote.read-max-bytes-in-frame",
                            "scrape.timestamp-tolerance",

@@ -44,6 +44,8 @@ struct ServerOptions {
   int64_t wal_sync_ms = 1000;  // 0: "always".
   int64_t max_series = 0;
   int64_t max_series_per_job = 0;
+  int64_t remote_read_sample_limit = 50'000'000;  // 0: none.
+  bool strict_openmetrics = false;
 
   int64_t for_outage_tolerance_ms = 3'600'000;
   int64_t for_grace_period_ms = 600'000;

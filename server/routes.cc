@@ -83,6 +83,8 @@ void AddRoutes(http::Router& router, const std::string& prefix, const Doors& d) 
 
   get("/targets", [d](const Call& c) { return d.targets->Targets(c); });
   get("/targets/metadata", [d](const Call& c) { return d.targets->Metadata(c); });
+  get("/targets/relabel_steps", [d](const Call& c) { return d.targets->RelabelSteps(c); });
+  get("/scrape_pools/config", [d](const Call& c) { return d.targets->ScrapePoolConfig(c); });
   get("/scrape_pools", [d](const Call& c) { return d.targets->ScrapePools(c); });
 
   get("/rules", [d](const Call& c) { return d.rules->Rules(c); });
@@ -94,6 +96,7 @@ void AddRoutes(http::Router& router, const std::string& prefix, const Doors& d) 
   get("/status/flags", [d](const Call& c) { return d.status->Flags(c); });
   get("/status/config", [d](const Call& c) { return d.status->Config(c); });
   get("/status/tsdb", [d](const Call& c) { return d.status->Tsdb(c); });
+  get("/status/tsdb/blocks", [d](const Call& c) { return d.status->TsdbBlocks(c); });
   get("/status/walreplay", [d](const Call& c) { return d.status->WalReplay(c); });
   get("/status/self_metrics", [d](const Call& c) { return d.status->SelfMetrics(c); });
   get("/features", [d](const Call& c) { return d.status->Features(c); });
@@ -105,6 +108,8 @@ void AddRoutes(http::Router& router, const std::string& prefix, const Doors& d) 
   post_put("/admin/tsdb/compact", [d](const Call& c) { return d.admin->Compact(c); });
   post_put("/admin/tsdb/snapshot", [d](const Call& c) { return d.admin->Snapshot(c); });
 
+  router.Handle("POST", prefix + "/api/v1/read",
+                Serve([d](const Call& c) { return d.read->Read(c); }));
   router.Handle("POST", prefix + "/api/v1/write",
                 [d](const http::Request& request, http::Response& response) {
                   if (d.write == nullptr) {
@@ -133,6 +138,14 @@ void AddRoutes(http::Router& router, const std::string& prefix, const Doors& d) 
                   std::string text = d.own_metrics(request.headers.Get("Accept"), &type);
                   response.SetBody(type, std::move(text));
                 });
+  router.Handle("GET", prefix + "/", [prefix](const http::Request&, http::Response& response) {
+    std::string page = "<!doctype html><title>Vedette</title><h1>Vedette</h1><ul>";
+    for (const char* path : {"/api/v1/targets", "/api/v1/rules", "/api/v1/alerts",
+                             "/api/v1/status/tsdb", "/api/v1/status/config", "/metrics"}) {
+      StrAppend(page, "<li><a href=\"", prefix, path, "\">", path, "</a>");
+    }
+    response.SetBody("text/html; charset=utf-8", page + "</ul>");
+  });
   router.Handle("GET", prefix + "/version", Text([d] {
                   std::string json;
                   api::JsonWriter(&json).BeginObject().Key("version").String(d.version).EndObject();

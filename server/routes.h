@@ -8,6 +8,7 @@
 #include "server/api/http/dashboards.h"
 #include "server/api/http/federate.h"
 #include "server/api/http/query.h"
+#include "server/api/http/read.h"
 #include "server/api/http/rules.h"
 #include "server/api/http/series.h"
 #include "server/api/http/status.h"
@@ -27,6 +28,7 @@ struct Doors {
   api::RulesDoor* rules;
   api::FederateDoor* federate;
   api::AdminDoor* admin;
+  api::ReadDoor* read;
   api::WriteDoor* write;  // Null: --web.enable-remote-write-receiver is off.
   std::function<Result<std::vector<std::vector<Matcher>>>(std::string_view)> selectors_of_query;
   std::function<Result<std::string>(std::string_view)> format_query;

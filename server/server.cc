@@ -3,10 +3,13 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cstdio>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <functional>
 #include <map>
+#include <optional>
 #include <random>
 #include <sstream>
 #include <string>
@@ -70,12 +73,12 @@ struct Loaded {
   ruler::RulerConfig rules;
 };
 
-Result<Loaded> Load(const std::string& file) {
+Result<Loaded> Load(const std::string& file, bool strict_openmetrics) {
   Loaded out;
   VEDETTE_ASSIGN_OR_RETURN(out.config, config::LoadPrometheusConfig(file));
   for (const config::ScrapeConfig& c : out.config.scrape_configs) {
     VEDETTE_ASSIGN_OR_RETURN(std::shared_ptr<const scrape::Job> job,
-                             scrape::JobFromConfig(c, /*strict_openmetrics=*/false));
+                             scrape::JobFromConfig(c, strict_openmetrics));
     out.jobs.push_back(std::move(job));
     out.discovery.emplace(c.job_name, c.discovery);
   }
@@ -115,6 +118,18 @@ std::string PrefixOf(const ServerOptions& options, const ExternalUrl& external) 
   while (prefix.ends_with('/')) prefix.pop_back();
   if (!prefix.empty() && !prefix.starts_with('/')) prefix.insert(0, "/");
   return prefix;
+}
+
+// "20261121T025110Z-3f2a...": the time, as Prometheus begins such names, and something of its own.
+std::string SnapshotName(int64_t now_ms) {
+  const time_t seconds = now_ms / 1000;
+  tm utc{};
+  gmtime_r(&seconds, &utc);
+  char name[64];
+  const size_t n = strftime(name, sizeof name, "%Y%m%dT%H%M%SZ", &utc);
+  std::snprintf(name + n, sizeof name - n, "-%08x%08x", std::random_device{}(),
+                std::random_device{}());
+  return name;
 }
 
 }  // namespace
@@ -180,6 +195,7 @@ struct Server::Parts {
   std::unique_ptr<api::RulesDoor> rules_door;
   std::unique_ptr<api::FederateDoor> federate_door;
   std::unique_ptr<api::AdminDoor> admin_door;
+  std::unique_ptr<api::ReadDoor> read_door;
   std::unique_ptr<api::WriteDoor> write_door;
   std::unique_ptr<http::Server> http;
   std::shared_ptr<grpc::Service> query_service;
@@ -213,7 +229,7 @@ void Server::Stop() { parts_->Stop(); }
 
 Status Server::Parts::Open() {
   // Configuration first: a mistake in it must not touch the data directory.
-  VEDETTE_ASSIGN_OR_RETURN(Loaded loaded, Load(options.config_file));
+  VEDETTE_ASSIGN_OR_RETURN(Loaded loaded, Load(options.config_file, options.strict_openmetrics));
 
   tsdb::TsdbOptions storage;
   storage.path = options.storage_path;
@@ -348,7 +364,7 @@ Status Server::Parts::Apply(Loaded loaded) {
 
 Status Server::Parts::Reload() {
   MutexLock lock(reload_mu);
-  Result<Loaded> loaded = Load(options.config_file);
+  Result<Loaded> loaded = Load(options.config_file, options.strict_openmetrics);
   Status status = loaded.ok() ? Apply(*std::move(loaded)) : loaded.status();
   if (status.ok()) {
     log::Info("configuration reloaded", {{"file", options.config_file}});
@@ -531,7 +547,24 @@ Status Server::Parts::OpenDoors() {
   query_door = std::make_unique<api::QueryDoor>(*engine, clock);
   series_door =
       std::make_unique<api::SeriesDoor>(db->queryable(), db->metadata(), db->exemplars(), parse);
-  targets_door = std::make_unique<api::TargetsDoor>(*scrapes, parse, Hostname());
+  targets_door = std::make_unique<api::TargetsDoor>(
+      *scrapes, parse, Hostname(),
+      [this](const std::string& pool) -> std::optional<std::vector<config::RelabelConfig>> {
+        MutexLock lock(state_mu);
+        for (const config::ScrapeConfig& c : config->scrape_configs) {
+          if (c.job_name == pool) return c.relabel_configs;
+        }
+        return std::nullopt;
+      },
+      [this](const std::string& pool) -> std::optional<std::string> {
+        MutexLock lock(state_mu);
+        for (const config::ScrapeConfig& c : config->scrape_configs) {
+          if (c.job_name == pool) return config::ToYaml(*config, pool);
+        }
+        return std::nullopt;
+      });
+  read_door = std::make_unique<api::ReadDoor>(
+      db->queryable(), external_labels, static_cast<uint64_t>(options.remote_read_sample_limit));
   rules_door = std::make_unique<api::RulesDoor>(
       api::RulesBackends{.groups = [this] { return RuleGroups(); },
                          .alertmanagers = [this] { return alerts->alertmanagers(); },
@@ -562,7 +595,7 @@ Status Server::Parts::OpenDoors() {
       .clean_tombstones = [this, change] { return change(db->CleanTombstones()); },
       .compact = [this, change] { return change(db->Compact()); },
       .snapshot = [this]() -> Result<std::string> {
-        const std::string name = StrCat(clock.NowMs(), "-", getpid());
+        const std::string name = SnapshotName(clock.NowMs());
         const std::string folder = options.storage_path + "/snapshots";
         std::error_code none;
         std::filesystem::create_directories(folder, none);
@@ -584,6 +617,7 @@ Status Server::Parts::OpenDoors() {
   doors.rules = rules_door.get();
   doors.federate = federate_door.get();
   doors.admin = admin_door.get();
+  doors.read = read_door.get();
   doors.write = write_door.get();
   doors.selectors_of_query =
       [parsing](std::string_view text) -> Result<std::vector<std::vector<Matcher>>> {

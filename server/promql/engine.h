@@ -22,7 +22,6 @@ struct EngineOptions {
   int64_t default_subquery_step_ms = 60 * 1000;  // The global evaluation interval.
   uint64_t max_samples = 50'000'000;
   int max_concurrency = 20;
-  int threads = 2;  // For one large query.
   bool experimental_functions = false;
   bool extended_range_selectors = false;
   bool binop_fill_modifiers = false;

@@ -1,5 +1,7 @@
 #include "server/api/http/admin.h"
 
+#include "common/base/strings.h"
+
 namespace vedette::api {
 namespace {
 
@@ -52,8 +54,14 @@ Reply AdminDoor::Compact(const Call&) const {
   return Success([&](JsonWriter& json) { WriteChange(json, *done); });
 }
 
-Reply AdminDoor::Snapshot(const Call&) const {
+Reply AdminDoor::Snapshot(const Call& call) const {
   if (!b_.enabled) return Disabled();
+  const std::string_view skip_head = call.Get("skip_head").value_or("");
+  // There is no head that could be left out: what is in memory is in the log, and that is copied.
+  if (!skip_head.empty() && skip_head != "true" && skip_head != "false" && skip_head != "1" &&
+      skip_head != "0") {
+    return BadParameter("skip_head", StrCat(Quoted(skip_head), " is neither true nor false"));
+  }
   const Result<std::string> name = b_.snapshot();
   if (!name.ok()) return Failure(ErrorType::kInternal, name.status().message());
   return Success(

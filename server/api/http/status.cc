@@ -105,6 +105,13 @@ Reply StatusDoor::Tsdb(const Call& call) const {
   });
 }
 
+// The storage keeps columns in RocksDB and has no blocks to list.
+Reply StatusDoor::TsdbBlocks(const Call&) const {
+  return Success([](JsonWriter& json) {
+    json.BeginObject().Key("blocks").BeginArray().EndArray().EndObject();
+  });
+}
+
 // There is nothing to wait for: the log is read before the doors open.
 Reply StatusDoor::WalReplay(const Call&) const {
   return Success([](JsonWriter& json) {

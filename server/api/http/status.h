@@ -76,6 +76,7 @@ class StatusDoor {
   Reply Flags(const Call& call) const;
   Reply Config(const Call& call) const;
   Reply Tsdb(const Call& call) const;
+  Reply TsdbBlocks(const Call& call) const;
   Reply WalReplay(const Call& call) const;
   Reply SelfMetrics(const Call& call) const;
   Reply Features(const Call& call) const;

@@ -4,6 +4,7 @@
 
 #include "common/base/strings.h"
 #include "common/model/duration.h"
+#include "server/relabel/relabel.h"
 
 namespace vedette::api {
 namespace {
@@ -62,6 +63,52 @@ void WriteTarget(JsonWriter& json, const scrape::TargetStatus& s, const std::str
   json.EndObject();
 }
 
+// {"name":"value",...}: the little of JSON that a label set is. Strings as the API writes them.
+bool ReadLabels(std::string_view text, Labels& out) {
+  size_t at = 0;
+  const auto skip = [&] {
+    while (at < text.size() && std::string_view(" \t\r\n").find(text[at]) != std::string_view::npos)
+      ++at;
+  };
+  const auto take = [&](char c) {
+    skip();
+    if (at == text.size() || text[at] != c) return false;
+    ++at;
+    return true;
+  };
+  const auto string = [&](std::string& value) {
+    if (!take('"')) return false;
+    value.clear();
+    while (at < text.size() && text[at] != '"') {
+      char c = text[at++];
+      if (c == '\\') {
+        if (at == text.size()) return false;
+        constexpr std::string_view kFrom = "\"\\/nrtbf";
+        constexpr std::string_view kTo = "\"\\/\n\r\t\b\f";
+        const size_t which = kFrom.find(text[at++]);
+        if (which == std::string_view::npos) return false;
+        c = kTo[which];
+      }
+      value += c;
+    }
+    return take('"') && IsValidUtf8(value);
+  };
+  LabelsBuilder labels;
+  std::string name;
+  std::string value;
+  if (!take('{')) return false;
+  if (!take('}')) {
+    do {
+      if (!string(name) || name.empty() || !take(':') || !string(value)) return false;
+      labels.Set(name, value);
+    } while (take(','));
+    if (!take('}')) return false;
+  }
+  skip();
+  out = labels.Build();
+  return at == text.size();
+}
+
 }  // namespace
 
 Reply TargetsDoor::Targets(const Call& call) const {
@@ -97,6 +144,48 @@ Reply TargetsDoor::ScrapePools(const Call&) const {
   return Success([&](JsonWriter& json) {
     json.BeginObject().Key("scrapePools").BeginArray();
     for (const std::string& p : pools) json.String(p);
+    json.EndArray().EndObject();
+  });
+}
+
+Reply TargetsDoor::ScrapePoolConfig(const Call& call) const {
+  const std::string pool(call.Get("scrapePool").value_or(""));
+  if (pool.empty()) return Failure(ErrorType::kBadData, "no scrapePool parameter provided");
+  const std::optional<std::string> yaml = yaml_of_pool_(pool);
+  if (!yaml) return Failure(ErrorType::kNotFound, StrCat("no scrape pool ", Quoted(pool)));
+  return Success(
+      [&](JsonWriter& json) { json.BeginObject().Key("yaml").String(*yaml).EndObject(); });
+}
+
+Reply TargetsDoor::RelabelSteps(const Call& call) const {
+  const std::string pool(call.Get("scrapePool").value_or(""));
+  if (pool.empty()) return Failure(ErrorType::kBadData, "no scrapePool parameter provided");
+  Labels labels;
+  if (!ReadLabels(call.Get("labels").value_or(""), labels)) {
+    return BadParameter("labels", R"(a JSON object of strings is expected, as {"name":"value"})");
+  }
+  const auto configs = rules_of_pool_(pool);
+  if (!configs) return Failure(ErrorType::kNotFound, StrCat("no scrape pool ", Quoted(pool)));
+  const Result<relabel::Relabeler> rules = relabel::Relabeler::Compile(*configs);
+  if (!rules.ok()) return Failure(rules.status());
+  return Success([&](JsonWriter& json) {
+    json.BeginObject().Key("steps").BeginArray();
+    for (const relabel::Relabeler::Step& step : rules->Trace(labels)) {
+      json.BeginObject().Key("rule").BeginObject();
+      json.Key("source_labels").BeginArray();
+      for (const std::string& name : step.rule.source_labels) json.String(name);
+      json.EndArray();
+      json.Key("separator").String(step.rule.separator);
+      json.Key("regex").String(step.rule.regex);
+      json.Key("modulus").Uint(step.rule.modulus);
+      json.Key("target_label").String(step.rule.target_label);
+      json.Key("replacement").String(step.rule.replacement);
+      json.Key("action").String(config::RelabelActionName(step.rule.action));
+      json.EndObject();
+      json.Key("output").Object(step.labels);
+      json.Key("keep").Bool(step.kept);
+      json.EndObject();
+    }
     json.EndArray().EndObject();
   });
 }

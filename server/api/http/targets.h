@@ -2,9 +2,11 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "common/config/relabel.h"
 #include "server/api/http/call.h"
 #include "server/api/http/series.h"
 #include "server/scrape/scrape_manager.h"
@@ -15,17 +17,33 @@ namespace vedette::api {
 // the manager outlives the door.
 class TargetsDoor {
  public:
-  TargetsDoor(const scrape::ScrapeManager& manager, ParseSelector parse, std::string hostname)
-      : manager_(manager), parse_(std::move(parse)), hostname_(std::move(hostname)) {}
+  // Nothing for a job that is not there. The rules of a pool, and its YAML.
+  using RulesOfPool =
+      std::function<std::optional<std::vector<config::RelabelConfig>>(const std::string& pool)>;
+  using YamlOfPool = std::function<std::optional<std::string>(const std::string& pool)>;
+
+  TargetsDoor(const scrape::ScrapeManager& manager, ParseSelector parse, std::string hostname,
+              RulesOfPool rules_of_pool, YamlOfPool yaml_of_pool)
+      : manager_(manager),
+        parse_(std::move(parse)),
+        hostname_(std::move(hostname)),
+        rules_of_pool_(std::move(rules_of_pool)),
+        yaml_of_pool_(std::move(yaml_of_pool)) {}
 
   Reply Targets(const Call& call) const;
   Reply ScrapePools(const Call& call) const;
+  // The scrape_config of one pool as YAML, secrets hidden.
+  Reply ScrapePoolConfig(const Call& call) const;
+  // What each relabelling rule of a pool makes of the labels given as JSON in "labels".
+  Reply RelabelSteps(const Call& call) const;
   Reply Metadata(const Call& call) const;
 
  private:
   const scrape::ScrapeManager& manager_;
   const ParseSelector parse_;
   const std::string hostname_;  // In place of localhost in globalUrl.
+  const RulesOfPool rules_of_pool_;
+  const YamlOfPool yaml_of_pool_;
 };
 
 }  // namespace vedette::api
