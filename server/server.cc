@@ -50,7 +50,6 @@
 #include "server/tsdb/tsdb.h"
 #include "server/ui/ui.h"
 #include "server/version.h"
-#include "server/ui/ui.h"
 #include "server/web_door.h"
 
 namespace vedette {
