@@ -158,7 +158,8 @@ class Page:
         until = time.monotonic() + timeout
         while True:
             try:
-                value = self.eval(expression)
+                # An element has no value of its own outside of the page.
+                value = self.eval("(v => v instanceof Node ? true : v)(%s)" % expression)
             except RuntimeError:
                 value = None  # Between two documents.
             if value:
