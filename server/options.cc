@@ -83,8 +83,9 @@ void ServerFlags::Bind() {
 
   f.Add("storage.remote.read-sample-limit", &o.remote_read_sample_limit,
         "Most samples in the answer to one remote read. 0: no limit.");
-  f.Add("scrape.strict-openmetrics", &o.strict_openmetrics,
-        "Refuse bodies that break any rule of OpenMetrics, not only those that Prometheus enforces.");
+  f.Add(
+      "scrape.strict-openmetrics", &o.strict_openmetrics,
+      "Refuse bodies that break any rule of OpenMetrics, not only those that Prometheus enforces.");
 
   f.Group("Rules and alerts");
   f.AddDuration("rules.alert.for-outage-tolerance", &o.for_outage_tolerance_ms,
