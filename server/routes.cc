@@ -141,14 +141,6 @@ void AddRoutes(http::Router& router, const std::string& prefix, const Doors& d) 
                   std::string text = d.own_metrics(request.headers.Get("Accept"), &type);
                   response.SetBody(type, std::move(text));
                 });
-  router.Handle("GET", prefix + "/", [prefix](const http::Request&, http::Response& response) {
-    std::string page = "<!doctype html><title>Vedette</title><h1>Vedette</h1><ul>";
-    for (const char* path : {"/api/v1/targets", "/api/v1/rules", "/api/v1/alerts",
-                             "/api/v1/status/tsdb", "/api/v1/status/config", "/metrics"}) {
-      StrAppend(page, "<li><a href=\"", prefix, path, "\">", path, "</a>");
-    }
-    response.SetBody("text/html; charset=utf-8", page + "</ul>");
-  });
   router.Handle("GET", prefix + "/version", Text([d] {
                   std::string json;
                   api::JsonWriter(&json).BeginObject().Key("version").String(d.version).EndObject();
