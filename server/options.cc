@@ -41,6 +41,9 @@ void ServerFlags::Bind() {
         "Under which URL people reach this server; used in links of alerts.");
   f.Add("web.route-prefix", &o.web_route_prefix,
         "Path in front of every page and endpoint; by default the path of --web.external-url.");
+  f.Add("web.dashboards", &o.web_dashboards,
+        "Directory of dashboards: Grafana's JSON files, read as they are and looked at again at every "
+        "request.");
   f.Add("web.cors.origin", &o.web_cors_origin,
         "Origins (a regular expression) whose pages may read the API.");
   f.Add("web.enable-lifecycle", &o.web_enable_lifecycle, "Allow POST /-/reload and POST /-/quit.");

@@ -21,6 +21,7 @@ struct ServerOptions {
   std::string web_config_file;
   std::string web_external_url;
   std::string web_route_prefix;
+  std::string web_dashboards;
   std::string web_cors_origin = ".*";
   bool web_enable_lifecycle = false;
   bool web_enable_admin_api = false;

@@ -133,6 +133,14 @@ void AddRoutes(http::Router& router, const std::string& prefix, const Doors& d) 
                   Serve([&](const Call& c) { return d.write->Write(c, type); })(request, response);
                 });
 
+  // Grafana's addresses, outside of /api/v1.
+  const auto grafana = [&](std::string_view path, ApiHandler handler) {
+    router.Handle("GET", prefix + "/api" + std::string(path), Serve(std::move(handler)));
+  };
+  grafana("/search", [d](const Call& c) { return d.dashboards->Search(c); });
+  grafana("/dashboards/uid/:uid", [d](const Call& c) { return d.dashboards->ByUid(c); });
+  grafana("/dashboards/uid/:uid/raw", [d](const Call& c) { return d.dashboards->Raw(c); });
+
   router.Handle("GET", prefix + "/federate",
                 Serve([d](const Call& c) { return d.federate->Federate(c); }));
   router.Handle("GET", prefix + "/metrics",

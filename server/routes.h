@@ -5,6 +5,7 @@
 
 #include "common/http/router.h"
 #include "server/api/http/admin.h"
+#include "server/api/http/dashboards.h"
 #include "server/api/http/federate.h"
 #include "server/api/http/otlp.h"
 #include "server/api/http/query.h"
@@ -23,6 +24,7 @@ struct Doors {
   api::QueryDoor* query;
   api::SeriesDoor* series;
   api::StatusDoor* status;
+  api::DashboardsDoor* dashboards;
   api::TargetsDoor* targets;
   api::RulesDoor* rules;
   api::FederateDoor* federate;

@@ -189,6 +189,7 @@ struct Server::Parts {
   std::unique_ptr<api::QueryDoor> query_door;
   std::unique_ptr<api::SeriesDoor> series_door;
   std::unique_ptr<api::StatusDoor> status_door;
+  std::unique_ptr<api::DashboardsDoor> dashboards_door;
   std::unique_ptr<api::TargetsDoor> targets_door;
   std::unique_ptr<api::RulesDoor> rules_door;
   std::unique_ptr<api::FederateDoor> federate_door;
@@ -614,6 +615,8 @@ Status Server::Parts::OpenDoors() {
   doors.query = query_door.get();
   doors.series = series_door.get();
   doors.status = status_door.get();
+  dashboards_door = std::make_unique<api::DashboardsDoor>(options.web_dashboards);
+  doors.dashboards = dashboards_door.get();
   doors.targets = targets_door.get();
   doors.rules = rules_door.get();
   doors.federate = federate_door.get();

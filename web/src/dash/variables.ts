@@ -1,0 +1,250 @@
+import { get, query } from '../api/client';
+import { number } from '../format/value';
+import { duration, parseDuration } from '../format/time';
+import type { Dashboard, Variable } from './model';
+
+// Variables: what they may be, what they are, and how "$name" becomes text.
+
+export interface Chosen {
+  values: string[]; // ["$__all"] stands for all.
+  texts: string[];
+  options: { text: string; value: string }[];
+  error?: string;
+}
+export type Scope = Record<string, Chosen>;
+
+export const ALL = '$__all';
+export const SOURCE = 'vedette';
+
+export interface Times {
+  from: number;
+  to: number;
+  step: number;
+  interval: number; // Scrape interval.
+}
+
+const regexEscape = (s: string): string => s.replace(/[\\^$.*+?()[\]{}|]/g, '\\\\$&');
+
+function formatValue(values: string[], how: string, multi: boolean): string {
+  switch (how) {
+    case 'pipe':
+      return values.join('|');
+    case 'csv':
+    case 'raw':
+      return values.join(',');
+    case 'regex':
+      return values.length === 1 ? values[0].replace(/[\\^$.*+?()[\]{}|]/g, '\\$&') : `(${values.map((v) => v.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')).join('|')})`;
+    case 'glob':
+      return values.length === 1 ? values[0] : `{${values.join(',')}}`;
+    case 'json':
+      return JSON.stringify(values.length === 1 ? values[0] : values);
+    case 'doublequote':
+      return values.map((v) => `"${v}"`).join(',');
+    case 'singlequote':
+      return values.map((v) => `'${v}'`).join(',');
+    case 'percentencode':
+    case 'uriencode':
+      return encodeURIComponent(values.join(','));
+    case 'queryparam':
+      return values.join(',');
+    case 'text':
+      return values.join(' + ');
+    default:
+      // As the Prometheus data source does: one value of a single choice goes in as it is.
+      if (!multi) return values[0] ?? '';
+      return values.length === 1 ? regexEscape(values[0]) : `(${values.map(regexEscape).join('|')})`;
+  }
+}
+
+export function fill(text: string, board: Dashboard | null, scope: Scope, times: Times, purpose: 'query' | 'text' = 'query', local: Record<string, string> = {}): string {
+  const builtin = (name: string): string | undefined => {
+    const range = times.to - times.from;
+    switch (name) {
+      case '__interval':
+        return duration(times.step);
+      case '__interval_ms':
+        return String(Math.round(times.step * 1000));
+      case '__rate_interval':
+        return duration(Math.max(times.step + times.interval, 4 * times.interval));
+      case '__rate_interval_ms':
+        return String(1000 * Math.max(times.step + times.interval, 4 * times.interval));
+      case '__range':
+        return duration(Math.max(1, Math.round(range)));
+      case '__range_s':
+        return String(Math.round(range));
+      case '__range_ms':
+        return String(Math.round(range * 1000));
+      case '__from':
+        return String(Math.round(times.from * 1000));
+      case '__to':
+        return String(Math.round(times.to * 1000));
+      case '__dashboard':
+        return board?.title ?? '';
+    }
+    return undefined;
+  };
+  const one = (whole: string, name: string, how: string): string => {
+    if (local[name] !== undefined) return local[name];
+    const known = builtin(name);
+    if (known !== undefined) return known;
+    if (/^DS_|^ds_/i.test(name) && !scope[name]) return SOURCE;
+    const chosen = scope[name];
+    if (!chosen) return whole;
+    const v = board?.variables.find((x) => x.name === name);
+    if (v?.type === 'interval' && chosen.values[0]?.startsWith('$__auto')) return duration(times.step);
+    const all = chosen.values[0] === ALL;
+    if (purpose === 'text' && (how === '' || how === 'text')) return all ? 'All' : chosen.texts.join(' + ');
+    if (all) {
+      if (v?.allValue) return v.allValue;
+      return formatValue(chosen.options.map((o) => o.value).filter((o) => o !== ALL), how, true);
+    }
+    if (how === 'text') return chosen.texts.join(' + ');
+    return formatValue(chosen.values, purpose === 'text' && how === '' ? 'csv' : how, v ? v.multi || v.includeAll : false);
+  };
+  return text
+    .replace(/\$\{(\w+)(?:\.[^:}]+)?(?::([^}]+))?\}|\[\[(\w+)(?::([^\]]+))?\]\]|\$(\w+)/g, (whole, a, how, b, how2, c) => one(whole, a ?? b ?? c, how ?? how2 ?? ''));
+}
+
+function sorted(options: { text: string; value: string }[], how: number): { text: string; value: string }[] {
+  if (how === 0) return options;
+  const out = options.slice();
+  const digits = (t: string): number => Number(/(\d+)/.exec(t)?.[1] ?? -1);
+  if (how === 1 || how === 2) out.sort((a, b) => (a.text < b.text ? -1 : a.text > b.text ? 1 : 0));
+  else if (how === 3 || how === 4) out.sort((a, b) => digits(a.text) - digits(b.text));
+  else if (how === 5 || how === 6) out.sort((a, b) => (a.text.toLowerCase() < b.text.toLowerCase() ? -1 : 1));
+  else out.sort((a, b) => a.text.localeCompare(b.text, undefined, { numeric: true }));
+  return how % 2 === 0 ? out.reverse() : out;
+}
+
+function pattern(text: string): RegExp | null {
+  const match = /^\/(.*)\/([gimsuy]*)$/s.exec(text);
+  try {
+    return match ? new RegExp(match[1], match[2].replace('g', '')) : new RegExp(text);
+  } catch {
+    return null;
+  }
+}
+
+function filtered(values: string[], regex: string): { text: string; value: string }[] {
+  const re = regex === '' ? null : pattern(regex);
+  const out: { text: string; value: string }[] = [];
+  const seen = new Set<string>();
+  for (const v of values) {
+    let text = v;
+    let value = v;
+    if (re) {
+      const match = re.exec(v);
+      if (!match) continue;
+      if (match.groups && (match.groups.text !== undefined || match.groups.value !== undefined)) {
+        value = match.groups.value ?? match.groups.text;
+        text = match.groups.text ?? value;
+      } else if (match[1] !== undefined) text = value = match[1];
+    }
+    if (seen.has(value)) continue;
+    seen.add(value);
+    out.push({ text, value });
+  }
+  return out;
+}
+
+async function asked(text: string, times: Times, signal: AbortSignal): Promise<string[]> {
+  const bounds = { start: String(times.from), end: String(times.to) };
+  let match = /^\s*label_values\(\s*(?:(.+)\s*,)?\s*([a-zA-Z_]\w*)\s*\)\s*$/s.exec(text);
+  if (match) return (await get<string[]>(`label/${encodeURIComponent(match[2])}/values`, match[1] ? { ...bounds, 'match[]': match[1].trim() } : bounds, signal)).data;
+  match = /^\s*label_names\((.*)\)\s*$/s.exec(text);
+  if (match) return (await get<string[]>('labels', match[1].trim() ? { ...bounds, 'match[]': match[1].trim() } : bounds, signal)).data;
+  match = /^\s*metrics\((.*)\)\s*$/s.exec(text);
+  if (match) {
+    const re = new RegExp(match[1].trim() || '.*');
+    return (await get<string[]>('label/__name__/values', bounds, signal)).data.filter((n) => re.test(n));
+  }
+  match = /^\s*query_result\((.*)\)\s*$/s.exec(text);
+  const expr = match ? match[1] : text;
+  const { data } = await query(expr, times.to, signal);
+  if (data.resultType === 'vector') {
+    return data.result.map((s) => {
+      const { __name__ = '', ...labels } = s.metric;
+      return `${__name__}{${Object.entries(labels).map(([k, v]) => `${k}="${v}"`).join(',')}} ${number(s.value?.[1] ?? 'NaN')} ${Math.round((s.value?.[0] ?? 0) * 1000)}`;
+    });
+  }
+  return data.resultType === 'scalar' ? [data.result[1]] : [];
+}
+
+const names = (text: string): Set<string> => new Set([...text.matchAll(/\$\{?(\w+)|\[\[(\w+)/g)].map((m) => m[1] ?? m[2]));
+
+export function dependsOn(v: Variable, name: string): boolean {
+  return names(v.query).has(name) || names(v.regex).has(name);
+}
+
+async function optionsOf(v: Variable, board: Dashboard, scope: Scope, times: Times, signal: AbortSignal): Promise<{ text: string; value: string }[]> {
+  switch (v.type) {
+    case 'datasource':
+      return /prom|^$/i.test(v.query) ? [{ text: 'Vedette', value: SOURCE }] : [{ text: 'Vedette', value: SOURCE }];
+    case 'interval': {
+      const list = v.query.split(',').map((t) => t.trim()).filter(Boolean).map((t) => ({ text: t, value: t }));
+      return v.auto ? [{ text: 'auto', value: '$__auto_interval_' + v.name }, ...list] : list;
+    }
+    case 'custom': {
+      const list = v.query === '' ? v.options.filter((o) => o.value !== ALL).map((o) => o.value) : v.query.match(/(?:\\,|[^,])+/g) ?? [];
+      return list.map((t) => {
+        const pair = /^\s*(.+?)\s:\s(.+)$/.exec(t);
+        const clean = (s: string): string => s.replace(/\\,/g, ',').trim();
+        return pair ? { text: clean(pair[1]), value: clean(pair[2]) } : { text: clean(t), value: clean(t) };
+      });
+    }
+    case 'constant':
+      return [{ text: v.query, value: v.query }];
+    case 'query': {
+      if (v.query === '') return v.options.filter((o) => o.value !== ALL);
+      const text = fill(v.query, board, scope, times);
+      return sorted(filtered(await asked(text, times, signal), fill(v.regex, board, scope, times, 'text')), v.sort);
+    }
+  }
+  return v.options.filter((o) => o.value !== ALL);
+}
+
+const list = (v: unknown): string[] => (Array.isArray(v) ? v.map(String) : v === undefined || v === null ? [] : [String(v)]);
+
+// In the order of the file, which is the order of dependence. `known` is kept where nothing changed.
+export async function resolve(board: Dashboard, params: URLSearchParams, times: Times, signal: AbortSignal, known: Scope = {}, changed: string | null = null): Promise<Scope> {
+  const scope: Scope = {};
+  const dirty = new Set<string>(changed === null ? [] : [changed]);
+  for (const v of board.variables) {
+    const inAddress = params.getAll(`var-${v.name}`);
+    if (v.type === 'textbox' || v.type === 'adhoc') {
+      const value = inAddress[0] ?? list(v.current.value)[0] ?? v.query;
+      scope[v.name] = { values: [value], texts: [value], options: [] };
+      continue;
+    }
+    const stale = changed === null || [...dirty].some((d) => dependsOn(v, d));
+    let options = known[v.name]?.options;
+    let error: string | undefined;
+    if (stale || !options) {
+      try {
+        options = await optionsOf(v, board, scope, times, signal);
+        if (v.includeAll) options = [{ text: 'All', value: ALL }, ...options];
+      } catch (e) {
+        if (signal.aborted) throw e;
+        error = (e as Error).message;
+        options = v.options;
+      }
+    }
+    const allowed = (value: string): boolean => options!.some((o) => o.value === value);
+    const named = inAddress.map((t) => (t === 'All' && v.includeAll ? ALL : (options!.find((o) => o.value === t || o.text === t)?.value ?? t)));
+    let values = named.length > 0 ? named : (known[v.name]?.values ?? list(v.current.value).map((c) => (c === 'All' && v.includeAll ? ALL : c)));
+    if (named.length === 0) values = values.filter(allowed);
+    if (values.length === 0) {
+      const byText = list(v.current.text).filter((t) => t !== 'All').map((t) => options!.find((o) => o.text === t)?.value).filter((x): x is string => x !== undefined);
+      values = byText.length > 0 ? byText : options.length > 0 ? [options[0].value] : [];
+    }
+    if (!v.multi) values = values.slice(0, 1);
+    if (values.length > 1) values = values.filter((x) => x !== ALL);
+    if (known[v.name] && JSON.stringify(known[v.name].values) !== JSON.stringify(values)) dirty.add(v.name);
+    scope[v.name] = { values, texts: values.map((x) => options!.find((o) => o.value === x)?.text ?? x), options, error };
+  }
+  return scope;
+}
+
+export function intervalOf(text: string, otherwise: number): number {
+  return parseDuration(text.replace(/^>=?/, '')) || otherwise;
+}
