@@ -51,6 +51,8 @@ void ServerFlags::Bind() {
         "Allow deleting series, snapshots and compaction under /api/v1/admin.");
   f.Add("web.enable-remote-write-receiver", &o.web_enable_remote_write_receiver,
         "Accept remote write (1.0 and 2.0) on /api/v1/write.");
+  f.Add("web.enable-otlp-receiver", &o.web_enable_otlp_receiver,
+        "Take OpenTelemetry metrics in at /api/v1/otlp/v1/metrics.");
   f.AddDuration("web.read-timeout", &o.web_read_timeout_ms, "How long an idle connection is kept.");
   f.Add("web.max-connections", &o.web_max_connections, "Most connections at one time.");
 
@@ -86,8 +88,9 @@ void ServerFlags::Bind() {
 
   f.Add("storage.remote.read-sample-limit", &o.remote_read_sample_limit,
         "Most samples in the answer to one remote read. 0: no limit.");
-  f.Add("scrape.strict-openmetrics", &o.strict_openmetrics,
-        "Refuse bodies that break any rule of OpenMetrics, not only those that Prometheus enforces.");
+  f.Add(
+      "scrape.strict-openmetrics", &o.strict_openmetrics,
+      "Refuse bodies that break any rule of OpenMetrics, not only those that Prometheus enforces.");
 
   f.Group("Rules and alerts");
   f.AddDuration("rules.alert.for-outage-tolerance", &o.for_outage_tolerance_ms,
@@ -146,8 +149,8 @@ void ServerFlags::Bind() {
   for (const char* name :
        {"storage.tsdb.no-lockfile", "storage.tsdb.wal-compression",
         "storage.tsdb.allow-overlapping-blocks", "storage.tsdb.allow-overlapping-compaction",
-        "web.enable-otlp-receiver", "auto-gomaxprocs", "auto-gomemlimit",
-        "scrape.adjust-timestamps", "alertmanager.drain-notification-queue-on-shutdown"}) {
+        "auto-gomaxprocs", "auto-gomemlimit", "scrape.adjust-timestamps",
+        "alertmanager.drain-notification-queue-on-shutdown"}) {
     f.AddIgnored(name, false);
   }
 }

@@ -26,6 +26,7 @@ struct ServerOptions {
   bool web_enable_lifecycle = false;
   bool web_enable_admin_api = false;
   bool web_enable_remote_write_receiver = false;
+  bool web_enable_otlp_receiver = false;
   int64_t web_read_timeout_ms = 300'000;
   int64_t web_max_connections = 512;
 

@@ -110,6 +110,17 @@ void AddRoutes(http::Router& router, const std::string& prefix, const Doors& d) 
 
   router.Handle("POST", prefix + "/api/v1/read",
                 Serve([d](const Call& c) { return d.read->Read(c); }));
+  router.Handle("POST", prefix + "/api/v1/otlp/v1/metrics",
+                [d](const http::Request& request, http::Response& response) {
+                  if (d.otlp == nullptr) {
+                    response.SetError(404,
+                                      "the OTLP receiver is off: start the server with "
+                                      "--web.enable-otlp-receiver");
+                    return;
+                  }
+                  const std::string type(request.headers.Get("Content-Type"));
+                  Serve([&](const Call& c) { return d.otlp->Metrics(c, type); })(request, response);
+                });
   router.Handle("POST", prefix + "/api/v1/write",
                 [d](const http::Request& request, http::Response& response) {
                   if (d.write == nullptr) {

@@ -7,6 +7,7 @@
 #include "server/api/http/admin.h"
 #include "server/api/http/dashboards.h"
 #include "server/api/http/federate.h"
+#include "server/api/http/otlp.h"
 #include "server/api/http/query.h"
 #include "server/api/http/read.h"
 #include "server/api/http/rules.h"
@@ -29,6 +30,7 @@ struct Doors {
   api::FederateDoor* federate;
   api::AdminDoor* admin;
   api::ReadDoor* read;
+  api::OtlpDoor* otlp;    // Null: --web.enable-otlp-receiver is off.
   api::WriteDoor* write;  // Null: --web.enable-remote-write-receiver is off.
   std::function<Result<std::vector<std::vector<Matcher>>>(std::string_view)> selectors_of_query;
   std::function<Result<std::string>(std::string_view)> format_query;

@@ -195,6 +195,7 @@ struct Server::Parts {
   std::unique_ptr<api::FederateDoor> federate_door;
   std::unique_ptr<api::AdminDoor> admin_door;
   std::unique_ptr<api::ReadDoor> read_door;
+  std::unique_ptr<api::OtlpDoor> otlp_door;
   std::unique_ptr<api::WriteDoor> write_door;
   std::unique_ptr<http::Server> http;
   std::shared_ptr<grpc::Service> query_service;
@@ -606,6 +607,10 @@ Status Server::Parts::OpenDoors() {
     write_door = std::make_unique<api::WriteDoor>(db->appender(), registry);
   }
 
+  if (options.web_enable_otlp_receiver) {
+    otlp_door = std::make_unique<api::OtlpDoor>(db->appender(), registry);
+  }
+
   Doors doors;
   doors.query = query_door.get();
   doors.series = series_door.get();
@@ -617,6 +622,7 @@ Status Server::Parts::OpenDoors() {
   doors.federate = federate_door.get();
   doors.admin = admin_door.get();
   doors.read = read_door.get();
+  doors.otlp = otlp_door.get();
   doors.write = write_door.get();
   doors.selectors_of_query =
       [parsing](std::string_view text) -> Result<std::vector<std::vector<Matcher>>> {

@@ -27,7 +27,7 @@ class ProtobufWriter {
   void Real(uint32_t field, double v) {
     const auto bits = std::bit_cast<uint64_t>(v);
     if (bits == 0) return;
-    Raw(uint64_t{field} << 3 | 1);
+    Raw((uint64_t{field} << 3) | 1);
     Fixed64(bits);
   }
   void Bytes(uint32_t field, std::string_view bytes) {
@@ -35,7 +35,7 @@ class ProtobufWriter {
   }
   // As Bytes, and written even when it is empty: an element of a list.
   void Message(uint32_t field, std::string_view message) {
-    Raw(uint64_t{field} << 3 | 2);
+    Raw((uint64_t{field} << 3) | 2);
     Raw(message.size());
     out_.append(message);
   }
@@ -52,7 +52,7 @@ class ProtobufWriter {
     for (int i = 0; i < 8; ++i) out_.push_back(static_cast<char>(bits >> (8 * i)));
   }
   static uint64_t Zigzagged(int64_t v) {
-    return static_cast<uint64_t>(v) << 1 ^ static_cast<uint64_t>(v >> 63);
+    return (static_cast<uint64_t>(v) << 1) ^ static_cast<uint64_t>(v >> 63);
   }
 
  private:

@@ -18,15 +18,15 @@ class BitWriter {
         free_ = 8;
       }
       const int now = n < free_ ? n : free_;
-      const uint64_t part = v >> (n - now) & ((uint64_t{1} << now) - 1);
-      out_.back() = static_cast<char>(static_cast<uint8_t>(out_.back()) | part << (free_ - now));
+      const uint64_t part = (v >> (n - now)) & ((uint64_t{1} << now) - 1);
+      out_.back() = static_cast<char>(static_cast<uint8_t>(out_.back()) | (part << (free_ - now)));
       free_ -= now;
       n -= now;
     }
   }
   void Varint(uint64_t v) {
     while (v >= 0x80) {
-      Bits(v & 0x7f | 0x80, 8);
+      Bits((v & 0x7f) | 0x80, 8);
       v >>= 7;
     }
     Bits(v, 8);
@@ -41,7 +41,7 @@ constexpr std::array<uint32_t, 256> CastagnoliTable() {
   std::array<uint32_t, 256> table{};
   for (uint32_t i = 0; i < 256; ++i) {
     uint32_t crc = i;
-    for (int k = 0; k < 8; ++k) crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78u : 0);
+    for (int k = 0; k < 8; ++k) crc = (crc >> 1) ^ (crc & 1 ? 0x82f63b78u : 0);
     table[i] = crc;
   }
   return table;
@@ -62,7 +62,7 @@ std::string EncodeXorChunk(std::span<const int64_t> t_ms, std::span<const double
     const auto value = std::bit_cast<uint64_t>(values[i]);
     if (i == 0) {
       const int64_t t = t_ms[0];
-      bits.Varint(static_cast<uint64_t>(t) << 1 ^ static_cast<uint64_t>(t >> 63));
+      bits.Varint((static_cast<uint64_t>(t) << 1) ^ static_cast<uint64_t>(t >> 63));
       bits.Bits(value, 64);
       before = value;
       continue;
@@ -121,7 +121,7 @@ std::string EncodeXorChunk(std::span<const int64_t> t_ms, std::span<const double
 uint32_t Crc32c(std::string_view bytes) {
   static constexpr std::array<uint32_t, 256> kTable = CastagnoliTable();
   uint32_t crc = ~0u;
-  for (const char c : bytes) crc = crc >> 8 ^ kTable[(crc ^ static_cast<uint8_t>(c)) & 0xff];
+  for (const char c : bytes) crc = (crc >> 8) ^ kTable[(crc ^ static_cast<uint8_t>(c)) & 0xff];
   return ~crc;
 }
 

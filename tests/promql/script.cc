@@ -145,7 +145,7 @@ class Runner {
         const int64_t t = static_cast<int64_t>(i) * step;
         if (v.absent) continue;
         if (v.histogram != nullptr) {
-          storage_.Add(series->labels, t, Hinted(*series, i));
+          storage_.Add(series->labels, t, v.histogram);
         } else {
           storage_.Add(series->labels, t, v.value);
         }
@@ -154,23 +154,6 @@ class Runner {
     }
     if (nhcb) AddCustomBuckets(loaded, step);
     return first;
-  }
-
-  // The sample with the reset hint that a storage would give it: it compares each histogram with
-  // the one before.
-  static std::shared_ptr<const Histogram> Hinted(const ScriptSeries& s, size_t i) {
-    using Hint = Histogram::ResetHint;
-    const Histogram& h = *s.values[i].histogram;
-    if (s.values[i].hint_given) return s.values[i].histogram;
-    size_t before = i;
-    while (before > 0 && s.values[--before].absent) {
-    }
-    if (before == i || s.values[before].histogram == nullptr) return s.values[i].histogram;
-    const Histogram& last = *s.values[before].histogram;
-    if (last.reset_hint == Hint::kGauge) return s.values[i].histogram;
-    auto hinted = std::make_shared<Histogram>(h);
-    hinted->reset_hint = DetectReset(h, last) ? Hint::kReset : Hint::kNotReset;
-    return hinted;
   }
 
   // Classic histograms once more as native ones with custom buckets.

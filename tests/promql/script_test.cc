@@ -13,7 +13,7 @@ namespace vedette::promql {
 namespace {
 
 // So many evals of the peer's tests passed when this was last looked at.
-constexpr int kExpectedPasses = 1500;
+constexpr int kExpectedPasses = 1519;
 
 std::string ReadFile(const std::filesystem::path& path) {
   std::ifstream in(path);

@@ -37,6 +37,7 @@ class MemorySet final : public storage::SeriesSet {
       now_.t_ms = std::span(s.t_ms).subspan(at, n);
       now_.values = std::span(s.values).subspan(at, n);
       now_.histograms = {};
+      now_.histogram_before = at > 0 ? s.histograms[at - 1] : nullptr;
       if (s.any_histogram) now_.histograms = std::span(s.histograms).subspan(at, n);
       now_.has_stale = std::ranges::any_of(now_.values, IsStale);
       const std::vector<int64_t> timeline(now_.t_ms.begin(), now_.t_ms.end());

@@ -55,8 +55,7 @@ Reply ReadDoor::Read(const Call& call) const {
   }
   Reply reply;
   if (request->streamed) {
-    reply.content_type =
-        "application/x-streamed-protobuf; proto=prometheus.ChunkedReadResponse";
+    reply.content_type = "application/x-streamed-protobuf; proto=prometheus.ChunkedReadResponse";
     reply.body = answer.Take();
     return reply;
   }

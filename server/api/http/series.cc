@@ -18,8 +18,7 @@ namespace {
 constexpr std::string_view kEmptySelector = "must contain at least one non-empty matcher";
 
 Status NothingToMatch() {
-  return InvalidArgument(
-      StrCat("invalid parameter \"match[]\": match[] ", kEmptySelector));
+  return InvalidArgument(StrCat("invalid parameter \"match[]\": match[] ", kEmptySelector));
 }
 
 // Sorted union of sorted lists.
