@@ -148,6 +148,22 @@ TEST_F(AgentLoopTest, AnApplicationThatTheAgentNoLongerHasEndsWhole) {
   EXPECT_EQ(Up("flask"), "1@1000 stale@2000");
 }
 
+// Found end to end: a server that came back wrote what the agent had kept, and the series of an
+// application that had died in the meantime stayed alive for as long as queries look back.
+TEST_F(AgentLoopTest, WhatDiedInsideAGapIsStaleThere) {
+  Scrape(4000, {{Of2(4, 0, false)}});
+  Scrape(5000, {{Of2(1, 10), true, 1100}, {Of2(2, 0, false), true, 2100}, {Of2(5, 0, false)}});
+  EXPECT_EQ(storage_.ToString(kRequests), "10@1100 stale@2100");
+  EXPECT_EQ(Up("flask"), "0@4000 1@1100 0@2100 0@5000");
+}
+
+TEST_F(AgentLoopTest, WhatDiedAtTheEndOfAGapIsStaleAtTheNextScrape) {
+  Scrape(4000, {{Of2(4, 0, false)}});
+  Scrape(5000, {{Of2(1, 10), true, 1100}, {Of2(5, 0, false)}});
+  Scrape(6000, {{Of2(6, 0, false)}});
+  EXPECT_EQ(storage_.ToString(kRequests), "10@1100 stale@5000");
+}
+
 TEST_F(AgentLoopTest, AnAgentThatIsAwayTakesEverythingDownAndTheGapIsFilledLater) {
   Scrape(1000, {{Of2(1, 10)}});
   source_->failure = Unavailable("connection refused");

@@ -206,9 +206,11 @@ Result<Timeline::Outcome> Timeline::Commit(int64_t t_ms) {
   Outcome outcome;
   outcome.added = CountNew();
   for (uint32_t n = 0; n < column_.size(); ++n) {
-    if ((flags_[n] & kLive) != 0 && !Present(n) && IsAbsent(column_[n])) {
+    // One that only a gap's rows brought, and that is not here now, ended some time in between.
+    if ((flags_[n] & (kLive | kInGap)) != 0 && !Present(n) && IsAbsent(column_[n])) {
       column_[n] = kStaleNan;
       ++outcome.stale;
+      flags_[n] &= static_cast<uint8_t>(~kInGap);
     }
   }
   if (outcome.stale > 0) {
@@ -246,7 +248,7 @@ Result<Timeline::Outcome> Timeline::Commit(int64_t t_ms) {
   for (uint32_t n = 0; n < column_.size(); ++n) {
     const bool live = Present(n);
     const bool timed = (flags_[n] & kTimedNow) != 0;
-    flags_[n] = static_cast<uint8_t>((flags_[n] & kLabelsKept) | (live ? kLive : 0) |
+    flags_[n] = static_cast<uint8_t>((flags_[n] & (kLabelsKept | kInGap)) | (live ? kLive : 0) |
                                      (timed ? kTimedBefore : 0));
     live_count_ += live;
   }
@@ -255,6 +257,11 @@ Result<Timeline::Outcome> Timeline::Commit(int64_t t_ms) {
 }
 
 Result<storage::CommitStats> Timeline::CommitBackfill(int64_t t_ms) {
+  for (uint32_t n = 0; n < column_.size(); ++n) {
+    const bool there = Present(n);
+    if ((flags_[n] & kInGap) != 0 && !there && IsAbsent(column_[n])) column_[n] = kStaleNan;
+    flags_[n] = static_cast<uint8_t>((flags_[n] & ~kInGap) | (there ? kInGap : 0));
+  }
   Result<storage::CommitStats> stats = Send(t_ms, /*backfill=*/true);
   Abandon();
   return stats;

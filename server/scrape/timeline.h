@@ -72,7 +72,9 @@ class Timeline {
     uint64_t stale = 0;  // Stale markers written.
   };
   Result<Outcome> Commit(int64_t t_ms);
-  // A row older than ones already there: no stale markers, and nothing changes about who is there.
+  // A row older than ones already there, in the order of their times. A series that was in the
+  // gap's row before and is not in this one gets its stale marker here; one that is in the last of
+  // them and not in the next Commit gets it there.
   Result<storage::CommitStats> CommitBackfill(int64_t t_ms);
   // The target is gone: a stale marker for every series that is there.
   Status End(int64_t t_ms);
@@ -90,7 +92,8 @@ class Timeline {
     kLabelsKept = 2,
     kTimedNow = 4,
     kTrackTimed = 8,
-    kTimedBefore = 16
+    kTimedBefore = 16,
+    kInGap = 32,  // Had a value in the last row of a gap.
   };
   static constexpr uint32_t kNoPosition = 0xffffffff;
 

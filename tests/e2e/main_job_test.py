@@ -245,8 +245,12 @@ scrape_configs:
         s.wait_until("the application is up", lambda: st.value('up{job="shop"}') == 1, timeout=15)
         self.flask.kill9()
         # At one and the same instant: the application down, its series gone, the agent up.
-        s.wait_until("down and stale", lambda: st.query(
-            'up{job="shop"} == 0 unless on() shop_stock and on() up{job="node"} == 1'), timeout=10)
+        try:
+            s.wait_until("down and stale", lambda: st.query(
+                'up{job="shop"} == 0 unless on() shop_stock and on() up{job="node"} == 1'), timeout=10)
+        except AssertionError as e:
+            raw = st.query('{__name__=~"up|shop_stock"}[40s]')
+            raise AssertionError(f"{e}\n{json.dumps(raw)}") from e
         self.flask.start()
         s.wait_until("back again", lambda: st.value('up{job="shop"}') == 1 and st.query("shop_stock"), timeout=15)
 
