@@ -1,7 +1,7 @@
 #pragma once
 
-#include "server/promql/engine/annotations.h"
-#include "server/promql/engine/column.h"
+#include "server/promql/functions/annotations.h"
+#include "server/promql/functions/column.h"
 #include "server/promql/functions/numbers.h"
 #include "server/promql/parser/ast.h"
 

@@ -4,9 +4,9 @@
 #include <span>
 #include <vector>
 
-#include "server/promql/engine/annotations.h"
-#include "server/promql/engine/column.h"
-#include "server/promql/engine/selection.h"
+#include "server/promql/functions/annotations.h"
+#include "server/promql/functions/column.h"
+#include "server/promql/functions/selection.h"
 #include "server/promql/parser/function_table.h"
 
 namespace vedette::promql {

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "common/model/labels.h"
-#include "server/promql/engine/column.h"
+#include "server/promql/functions/column.h"
 #include "server/promql/parser/ast.h"
 
 namespace vedette::promql {

@@ -1,4 +1,4 @@
-#include "server/promql/engine/annotations.h"
+#include "server/promql/functions/annotations.h"
 
 #include <charconv>
 #include <cmath>
