@@ -129,12 +129,11 @@ class Parser {
     int32_t below = 0;
     for (const Expr* child : Children(e)) below = std::max(below, child->depth);
     e.depth = below + 1;
-    if (e.depth > kMaxQueryDepth) return TooDeep(start);
+    if (e.depth > kMaxQueryDepth) return TooDeep(start, kMaxQueryDepth);
     return {};
   }
-  Status TooDeep(int32_t at) const {
-    return Error(
-        at, StrCat("expression is nested too deeply: the limit is ", kMaxQueryDepth, " levels"));
+  Status TooDeep(int32_t at, int32_t limit) const {
+    return Error(at, StrCat("expression is nested too deeply: the limit is ", limit, " levels"));
   }
   Status ExpectType(const Expr& e, ValueType want, std::string_view context) const {
     if (e.type == want) return {};
@@ -155,7 +154,7 @@ class Parser {
   }
 
   Result<ExprPtr> Expression(int min_precedence) {
-    if (++nesting_ > kMaxQueryDepth) return TooDeep(Peek().pos.start);
+    if (++nesting_ > kMaxQueryNesting) return TooDeep(Peek().pos.start, kMaxQueryNesting);
     Result<ExprPtr> e = ExpressionInside(min_precedence);
     --nesting_;
     return e;
@@ -475,7 +474,7 @@ class Parser {
   }
 
   Result<DurationExprPtr> Duration(int min_precedence) {
-    if (++nesting_ > kMaxQueryDepth) return TooDeep(Peek().pos.start);
+    if (++nesting_ > kMaxQueryNesting) return TooDeep(Peek().pos.start, kMaxQueryNesting);
     Result<DurationExprPtr> d = DurationInside(min_precedence);
     --nesting_;
     return d;
@@ -500,7 +499,7 @@ class Parser {
       }
       const OpInfo info = InfoOf(op);
       if (info.precedence < min_precedence) break;
-      if (++length > kMaxQueryDepth) return TooDeep(start);
+      if (++length > kMaxQueryDepth) return TooDeep(start, kMaxQueryDepth);
       const int32_t op_at = Take().pos.start;
       VEDETTE_ASSIGN_OR_RETURN(
           DurationExprPtr rhs,

@@ -21,6 +21,9 @@ struct ParserOptions {
 // (the evaluator, the printer) then fits the stack of a thread.
 inline constexpr size_t kMaxQueryBytes = 1 << 20;
 inline constexpr int32_t kMaxQueryDepth = 1000;
+// Brackets within brackets: each costs the parser several calls, and a sanitizer's frames are
+// large. A chain such as a + b + c + ... is no nesting.
+inline constexpr int32_t kMaxQueryNesting = 250;
 
 // Reads one expression of PromQL as of Prometheus 3.x and checks its types. Failures are
 // kInvalidArgument and begin with the position: "1:5: parse error: reason". Recursive descent,
