@@ -16,11 +16,9 @@ using ApiHandler = std::function<api::Reply(const api::Call&)>;
 http::Handler Serve(ApiHandler handler) {
   return [handler = std::move(handler)](const http::Request& request, http::Response& response) {
     api::Call call;
-    call.method = request.method;
     call.params.assign(request.params.begin(), request.params.end());
     call.path_params.assign(request.path_params.begin(), request.path_params.end());
     call.body = request.body;
-    call.accept = std::string(request.headers.Get("Accept"));
     const auto cancel = std::make_shared<promql::CancelFlag>();
     call.cancel = cancel.get();
     request.cancellation->OnCancel([cancel] { cancel->Cancel(); });

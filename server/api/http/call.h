@@ -16,12 +16,10 @@ namespace vedette::api {
 // Call is one request to the API, free of the HTTP library: query string and form together, in
 // order.
 struct Call {
-  std::string method;  // "GET", "POST", ...
   std::vector<std::pair<std::string, std::string>> params;
   // What stood at ":name" in the path.
   std::vector<std::pair<std::string, std::string>> path_params;
   std::string body;
-  std::string accept;
   // Set when the client has gone away; never null.
   const promql::CancelFlag* cancel = nullptr;
 
