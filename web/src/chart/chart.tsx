@@ -33,12 +33,23 @@ export interface Axis {
   softMax?: number;
   label?: string;
   hidden?: boolean;
+  centerZero?: boolean;
 }
 
 export interface ChartLine {
   value: number;
   color: string;
-  area?: 'above';
+  line?: boolean; // True unless said otherwise.
+  areaTo?: number; // Fills up to this value.
+}
+
+// A moment, or a stretch of time, that is worth a mark behind the lines.
+export interface ChartMark {
+  from: number;
+  to?: number;
+  color: string;
+  title: string;
+  text: string;
 }
 
 export interface Band {
@@ -62,6 +73,7 @@ export interface ChartProps {
   focus?: Signal<number | null>;
   tooltip?: 'single' | 'multi' | 'none';
   lines?: ChartLine[];
+  marks?: ChartMark[];
   bands?: Band[];
   onZoom?: (from: number, to: number) => void;
 }
@@ -155,6 +167,10 @@ function scale(axis: Axis): uPlot.Scale {
     range: (_u, lo, hi) => {
       let low = lo ?? 0;
       let high = hi ?? 1;
+      if (axis.centerZero) {
+        high = Math.max(Math.abs(low), Math.abs(high));
+        low = -high;
+      }
       if (axis.softMin !== undefined) low = Math.min(low, axis.softMin);
       if (axis.softMax !== undefined) high = Math.max(high, axis.softMax);
       if (low === high) {
@@ -174,6 +190,33 @@ function width(u: uPlot, labels: string[] | null): number {
   const longest = labels.reduce((a, b) => (b.length > a.length ? b : a), '');
   u.ctx.font = u.axes[1].font![0] as unknown as string;
   return Math.max(30, Math.ceil(u.ctx.measureText(longest).width / devicePixelRatio) + 14);
+}
+
+function drawMarks(u: uPlot, marks: ChartMark[]): void {
+  const { ctx, bbox } = u;
+  const dpr = devicePixelRatio;
+  for (const mark of marks) {
+    const a = u.valToPos(mark.from, 'x', true);
+    const b = mark.to === undefined ? a : u.valToPos(mark.to, 'x', true);
+    if (b < bbox.left || a > bbox.left + bbox.width) continue;
+    ctx.fillStyle = resolve(withAlpha(mark.color, 0.12));
+    if (b > a) ctx.fillRect(Math.max(a, bbox.left), bbox.top, Math.min(b, bbox.left + bbox.width) - Math.max(a, bbox.left), bbox.height);
+    ctx.fillStyle = resolve(withAlpha(mark.color, 0.8));
+    ctx.fillRect(a, bbox.top, dpr, bbox.height);
+    ctx.beginPath();
+    ctx.moveTo(a - 4 * dpr, bbox.top + bbox.height);
+    ctx.lineTo(a + 5 * dpr, bbox.top + bbox.height);
+    ctx.lineTo(a + dpr / 2, bbox.top + bbox.height - 6 * dpr);
+    ctx.fill();
+  }
+}
+
+// What stands within a few pixels of the pointer.
+function marksAt(u: uPlot, marks: ChartMark[], x: number): ChartMark[] {
+  return marks.filter((m) => {
+    const a = u.valToPos(m.from, 'x');
+    return (m.to !== undefined && x >= a && x <= u.valToPos(m.to, 'x')) || Math.abs(a - x) < 5;
+  }).slice(0, 4);
 }
 
 function build(host: HTMLElement, box: { width: number; height: number }, props: ChartProps): { plot: uPlot; stop: () => void } {
@@ -287,6 +330,12 @@ function build(host: HTMLElement, box: { width: number; height: number }, props:
     time.className = 'tip-time';
     time.textContent = stamp(props.times[i], props.utc);
     tip.append(time);
+    for (const mark of marksAt(u, props.marks ?? [], x)) {
+      const line = document.createElement('div');
+      line.className = 'tip-mark';
+      line.textContent = [mark.title, mark.text].filter(Boolean).join(': ');
+      tip.append(line);
+    }
     for (const row of shown) {
       const s = props.series[row.index];
       const line = document.createElement('div');
@@ -379,11 +428,20 @@ function build(host: HTMLElement, box: { width: number; height: number }, props:
             u.ctx.fillStyle = resolve(withAlpha(band.color, 0.12));
             u.ctx.fillRect(a, u.bbox.top, b - a, u.bbox.height);
           }
+          for (const line of props.lines ?? []) {
+            if (line.areaTo === undefined) continue;
+            const clamp = (y: number): number => Math.min(u.bbox.top + u.bbox.height, Math.max(u.bbox.top, y));
+            const y = (v: number): number => (v === Infinity ? u.bbox.top : v === -Infinity ? u.bbox.top + u.bbox.height : clamp(u.valToPos(v, hasLeft ? 'y' : 'right', true)));
+            u.ctx.fillStyle = resolve(withAlpha(line.color, 0.1));
+            u.ctx.fillRect(u.bbox.left, y(line.areaTo), u.bbox.width, y(line.value) - y(line.areaTo));
+          }
+          drawMarks(u, props.marks ?? []);
         },
       ],
       draw: [
         (u) => {
           for (const line of props.lines ?? []) {
+            if (line.line === false) continue;
             const y = u.valToPos(line.value, hasLeft ? 'y' : 'right', true);
             if (!Number.isFinite(y) || y < u.bbox.top || y > u.bbox.top + u.bbox.height) continue;
             u.ctx.save();
@@ -444,7 +502,7 @@ export function Chart(props: ChartProps) {
       live.current?.stop();
       live.current = null;
     };
-  }, [props.times, props.series, props.from, props.to, props.height, props.utc, props.dark, props.left, props.right, props.lines, props.bands]);
+  }, [props.times, props.series, props.from, props.to, props.height, props.utc, props.dark, props.left, props.right, props.lines, props.bands, props.marks]);
 
   const shown = props.series.filter((s) => !s.hidden).length;
   return (

@@ -1,132 +1,85 @@
+import { blend, colorOf, schemeOf } from './colors';
+import { nameOf, type Cell, type Field, type Frame } from './frames';
 import type { Json, Override, Panel } from './model';
+import { fieldMatcher, pattern } from './transform';
 import { formatter } from './units';
+export { colorOf } from './colors';
+export { reduce } from './reduce';
 
 // What a value looks like: text by unit and mappings, colour by thresholds or scheme.
 
-const COLORS: Record<string, string> = {
-  green: '#73BF69', 'dark-green': '#37872D', 'semi-dark-green': '#56A64B', 'light-green': '#96D98D', 'super-light-green': '#C8F2C2',
-  yellow: '#FADE2A', 'dark-yellow': '#E0B400', 'semi-dark-yellow': '#F2CC0C', 'light-yellow': '#FFEE52', 'super-light-yellow': '#FFF899',
-  red: '#F2495C', 'dark-red': '#C4162A', 'semi-dark-red': '#E02F44', 'light-red': '#FF7383', 'super-light-red': '#FFA6B0',
-  blue: '#5794F2', 'dark-blue': '#1F60C4', 'semi-dark-blue': '#3274D9', 'light-blue': '#8AB8FF', 'super-light-blue': '#C0D8FF',
-  orange: '#FF9830', 'dark-orange': '#FA6400', 'semi-dark-orange': '#FF780A', 'light-orange': '#FFB357', 'super-light-orange': '#FFCB7D',
-  purple: '#B877D9', 'dark-purple': '#8F3BB8', 'semi-dark-purple': '#A352CC', 'light-purple': '#CA95E5', 'super-light-purple': '#DEB6F2',
-  gray: '#808080', text: 'var(--ink)', panel: 'var(--card)', transparent: 'transparent',
-};
-
-export function colorOf(name: string | undefined, otherwise = '#808080'): string {
-  if (!name) return otherwise;
-  return COLORS[name] ?? (/^(#|rgb|hsl)/.test(name) ? name : /^[a-z]+$/i.test(name) ? name : otherwise);
-}
-
-const SCHEMES: Record<string, string[]> = {
-  'continuous-GrYlRd': ['green', 'yellow', 'red'],
-  'continuous-RdYlGr': ['red', 'yellow', 'green'],
-  'continuous-BlYlRd': ['dark-blue', 'super-light-yellow', 'dark-red'],
-  'continuous-YlRd': ['super-light-yellow', 'dark-red'],
-  'continuous-BlPu': ['dark-blue', 'super-light-purple'],
-  'continuous-YlBl': ['super-light-yellow', 'dark-blue'],
-  'continuous-blues': ['panel', 'dark-blue'],
-  'continuous-reds': ['panel', 'dark-red'],
-  'continuous-greens': ['panel', 'dark-green'],
-  'continuous-purples': ['panel', 'dark-purple'],
-};
-
-function spline(colors: string[], t: number): string {
-  const rgb = colors.map((c) => {
-    const hex = colorOf(c).startsWith('#') ? colorOf(c) : '#1b1d22';
-    return [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
-  });
-  const n = rgb.length - 1;
-  const i = t >= 1 ? n - 1 : Math.max(0, Math.floor(t * n));
-  const channel = (k: number): number => {
-    const v1 = rgb[i][k];
-    const v2 = rgb[i + 1][k];
-    const v0 = i > 0 ? rgb[i - 1][k] : 2 * v1 - v2;
-    const v3 = i < n - 1 ? rgb[i + 2][k] : 2 * v2 - v1;
-    const u = (t - i / n) * n;
-    const u2 = u * u;
-    const u3 = u2 * u;
-    return Math.round(Math.min(255, Math.max(0, ((1 - 3 * u + 3 * u2 - u3) * v0 + (4 - 6 * u2 + 3 * u3) * v1 + (1 + 3 * u + 3 * u2 - 3 * u3) * v2 + u3 * v3) / 6)));
-  };
-  return `rgb(${channel(0)}, ${channel(1)}, ${channel(2)})`;
-}
-
 export type Config = Json;
 
-export function configFor(panel: Panel, field: { name: string; refId?: string; type?: string }): Config {
-  const out: Config = { ...panel.defaults, custom: { ...(panel.defaults.custom ?? {}) } };
-  for (const o of panel.overrides) if (matches(o, field)) apply(out, o);
+// The panel's defaults, what a transformation said, then each override that means this field.
+export function configFor(panel: Panel, field: Field, frame: Frame, all: Frame[]): Config {
+  const out: Config = { ...panel.defaults, ...field.config, custom: { ...(panel.defaults.custom ?? {}) } };
+  for (const o of panel.overrides) if (fieldMatcher(o.matcher, () => false)(field, frame, all)) apply(out, o);
   return out;
 }
 
-function regex(text: string): RegExp | null {
-  const match = /^\/(.*)\/([a-z]*)$/s.exec(text);
-  try {
-    return match ? new RegExp(match[1], match[2].replace('g', '')) : new RegExp(text);
-  } catch {
-    return null;
-  }
-}
-
-function matches(o: Override, field: { name: string; refId?: string; type?: string }): boolean {
-  const opt = o.matcher.options;
-  switch (o.matcher.id) {
-    case 'byName':
-      return field.name === opt;
-    case 'byRegexp':
-      return regex(String(opt))?.test(field.name) ?? false;
-    case 'byNames': {
-      const hit = (opt?.names ?? []).includes(field.name);
-      return opt?.mode === 'exclude' ? !hit : hit;
-    }
-    case 'byFrameRefID':
-      return field.refId === opt;
-    case 'byType':
-      return field.type === opt;
-  }
-  return false;
-}
+const FORBIDDEN = new Set(['__proto__', 'constructor', 'prototype']);
 
 function apply(out: Config, o: Override): void {
   for (const { id, value } of o.properties) {
-    if (id.startsWith('custom.')) {
-      const keys = id.slice(7).split('.');
-      let at = out.custom;
-      for (const k of keys.slice(0, -1)) at = at[k] = { ...(at[k] ?? {}) };
-      at[keys[keys.length - 1]] = value;
-    } else out[id] = value;
+    const keys = id.split('.');
+    if (keys.some((k) => FORBIDDEN.has(k))) continue;
+    let at = out;
+    for (const k of keys.slice(0, -1)) at = at[k] = { ...(at[k] ?? {}) };
+    at[keys[keys.length - 1]] = value;
   }
 }
 
+export function titleOf(field: Field, frame: Frame, all: Frame[], config: Config): string {
+  return config.displayName ? String(config.displayName) : nameOf(field, frame, all);
+}
+
+interface Step {
+  color: string;
+  value: number | string | null;
+}
+
+export function stepsOf(config: Config): Step[] {
+  return config.thresholds?.steps ?? [{ color: 'green', value: null }, { color: 'red', value: 80 }];
+}
+const edge = (s: Step): number => (s.value === null || s.value === undefined || s.value === '-Infinity' ? -Infinity : Number(s.value));
+
 export function thresholdColor(config: Config, value: number, lo: number, hi: number): string {
-  const t = config.thresholds ?? { mode: 'absolute', steps: [{ color: 'green', value: null }, { color: 'red', value: 80 }] };
-  const steps = t.steps ?? [];
-  const at = t.mode === 'percentage' ? (hi > lo ? (100 * (value - lo)) / (hi - lo) : 0) : value;
+  const at = config.thresholds?.mode === 'percentage' ? (hi > lo ? (100 * (value - lo)) / (hi - lo) : 0) : value;
+  const steps = stepsOf(config);
   let color = steps[0]?.color;
-  for (const s of steps) if (s.value === null || s.value === undefined || s.value === '-Infinity' || at >= Number(s.value)) color = s.color;
+  for (const s of steps) {
+    if (!(at >= edge(s))) break;
+    color = s.color;
+  }
   return colorOf(color);
 }
 
-function mapped(config: Config, value: number | string | null): { text?: string; color?: string } | null {
+// Thresholds as values on the field's own scale, for lines, areas and the ends of gauges.
+export function thresholdEdges(config: Config, lo: number, hi: number): { value: number; color: string }[] {
+  return stepsOf(config).map((s) => ({ color: colorOf(s.color), value: config.thresholds?.mode === 'percentage' && Number.isFinite(edge(s)) ? lo + ((hi - lo) * edge(s)) / 100 : edge(s) }));
+}
+
+function mapped(config: Config, value: Cell): { text?: string; color?: string } | null {
   for (const m of config.mappings ?? []) {
-    if (m.type === 'value') {
-      const hit = value !== null ? m.options?.[String(value)] : undefined;
-      if (hit) return hit;
-    } else if (m.type === 'range') {
-      if (typeof value !== 'number' && (value === null || Number.isNaN(Number(value)))) continue;
-      const n = Number(value);
-      const { from, to, result } = m.options ?? {};
-      if (Number.isFinite(n) && (from === null || from === undefined || n >= from) && (to === null || to === undefined || n <= to)) return result;
-    } else if (m.type === 'regex') {
-      const re = regex(m.options?.pattern ?? '');
-      if (value !== null && typeof value === 'string' && re?.test(value)) {
-        const text = m.options.result?.text;
-        return { ...m.options.result, text: text === undefined ? undefined : value.replace(re, text) };
+    const o = m?.options ?? {};
+    const nan = typeof value === 'number' && Number.isNaN(value);
+    switch (m?.type) {
+      case 'value':
+        if (value !== null && Object.hasOwn(o, String(value))) return o[String(value)];
+        break;
+      case 'range': {
+        const n = value === null ? NaN : parseFloat(String(value));
+        const limit = (x: unknown, otherwise: number): number => (x === null || x === undefined || x === '' ? otherwise : Number(x));
+        if (!Number.isNaN(n) && !(n < limit(o.from, -Infinity)) && !(n > limit(o.to, Infinity))) return o.result ?? {};
+        break;
       }
-    } else if (m.type === 'special') {
-      const nan = typeof value === 'number' && Number.isNaN(value);
-      const kind = m.options?.match;
-      if ((kind === 'null' && value === null) || (kind === 'nan' && nan) || (kind === 'null+nan' && (value === null || nan)) || (kind === 'empty' && value === '') || (kind === 'true' && value === ('true' as never)) || (kind === 'false' && value === ('false' as never))) return m.options.result ?? {};
+      case 'regex': {
+        const re = pattern(String(o.pattern ?? ''));
+        if (typeof value === 'string' && re !== null && value.search(re) >= 0) return { ...o.result, text: o.result?.text === undefined || o.result.text === null ? undefined : value.replace(re, o.result.text) };
+        break;
+      }
+      case 'special':
+        if ((o.match === 'null' && value === null) || (o.match === 'nan' && nan) || (o.match === 'null+nan' && (value === null || nan)) || (o.match === 'empty' && value === '') || (o.match === 'true' && String(value) === 'true') || (o.match === 'false' && String(value) === 'false')) return o.result ?? {};
     }
   }
   return null;
@@ -138,80 +91,34 @@ export interface Shown {
   percent: number;
   prefix?: string;
   suffix?: string;
+  number: number; // NaN: not one.
 }
 
-export function display(config: Config, value: number | string | null, bounds: [number, number] = [0, 100], seriesColor?: string): Shown {
+// `bounds` are what min and max are where the file names none; `own` is the series' own colour.
+export function display(config: Config, value: Cell, bounds: [number, number] = [0, 100], own?: string, utc = false): Shown {
+  const unit: string | undefined = typeof value === 'boolean' && !/^bool/.test(config.unit ?? '') ? 'bool' : config.unit;
+  const n = value === null || value === '' || unit === 'string' || typeof value === 'boolean' ? (typeof value === 'boolean' ? Number(value) : NaN) : Number(value);
   const lo = config.min ?? bounds[0];
   const hi = config.max ?? bounds[1];
-  const n = typeof value === 'number' ? value : NaN;
   const percent = Number.isFinite(n) && hi > lo ? (n - lo) / (hi - lo) : 0;
-  const mode = config.color?.mode ?? 'thresholds';
-  let color = '#808080';
-  if (mode === 'fixed' || mode === 'shades') color = colorOf(config.color?.fixedColor);
-  else if (mode === 'thresholds') color = Number.isNaN(n) ? colorOf(config.thresholds?.steps?.[0]?.color) : config.color || config.thresholds ? thresholdColor(config, n, lo, hi) : '#808080';
-  else if (SCHEMES[mode]) color = spline(SCHEMES[mode], Math.min(1, Math.max(0, percent)));
-  else if (seriesColor) color = seriesColor;
   const hit = mapped(config, value);
-  if (hit?.color) color = colorOf(hit.color);
-  if (hit && hit.text !== undefined && hit.text !== '') return { text: hit.text, color, percent };
-  if (value === null || value === undefined) return { text: config.noValue ?? '', color, percent };
-  if (typeof value === 'string') return { text: value, color, percent };
-  const f = formatter(config.unit)(value, config.decimals);
-  return { text: (f.prefix ?? '') + f.text + (f.suffix ?? ''), prefix: f.prefix, suffix: f.suffix, color, percent };
+  const made = { percent, number: n, color: hit?.color ? colorOf(hit.color) : valueColor(config, n, percent, lo, hi, own) };
+  if (hit && hit.text !== undefined && hit.text !== null) return { ...made, text: String(hit.text) };
+  if (value === null || value === undefined || value === '') return { ...made, text: config.noValue ?? '' };
+  if (Number.isNaN(n)) return { ...made, text: String(value) };
+  if (typeof value === 'string' && (unit === undefined || unit === 'string')) return { ...made, text: value };
+  const f = formatter(unit, utc)(n, config.decimals);
+  return { ...made, text: (f.prefix ?? '') + f.text + (f.suffix ?? ''), prefix: f.prefix, suffix: f.suffix };
 }
 
-type Values = (number | null)[];
-const finite = (v: Values): number[] => v.filter((x): x is number => x !== null && !Number.isNaN(x));
-
-export function reduce(values: Values, how: string): number | null {
-  const list = finite(values);
-  const sum = (): number => list.reduce((a, b) => a + b, 0);
-  switch (how) {
-    case 'last':
-      return values.length > 0 ? values[values.length - 1] : null;
-    case 'first':
-      return values.length > 0 ? values[0] : null;
-    case 'firstNotNull':
-      return list[0] ?? null;
-    case 'min':
-      return list.length > 0 ? Math.min(...list) : null;
-    case 'max':
-      return list.length > 0 ? Math.max(...list) : null;
-    case 'mean':
-    case 'avg':
-      return list.length > 0 ? sum() / list.length : null;
-    case 'sum':
-    case 'total':
-      return list.length > 0 ? sum() : null;
-    case 'count':
-      return values.length;
-    case 'range':
-      return list.length > 0 ? Math.max(...list) - Math.min(...list) : null;
-    case 'diff':
-      return list.length > 0 ? list[list.length - 1] - list[0] : null;
-    case 'delta': {
-      let d = 0;
-      for (let i = 1; i < list.length; i++) d += list[i] >= list[i - 1] ? list[i] - list[i - 1] : list[i];
-      return d;
-    }
-    case 'stdDev':
-    case 'variance': {
-      if (list.length === 0) return null;
-      const mean = sum() / list.length;
-      const variance = list.reduce((a, b) => a + (b - mean) ** 2, 0) / list.length;
-      return how === 'stdDev' ? Math.sqrt(variance) : variance;
-    }
-    case 'median':
-    case 'p50':
-      return quantile(list, 0.5);
+function valueColor(config: Config, n: number, percent: number, lo: number, hi: number, own?: string): string {
+  const mode: string = config.color?.mode ?? 'thresholds';
+  if (mode === 'fixed' || mode === 'shades' || mode === 'gradient') return colorOf(config.color?.fixedColor);
+  const scheme = schemeOf(mode);
+  if (scheme) return blend(scheme, percent);
+  if (mode === 'thresholds') {
+    if (!config.color && !config.thresholds) return '#808080';
+    return Number.isNaN(n) ? colorOf(stepsOf(config)[0]?.color) : thresholdColor(config, n, lo, hi);
   }
-  const p = /^p(\d+)$/.exec(how);
-  if (p) return quantile(list, Number(p[1]) / 100);
-  return list.length > 0 ? list[list.length - 1] : null;
-}
-
-function quantile(list: number[], q: number): number | null {
-  if (list.length === 0) return null;
-  const s = list.slice().sort((a, b) => a - b);
-  return s[Math.min(s.length - 1, Math.round(q * (s.length - 1)))];
+  return own ?? '#808080';
 }

@@ -1,109 +1,12 @@
 import { get, query } from '../api/client';
 import { number } from '../format/value';
-import { duration, parseDuration } from '../format/time';
+import { parseDuration } from '../format/time';
+import { ALL, fill, SOURCE, type Scope, type Times } from './interpolate';
+export { ALL, fill, SOURCE, type Chosen, type Scope, type Times } from './interpolate';
+import { filterText } from './adhoc';
 import type { Dashboard, Variable } from './model';
 
 // Variables: what they may be, what they are, and how "$name" becomes text.
-
-export interface Chosen {
-  values: string[]; // ["$__all"] stands for all.
-  texts: string[];
-  options: { text: string; value: string }[];
-  error?: string;
-}
-export type Scope = Record<string, Chosen>;
-
-export const ALL = '$__all';
-export const SOURCE = 'vedette';
-
-export interface Times {
-  from: number;
-  to: number;
-  step: number;
-  interval: number; // Scrape interval.
-}
-
-const regexEscape = (s: string): string => s.replace(/[\\^$.*+?()[\]{}|]/g, '\\\\$&');
-
-function formatValue(values: string[], how: string, multi: boolean): string {
-  switch (how) {
-    case 'pipe':
-      return values.join('|');
-    case 'csv':
-    case 'raw':
-      return values.join(',');
-    case 'regex':
-      return values.length === 1 ? values[0].replace(/[\\^$.*+?()[\]{}|]/g, '\\$&') : `(${values.map((v) => v.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')).join('|')})`;
-    case 'glob':
-      return values.length === 1 ? values[0] : `{${values.join(',')}}`;
-    case 'json':
-      return JSON.stringify(values.length === 1 ? values[0] : values);
-    case 'doublequote':
-      return values.map((v) => `"${v}"`).join(',');
-    case 'singlequote':
-      return values.map((v) => `'${v}'`).join(',');
-    case 'percentencode':
-    case 'uriencode':
-      return encodeURIComponent(values.join(','));
-    case 'queryparam':
-      return values.join(',');
-    case 'text':
-      return values.join(' + ');
-    default:
-      // As the Prometheus data source does: one value of a single choice goes in as it is.
-      if (!multi) return values[0] ?? '';
-      return values.length === 1 ? regexEscape(values[0]) : `(${values.map(regexEscape).join('|')})`;
-  }
-}
-
-export function fill(text: string, board: Dashboard | null, scope: Scope, times: Times, purpose: 'query' | 'text' = 'query', local: Record<string, string> = {}): string {
-  const builtin = (name: string): string | undefined => {
-    const range = times.to - times.from;
-    switch (name) {
-      case '__interval':
-        return duration(times.step);
-      case '__interval_ms':
-        return String(Math.round(times.step * 1000));
-      case '__rate_interval':
-        return duration(Math.max(times.step + times.interval, 4 * times.interval));
-      case '__rate_interval_ms':
-        return String(1000 * Math.max(times.step + times.interval, 4 * times.interval));
-      case '__range':
-        return duration(Math.max(1, Math.round(range)));
-      case '__range_s':
-        return String(Math.round(range));
-      case '__range_ms':
-        return String(Math.round(range * 1000));
-      case '__from':
-        return String(Math.round(times.from * 1000));
-      case '__to':
-        return String(Math.round(times.to * 1000));
-      case '__dashboard':
-        return board?.title ?? '';
-    }
-    return undefined;
-  };
-  const one = (whole: string, name: string, how: string): string => {
-    if (local[name] !== undefined) return local[name];
-    const known = builtin(name);
-    if (known !== undefined) return known;
-    if (/^DS_|^ds_/i.test(name) && !scope[name]) return SOURCE;
-    const chosen = scope[name];
-    if (!chosen) return whole;
-    const v = board?.variables.find((x) => x.name === name);
-    if (v?.type === 'interval' && chosen.values[0]?.startsWith('$__auto')) return duration(times.step);
-    const all = chosen.values[0] === ALL;
-    if (purpose === 'text' && (how === '' || how === 'text')) return all ? 'All' : chosen.texts.join(' + ');
-    if (all) {
-      if (v?.allValue) return v.allValue;
-      return formatValue(chosen.options.map((o) => o.value).filter((o) => o !== ALL), how, true);
-    }
-    if (how === 'text') return chosen.texts.join(' + ');
-    return formatValue(chosen.values, purpose === 'text' && how === '' ? 'csv' : how, v ? v.multi || v.includeAll : false);
-  };
-  return text
-    .replace(/\$\{(\w+)(?:\.[^:}]+)?(?::([^}]+))?\}|\[\[(\w+)(?::([^\]]+))?\]\]|\$(\w+)/g, (whole, a, how, b, how2, c) => one(whole, a ?? b ?? c, how ?? how2 ?? ''));
-}
 
 function sorted(options: { text: string; value: string }[], how: number): { text: string; value: string }[] {
   if (how === 0) return options;
@@ -149,7 +52,7 @@ function filtered(values: string[], regex: string): { text: string; value: strin
 
 async function asked(text: string, times: Times, signal: AbortSignal): Promise<string[]> {
   const bounds = { start: String(times.from), end: String(times.to) };
-  let match = /^\s*label_values\(\s*(?:(.+)\s*,)?\s*([a-zA-Z_]\w*)\s*\)\s*$/s.exec(text);
+  let match = /^\s*label_values\(\s*(?:(.+?)\s*,)?\s*"?([a-zA-Z_][\w.:-]*)"?\s*\)\s*$/s.exec(text);
   if (match) return (await get<string[]>(`label/${encodeURIComponent(match[2])}/values`, match[1] ? { ...bounds, 'match[]': match[1].trim() } : bounds, signal)).data;
   match = /^\s*label_names\((.*)\)\s*$/s.exec(text);
   if (match) return (await get<string[]>('labels', match[1].trim() ? { ...bounds, 'match[]': match[1].trim() } : bounds, signal)).data;
@@ -179,7 +82,8 @@ export function dependsOn(v: Variable, name: string): boolean {
 async function optionsOf(v: Variable, board: Dashboard, scope: Scope, times: Times, signal: AbortSignal): Promise<{ text: string; value: string }[]> {
   switch (v.type) {
     case 'datasource':
-      return /prom|^$/i.test(v.query) ? [{ text: 'Vedette', value: SOURCE }] : [{ text: 'Vedette', value: SOURCE }];
+      // Whatever kind the file wants, there is one source: this server.
+      return [{ text: 'Vedette', value: SOURCE }];
     case 'interval': {
       const list = v.query.split(',').map((t) => t.trim()).filter(Boolean).map((t) => ({ text: t, value: t }));
       return v.auto ? [{ text: 'auto', value: '$__auto_interval_' + v.name }, ...list] : list;
@@ -211,7 +115,13 @@ export async function resolve(board: Dashboard, params: URLSearchParams, times: 
   const dirty = new Set<string>(changed === null ? [] : [changed]);
   for (const v of board.variables) {
     const inAddress = params.getAll(`var-${v.name}`);
-    if (v.type === 'textbox' || v.type === 'adhoc') {
+    if (v.type === 'adhoc') {
+      const given = inAddress.length > 0 ? inAddress.filter((t) => t !== '') : v.filters.map(filterText);
+      scope[v.name] = { values: given, texts: given, options: [] };
+      if (known[v.name] && JSON.stringify(known[v.name].values) !== JSON.stringify(given)) dirty.add(v.name);
+      continue;
+    }
+    if (v.type === 'textbox') {
       const value = inAddress[0] ?? list(v.current.value)[0] ?? v.query;
       scope[v.name] = { values: [value], texts: [value], options: [] };
       continue;
