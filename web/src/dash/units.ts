@@ -181,7 +181,7 @@ const DATES: Record<string, [string, string?]> = {
 // "prefix:$", "suffix:rows", "time:YYYY" and words that are no unit at all are Grafana's custom units.
 export function formatter(unit: string | undefined, utc = false): Formatter {
   if (!unit) return plain;
-  const date = DATES[unit];
+  const date = Object.hasOwn(DATES, unit) ? DATES[unit] : undefined;
   if (date) return pattern(date[0], date[1], utc);
   const known = Object.hasOwn(UNITS, unit) ? UNITS[unit] : undefined;
   if (known) return known;
