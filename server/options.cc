@@ -88,6 +88,13 @@ void ServerFlags::Bind() {
 
   f.Add("storage.remote.read-sample-limit", &o.remote_read_sample_limit,
         "Most samples in the answer to one remote read. 0: no limit.");
+  f.AddSize("storage.remote.queue-size", &o.remote_queue_bytes,
+            "Most bytes that wait for remote write; beyond it the oldest are dropped, and counted. "
+            "0: no limit.");
+  f.AddDuration("storage.remote.rewind", &o.remote_rewind_ms,
+                "When a receiver of remote write was gone, what it had acknowledged so shortly "
+                "before is sent once more, because some acknowledge what they hold only in memory. "
+                "0s: never.");
   f.Add(
       "scrape.strict-openmetrics", &o.strict_openmetrics,
       "Refuse bodies that break any rule of OpenMetrics, not only those that Prometheus enforces.");

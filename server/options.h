@@ -46,6 +46,8 @@ struct ServerOptions {
   int64_t max_series = 0;
   int64_t max_series_per_job = 0;
   int64_t remote_read_sample_limit = 50'000'000;  // 0: none.
+  int64_t remote_queue_bytes = 4LL << 30;  // 0: no bound.
+  int64_t remote_rewind_ms = 10'000;
   bool strict_openmetrics = false;
 
   int64_t for_outage_tolerance_ms = 3'600'000;

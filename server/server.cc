@@ -40,6 +40,7 @@
 #include "server/promql/engine.h"
 #include "server/promql/parser/parser.h"
 #include "server/promql/parser/print.h"
+#include "server/remote_out.h"
 #include "server/routes.h"
 #include "server/ruler/ruler.h"
 #include "server/scrape/from_config.h"
@@ -179,6 +180,7 @@ struct Server::Parts {
 
   // From the ground up; Stop goes the other way.
   std::unique_ptr<tsdb::Tsdb> db;
+  std::unique_ptr<remote::RemoteWrite> remote_write;  // Every writer goes through its appender.
   std::unique_ptr<promql::Engine> engine;
   std::unique_ptr<AlertPipeline> alerts;
   std::unique_ptr<ruler::Ruler> rules;
@@ -248,6 +250,10 @@ Status Server::Parts::Open() {
   Result<std::unique_ptr<tsdb::Tsdb>> opened = tsdb::Tsdb::Open(storage, clock);
   if (!opened.ok()) return opened.status().Annotate("--storage.tsdb.path");
   db = *std::move(opened);
+  VEDETTE_ASSIGN_OR_RETURN(
+      remote_write,
+      OpenRemoteWrite(*db, static_cast<uint64_t>(options.remote_queue_bytes),
+                      options.remote_rewind_ms, clock, registry));
 
   promql::EngineOptions query = options.query;
   query.default_subquery_step_ms = loaded.config.global.evaluation_interval_ms;
@@ -275,7 +281,7 @@ Status Server::Parts::Open() {
     return expr.ok() ? Status() : expr.status();
   };
   rules = std::make_unique<ruler::Ruler>(
-      ruling, *engine, db->appender(), db->queryable(), clock,
+      ruling, *engine, remote_write->appender(), db->queryable(), clock,
       [this](std::vector<Alert> found) { alerts->Take(std::move(found)); });
 
   sources = std::make_unique<Sources>(db->key_value(), RpcEvents(), clock);
@@ -287,7 +293,7 @@ Status Server::Parts::Open() {
   scraping.problem = [](const std::string& job, const Status& why) {
     log::Warn("target left out", {{"job", job}, {"err", why}});
   };
-  scrapes = std::make_unique<scrape::ScrapeManager>(scraping, db->appender(), clock);
+  scrapes = std::make_unique<scrape::ScrapeManager>(scraping, remote_write->appender(), clock);
 
   discovery::DiscoveryManager::Options discovering;
   discovering.publish = [this](TargetGroupsSnapshot groups) {
@@ -343,12 +349,14 @@ Status Server::Parts::Apply(Loaded loaded) {
   // Whatever may be refused comes before whatever takes effect.
   VEDETTE_RETURN_IF_ERROR(rules->Check(loaded.rules));
   VEDETTE_RETURN_IF_ERROR(alerts->Apply(loaded.config));
+  VEDETTE_RETURN_IF_ERROR(
+      remote_write->Apply(loaded.config.remote_write, loaded.config.global.external_labels));
   VEDETTE_RETURN_IF_ERROR(discovery->ApplyConfig(loaded.discovery));
   scrapes->ApplyJobs(std::move(loaded.jobs));
   engine->SetDefaultSubqueryStep(loaded.config.global.evaluation_interval_ms);
   VEDETTE_RETURN_IF_ERROR(rules->Update(std::move(loaded.rules)));
-  if (!loaded.config.remote_write.empty() || !loaded.config.remote_read.empty()) {
-    log::Warn("remote_write and remote_read are read and not yet served by this build", {});
+  if (!loaded.config.remote_read.empty()) {
+    log::Warn("remote_read is read and not yet served by this build", {});
   }
   const int64_t now_ms = clock.NowMs();
   {
@@ -604,11 +612,11 @@ Status Server::Parts::OpenDoors() {
       },
       .parse = parse});
   if (options.web_enable_remote_write_receiver) {
-    write_door = std::make_unique<api::WriteDoor>(db->appender(), registry);
+    write_door = std::make_unique<api::WriteDoor>(remote_write->appender(), registry);
   }
 
   if (options.web_enable_otlp_receiver) {
-    otlp_door = std::make_unique<api::OtlpDoor>(db->appender(), registry);
+    otlp_door = std::make_unique<api::OtlpDoor>(remote_write->appender(), registry);
   }
 
   Doors doors;
@@ -722,6 +730,7 @@ void Server::Parts::Stop() {
   rules.reset();
   alerts.reset();
   engine.reset();
+  remote_write.reset();
   db.reset();
 }
 

@@ -44,6 +44,7 @@ struct ClientOptions {
   bool follow_redirects = true;  // At most ten, http and https only; credentials stay at home.
   bool enable_http2 = true;      // With TLS only.
   bool accept_compressed = true;
+  bool round_robin_dns = false;  // Of several addresses, a random one for each connection.
   int64_t max_body_bytes = 64 << 20;  // Before and after decompression.
   std::string unix_socket;            // A path: talk to it instead of TCP.
   std::string user_agent = "vedette";

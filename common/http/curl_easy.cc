@@ -296,6 +296,7 @@ Status Transfer::Prepare(const ClientOptions& options, const ClientRequest& requ
   s.Set(CURLOPT_MAXREDIRS, 10L);
   s.Set(CURLOPT_TIMEOUT_MS, long(request.timeout_ms > 0 ? request.timeout_ms : options.timeout_ms));
   s.Set(CURLOPT_CONNECTTIMEOUT_MS, long(options.connect_timeout_ms));
+  s.Set(CURLOPT_DNS_SHUFFLE_ADDRESSES, options.round_robin_dns ? 1L : 0L);
   s.Set(CURLOPT_HTTP_VERSION,
         long(options.enable_http2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
   s.Set(CURLOPT_USERAGENT, options.user_agent);

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "common/base/strings.h"
-#include "common/model/histogram.h"
+#include "server/remote/histogram_message.h"
 #include "server/remote/protobuf_reader.h"
 #include "server/remote/protobuf_writer.h"
 #include "server/remote/xor_chunk.h"
@@ -56,41 +56,6 @@ Result<ReadQuery> ReadOneQuery(std::string_view message) {
   }
   if (!r.ok()) return Malformed();
   return out;
-}
-
-void WriteSpans(ProtobufWriter& w, uint32_t field, const std::vector<Histogram::Span>& spans) {
-  std::string one;
-  for (const Histogram::Span& s : spans) {
-    one.clear();
-    ProtobufWriter span(&one);
-    span.Zigzag(1, s.offset);
-    span.Varint(2, s.length);
-    w.Message(field, one);
-  }
-}
-
-void WriteReals(ProtobufWriter& w, uint32_t field, const std::vector<double>& values) {
-  std::string packed;
-  ProtobufWriter p(&packed);
-  for (const double v : values) p.Fixed64(std::bit_cast<uint64_t>(v));
-  w.Bytes(field, packed);
-}
-
-// A float histogram: counts as doubles.
-void WriteHistogram(std::string* out, int64_t t_ms, const Histogram& h) {
-  ProtobufWriter w(out);
-  w.Real(2, h.count);
-  w.Real(3, h.sum);
-  w.Zigzag(4, h.schema);
-  w.Real(5, h.zero_threshold);
-  w.Real(7, h.zero_count);
-  WriteSpans(w, 8, h.negative_spans);
-  WriteReals(w, 10, h.negative_buckets);
-  WriteSpans(w, 11, h.positive_spans);
-  WriteReals(w, 13, h.positive_buckets);
-  w.Varint(14, static_cast<uint64_t>(h.reset_hint));
-  w.Int(15, t_ms);
-  WriteReals(w, 16, h.custom_values);
 }
 
 void WriteLabels(std::string* out, const Labels& labels) {
@@ -152,7 +117,7 @@ Status ReadAnswer::Add(const storage::SeriesColumns& s) {
     for (size_t i = 0; i < s.t_ms.size(); ++i) {
       one.clear();
       if (!s.histograms.empty() && s.histograms[i] != nullptr) {
-        WriteHistogram(&one, s.t_ms[i], *s.histograms[i]);
+        WriteHistogramMessage(&one, s.t_ms[i], *s.histograms[i]);
         w.Message(4, one);
         continue;
       }

@@ -86,6 +86,7 @@ class FakeStorage final : public storage::Appender, public storage::Queryable {
       series_.push_back(labels);
       return static_cast<uint32_t>(series_.size() - 1);
     }
+    Labels LabelsAt(uint32_t position) const override { return series_[position]; }
     Result<storage::CommitStats> Commit(const storage::Row& row) override {
       for (size_t i = 0; i < row.values.size(); ++i) {
         if (!IsAbsent(row.values[i])) storage_.Put(series_[i], {row.t_ms, row.values[i]});

@@ -19,6 +19,7 @@ class NoAppender final : public storage::Appender {
   class Writer final : public storage::TimelineWriter {
    public:
     Result<uint32_t> AddSeries(const Labels&) override { return next_++; }
+    Labels LabelsAt(uint32_t) const override { return {}; }
     Result<storage::CommitStats> Commit(const storage::Row& row) override {
       benchmark::DoNotOptimize(row.values.data());
       return storage::CommitStats{.appended = row.values.size()};

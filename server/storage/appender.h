@@ -71,6 +71,9 @@ class TimelineWriter {
   // kResourceExhausted when a series budget is used up; the position is not taken then.
   virtual Result<uint32_t> AddSeries(const Labels& labels) = 0;
 
+  // The labels that a position was given. Not for hot paths.
+  virtual Labels LabelsAt(uint32_t position) const = 0;
+
   // All or nothing towards a reader: the row's samples become visible together. When it returns OK
   // the row survives kill -9. kUnavailable: nothing was stored (a full disk); the caller goes on.
   virtual Result<CommitStats> Commit(const Row& row) = 0;

@@ -16,8 +16,11 @@ class MemoryAppender::Writer final : public storage::TimelineWriter {
     VEDETTE_ASSIGN_OR_RETURN(Series * series, appender_.SeriesOf(labels));
     series->owner = owner_;
     layout_.push_back(labels.ToString());
+    labels_.push_back(labels);
     return static_cast<uint32_t>(layout_.size() - 1);
   }
+
+  Labels LabelsAt(uint32_t position) const override { return labels_[position]; }
 
   Result<storage::CommitStats> Commit(const storage::Row& row) override {
     MutexLock lock(appender_.mu_);
@@ -49,6 +52,7 @@ class MemoryAppender::Writer final : public storage::TimelineWriter {
   MemoryAppender& appender_;
   const std::string owner_;
   std::vector<std::string> layout_;
+  std::vector<Labels> labels_;
 };
 
 std::unique_ptr<storage::TimelineWriter> MemoryAppender::OpenTimeline(const std::string& owner) {

@@ -386,6 +386,11 @@ class Head::Writer final : public storage::TimelineWriter {
     return position;
   }
 
+  Labels LabelsAt(uint32_t position) const override {
+    MutexLock lock(timeline_->commit_mu);
+    return head_.index_.LabelsOf(timeline_->layout[position]);
+  }
+
   Result<storage::CommitStats> Commit(const storage::Row& row) override;
 
  private:
