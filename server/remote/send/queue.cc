@@ -64,8 +64,8 @@ Status Queue::Open() {
     tail_ = *first;
     stored_bytes = *bytes;
   }
-  VEDETTE_RETURN_IF_ERROR(
-      key_value_.Scan(kCursor, [&](std::string_view key, std::string_view value) {
+  VEDETTE_RETURN_IF_ERROR(key_value_.Scan(
+      kCursor, [&](std::string_view key, std::string_view value) VEDETTE_REQUIRES(mu_) {
         const auto words = Split(value, ' ');
         Position at;
         at.next = Decimal(words[0]).value_or(tail_);
@@ -109,11 +109,12 @@ Status Queue::Open() {
     bytes_ += sizes_.back();
   }
   // Writers of the run before are gone; their layouts go once the last of their rows has.
-  VEDETTE_RETURN_IF_ERROR(key_value_.Scan(kLayout, [&](std::string_view key, std::string_view) {
-    const uint64_t writer = FromBigEndian(key.substr(kLayout.size()));
-    if (closed_.empty() || closed_.back().first != writer) closed_.emplace_back(writer, head_);
-    return true;
-  }));
+  VEDETTE_RETURN_IF_ERROR(
+      key_value_.Scan(kLayout, [&](std::string_view key, std::string_view) VEDETTE_REQUIRES(mu_) {
+        const uint64_t writer = FromBigEndian(key.substr(kLayout.size()));
+        if (closed_.empty() || closed_.back().first != writer) closed_.emplace_back(writer, head_);
+        return true;
+      }));
   active_.store(!cursors_.empty(), std::memory_order_release);
   return {};
 }
