@@ -137,6 +137,8 @@ void AddRoutes(http::Router& router, const std::string& prefix, const Doors& d) 
   };
   grafana("/search", [d](const Call& c) { return d.dashboards->Search(c); });
   grafana("/dashboards/uid/:uid", [d](const Call& c) { return d.dashboards->ByUid(c); });
+  router.Handle("POST", prefix + "/api/dashboards/db",
+                Serve([d](const Call& c) { return d.dashboards->Save(c); }));
   grafana("/dashboards/uid/:uid/raw", [d](const Call& c) { return d.dashboards->Raw(c); });
 
   router.Handle("GET", prefix + "/federate",

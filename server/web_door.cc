@@ -4,6 +4,7 @@
 
 #include "common/config/web.h"
 #include "common/http/basic_auth.h"
+#include "common/http/same_origin.h"
 #include "common/tls/server_context.h"
 
 namespace vedette {
@@ -46,6 +47,9 @@ std::string VersionName(config::TlsVersion version, const char* otherwise) {
 Result<WebProtection> LoadWebProtection(const std::string& web_config_file) {
   WebProtection out;
   out.decorators.push_back(http::SecurityHeaders(""));
+  out.filters.push_back(http::SameOriginWrites(
+      {"/query", "/query_range", "/query_exemplars", "/labels", "/series", "/format_query",
+       "/parse_query", "/explain", "/api/v1/read"}));
   if (web_config_file.empty()) return out;
   VEDETTE_ASSIGN_OR_RETURN(const config::WebConfig web, config::LoadWebConfig(web_config_file));
   if (web.tls.enabled) {

@@ -37,11 +37,23 @@ constexpr std::string_view kPages[] = {
     "/silences/:id",
     "/targets",
     "/service-discovery",
+    "/agents",
+    "/rehearse",
     "/status",
     "/tsdb-status",
+    "/queries",
     "/flags",
     "/config",
     "/alertmanager-discovery",
+    // Grafana's old addresses; the page knows where they lead.
+    "/dashboard/db/:slug",
+    "/d-solo/:uid",
+    "/d-solo/:uid/:slug",
+    "/alerting/list",
+    "/alerting/notifications",
+    "/alerting/groups",
+    "/alerting/silences",
+    "/alerting/silence/new",
 };
 
 struct Redirect {
@@ -64,6 +76,13 @@ constexpr Redirect kRedirects[] = {
     {"/classic/tsdb-status", "/tsdb-status"},
     {"/classic/flags", "/flags"},
     {"/classic/config", "/config"},
+    {"/new/service-discovery", "/service-discovery"},
+    {"/new/status", "/status"},
+    {"/new/tsdb-status", "/tsdb-status"},
+    {"/new/flags", "/flags"},
+    {"/new/config", "/config"},
+    {"/new/alertmanager-discovery", "/alertmanager-discovery"},
+    {"/discovered-alertmanagers", "/alertmanager-discovery"},
 };
 
 // RFC 9110: a list of tags, weak or strong, or "*".

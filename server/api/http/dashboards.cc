@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "common/base/strings.h"
+#include "server/api/http/dashboard_text.h"
 
 namespace vedette::api {
 namespace {
@@ -23,20 +24,6 @@ std::string Lower(std::string_view text) {
   return out;
 }
 
-// "Node Exporter Full" to "node-exporter-full", as Grafana writes it behind the uid.
-std::string Slug(std::string_view title) {
-  std::string out;
-  for (const char c : Lower(title)) {
-    if (std::isalnum(static_cast<unsigned char>(c)) != 0) {
-      out += c;
-    } else if (!out.empty() && out.back() != '-') {
-      out += '-';
-    }
-  }
-  while (!out.empty() && out.back() == '-') out.pop_back();
-  return out;
-}
-
 std::string TextOf(const nlohmann::json& object, const char* key) {
   const auto found = object.find(key);
   return found != object.end() && found->is_string() ? found->get<std::string>() : "";
@@ -45,6 +32,7 @@ std::string TextOf(const nlohmann::json& object, const char* key) {
 }  // namespace
 
 struct DashboardsDoor::Dashboard {
+  std::string path;
   std::string problem;  // Not empty: the rest is.
   std::string uid;
   std::string title;
@@ -90,6 +78,7 @@ Result<DashboardsDoor::List> DashboardsDoor::Scan(std::vector<std::string>* prob
       continue;
     }
     auto made = std::make_shared<Dashboard>();
+    made->path = name;
     made->size = size;
     made->changed = changed;
     const auto read = [&]() -> std::string {
@@ -153,6 +142,10 @@ Result<std::shared_ptr<const DashboardsDoor::Dashboard>> DashboardsDoor::Find(
   for (const auto& dashboard : list) {
     if (dashboard->uid == uid) return dashboard;
   }
+  // Old addresses have a slug where a uid is now.
+  for (const auto& dashboard : list) {
+    if (DashboardSlug(dashboard->title) == uid) return dashboard;
+  }
   for (const std::string& problem : problems) {
     if (problem.find(StrCat("/", uid, ".json:")) != std::string::npos) return NotFound(problem);
   }
@@ -190,7 +183,7 @@ Reply DashboardsDoor::Search(const Call& call) const {
     json.BeginObject();
     json.Key("uid").String(d->uid);
     json.Key("title").String(d->title);
-    json.Key("url").String(StrCat("/d/", d->uid, "/", Slug(d->title)));
+    json.Key("url").String(StrCat("/d/", d->uid, "/", DashboardSlug(d->title)));
     json.Key("type").String("dash-db");
     json.Key("tags").BeginArray();
     for (const std::string& tag : d->tags) json.String(tag);
@@ -218,8 +211,8 @@ Reply DashboardsDoor::ByUid(const Call& call) const {
   JsonWriter json(&reply.body);
   json.BeginObject().Key("meta").BeginObject();
   json.Key("type").String("db");
-  json.Key("slug").String(Slug((*found)->title));
-  json.Key("url").String(StrCat("/d/", (*found)->uid, "/", Slug((*found)->title)));
+  json.Key("slug").String(DashboardSlug((*found)->title));
+  json.Key("url").String(StrCat("/d/", (*found)->uid, "/", DashboardSlug((*found)->title)));
   json.Key("folderTitle").String((*found)->folder);
   json.Key("canSave").Bool(false);
   json.Key("canEdit").Bool(false);
@@ -234,6 +227,55 @@ Reply DashboardsDoor::Raw(const Call& call) const {
   Reply reply;
   reply.body = (*found)->text;
   reply.headers.emplace_back("Content-Disposition", "attachment");
+  return reply;
+}
+
+Reply DashboardsDoor::Save(const Call& call) const {
+  if (directory_.empty()) {
+    return Sorry(NotFound("there is no directory for dashboards: name one with --web.dashboards"));
+  }
+  const Result<DashboardUpload> upload = ReadDashboardUpload(call.body);
+  if (!upload.ok()) return Sorry(upload.status());
+  std::vector<std::string> problems;
+  const Result<List> list = Scan(&problems);
+  if (!list.ok()) return Sorry(list.status());
+  const auto known = std::find_if(list->begin(), list->end(),
+                                  [&](const auto& d) { return d->uid == upload->uid; });
+  fs::path path = fs::path(directory_) / (upload->uid + ".json");
+  if (known != list->end()) {
+    if (!upload->overwrite) {
+      Reply reply = Sorry(AlreadyExists(
+          StrCat("dashboard \"", upload->uid, "\" is there already; send \"overwrite\": true")));
+      reply.status = 412;  // As Grafana answers.
+      return reply;
+    }
+    path = (*known)->path;
+  } else if (list->size() >= kMaxDashboards) {
+    return Sorry(ResourceExhausted(StrCat("there are ", kMaxDashboards, " dashboards already")));
+  }
+  // Readers see the old file or the new one, never a part.
+  const fs::path part = path.string() + ".part";
+  std::error_code error;
+  {
+    std::ofstream out(part, std::ios::binary | std::ios::trunc);
+    out << upload->text;
+    out.flush();
+    if (!out) {
+      fs::remove(part, error);
+      return Sorry(Unavailable(StrCat(path.string(), ": cannot be written")));
+    }
+  }
+  fs::rename(part, path, error);
+  if (error) return Sorry(Unavailable(StrCat(path.string(), ": ", error.message())));
+  Reply reply;
+  JsonWriter json(&reply.body);
+  json.BeginObject();
+  json.Key("uid").String(upload->uid);
+  json.Key("url").String(StrCat("/d/", upload->uid, "/", DashboardSlug(upload->title)));
+  json.Key("slug").String(DashboardSlug(upload->title));
+  json.Key("status").String("success");
+  json.Key("version").Int(1);
+  json.EndObject();
   return reply;
 }
 

@@ -22,6 +22,8 @@ inline constexpr int64_t kMaxDashboardBytes = 16 << 20;
 //   GET /api/search?query=&tag=&limit=         what there is
 //   GET /api/dashboards/uid/:uid               {"meta":{...},"dashboard":{...}}, Grafana's shape
 //   GET /api/dashboards/uid/:uid/raw           the file, byte for byte
+//   POST /api/dashboards/db                    {"dashboard":{..},"overwrite":true}: a file of those
+//   bytes
 //
 // A dashboard without a uid has its file's name as one. Files are parsed once and again when their
 // size or time changes, so a search costs a stat per file. Thread-safe.
@@ -34,6 +36,7 @@ class DashboardsDoor {
   Reply Search(const Call& call) const;
   Reply ByUid(const Call& call) const;
   Reply Raw(const Call& call) const;
+  Reply Save(const Call& call) const;
 
  private:
   struct Dashboard;

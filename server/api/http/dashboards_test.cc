@@ -43,6 +43,52 @@ TEST_F(DashboardsTest, TheFileComesBackByteForByte) {
   EXPECT_NE(whole.body.find(kHost), std::string::npos);
 }
 
+Call Bringing(const std::string& body) {
+  Call call;
+  call.body = body;
+  return call;
+}
+
+TEST_F(DashboardsTest, WhatIsSentIsKeptByteForByte) {
+  const DashboardsDoor door(dir_);
+  const std::string board =
+      R"({ "uid":"up_1",  "title" : "Up \"}\" ", "x":[{"a":"]"}], "panels":[] })";
+  const Reply made = door.Save(
+      Bringing("{\"overwrite\": false, \"dashboard\" : " + board + " , \"message\":\"\"}"));
+  EXPECT_EQ(made.status, 200) << made.body;
+  EXPECT_NE(made.body.find("\"uid\":\"up_1\""), std::string::npos);
+  EXPECT_EQ(door.Raw(Asking("up_1")).body, board);
+  EXPECT_EQ(door.Save(Bringing("{\"dashboard\":" + board + "}")).status, 412);
+  EXPECT_EQ(door.Save(Bringing("{\"dashboard\":" + board + ",\"overwrite\":true}")).status, 200);
+}
+
+TEST_F(DashboardsTest, ASecondSaveGoesToTheFileThatIsThere) {
+  Write("team/own-name.json", R"({"uid":"u", "title":"A", "panels":[]})");
+  const DashboardsDoor door(dir_);
+  EXPECT_EQ(
+      door.Save(Bringing(R"({"dashboard":{"uid":"u","title":"B","panels":[]},"overwrite":true})"))
+          .status,
+      200);
+  EXPECT_EQ(door.Raw(Asking("u")).body, R"({"uid":"u","title":"B","panels":[]})");
+  EXPECT_FALSE(std::filesystem::exists(dir_ + "/u.json"));
+}
+
+TEST_F(DashboardsTest, WhatIsNoDashboardOrLeavesTheDirectoryIsRefused) {
+  const DashboardsDoor door(dir_);
+  for (const char* body :
+       {"", "[]", "{}", "{\"dashboard\":1}", "{\"dashboard\":{}}",
+        R"({"dashboard":{"uid":"../x","panels":[]}})", R"({"dashboard":{"uid":"a/b","panels":[]}})",
+        R"({"dashboard":{"panels":[]}})"}) {
+    EXPECT_EQ(door.Save(Bringing(body)).status, 400) << body;
+  }
+  EXPECT_EQ(DashboardsDoor("").Save(Bringing("{}")).status, 404);
+}
+
+TEST_F(DashboardsTest, AnOldAddressFindsItsDashboardByTheSlug) {
+  Write("x.json", R"({"uid":"q", "title":"Node Exporter Full", "panels":[]})");
+  EXPECT_EQ(DashboardsDoor(dir_).ByUid(Asking("node-exporter-full")).status, 200);
+}
+
 TEST_F(DashboardsTest, AFileWithoutUidIsCalledLikeTheFile) {
   Write("team/noname.json", R"({"rows": []})");
   const DashboardsDoor door(dir_);

@@ -138,8 +138,43 @@ export function query(expr: string, time: number, signal?: AbortSignal): Promise
   return slot(() => ask<QueryData>('query', form({ query: expr, time }, signal)));
 }
 
-export function queryRange(expr: string, start: number, end: number, step: number, signal?: AbortSignal): Promise<Answer<QueryData>> {
-  return slot(() => ask<QueryData>('query_range', form({ query: expr, start, end, step }, signal)));
+// Values in columns: a third of the bytes of Prometheus' JSON, and read several times as fast. A server
+// that does not know the type answers as Prometheus does.
+const COLUMNS = 'application/vnd.vedette.columns+json';
+
+export interface Columns {
+  resultType: 'columns';
+  start: number;
+  step: number;
+  series: { metric: Metric; v: (number | string | null)[]; h?: [number, Histogram][] }[];
+}
+
+// A series whose [time, text] pairs are only made when somebody asks for them.
+export class ColumnSeries implements MatrixSeries {
+  private pairs: [number, string][] | null = null;
+  readonly histograms?: [number, Histogram][];
+  constructor(readonly metric: Metric, readonly start: number, readonly step: number, readonly column: (number | null)[], h?: [number, Histogram][]) {
+    if (h?.length) this.histograms = h.map(([i, x]) => [start + i * step, x]);
+  }
+  get values(): [number, string][] {
+    if (this.pairs === null) {
+      this.pairs = [];
+      this.column.forEach((v, i) => v !== null && this.pairs!.push([this.start + i * this.step, v === Infinity ? '+Inf' : v === -Infinity ? '-Inf' : String(v)]));
+    }
+    return this.pairs;
+  }
+}
+
+const SPECIAL: Record<string, number> = { NaN, '+Inf': Infinity, '-Inf': -Infinity };
+
+export function fromColumns(data: Columns): { resultType: 'matrix'; result: MatrixSeries[] } {
+  return { resultType: 'matrix', result: data.series.map((s) => new ColumnSeries(s.metric, data.start, data.step, s.v.map((v) => (typeof v === 'string' ? (SPECIAL[v] ?? null) : v)), s.h)) };
+}
+
+export async function queryRange(expr: string, start: number, end: number, step: number, signal?: AbortSignal): Promise<Answer<QueryData>> {
+  const init = { ...form({ query: expr, start, end, step }, signal), headers: { Accept: `${COLUMNS}, application/json;q=0.5` } };
+  const answer = await slot(() => ask<QueryData | Columns>('query_range', init));
+  return { ...answer, data: answer.data.resultType === 'columns' ? fromColumns(answer.data) : answer.data };
 }
 
 export function get<T>(path: string, values: Record<string, string | string[]> = {}, signal?: AbortSignal): Promise<Answer<T>> {

@@ -14,6 +14,12 @@ const ALIASES: [RegExp, string][] = [
   [/^\/(new|classic)\/(.*)$/, '/$2'],
   [/^\/(dashboards\/f\/.*)$/, '/dashboards'],
   [/^\/explore$/, '/query'],
+  [/^\/dashboard\/db\/([^/]+)$/, '/d/$1'],
+  [/^\/alerting\/(list|notifications|routes|groups)$/, '/alerting'],
+  [/^\/alerting\/silences$/, '/silences'],
+  [/^\/alerting\/silence\/new$/, '/silences/new'],
+  [/^\/d-solo\/(.+)$/, '/d/$1'],
+  [/^\/dashboard\/(import|new)$/, '/dashboards'],
   [/^\/status\/?$/, '/status'],
   [/^\/discovered-alertmanagers$/, '/alertmanager-discovery'],
 ];

@@ -1,7 +1,8 @@
 import { signal } from '@preact/signals';
 import type { ComponentType } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
-import { online } from '../api/client';
+import { online, recovered } from '../api/client';
+import { learnRole } from './access';
 import { Explore } from '../explore/page';
 import { Icon } from '../ui/icons';
 import { Dialog, Menu, Skeleton } from '../ui/parts';
@@ -17,9 +18,9 @@ const NAV: [string, string, RegExp][] = [
   ['/', 'Overview', /^\/$/],
   ['/query', 'Explore', /^\/query/],
   ['/dashboards', 'Dashboards', /^\/(dashboards|d\/)/],
-  ['/alerts', 'Alerts', /^\/(alerts|rules|alerting|silences)/],
+  ['/alerts', 'Alerts', /^\/(alerts|rules|alerting|silences|rehearse)/],
   ['/targets', 'Targets', /^\/(targets|service-discovery|agents)/],
-  ['/status', 'Status', /^\/(status|tsdb-status|flags|config|alertmanager-discovery)/],
+  ['/status', 'Status', /^\/(status|tsdb-status|queries|flags|config|alertmanager-discovery)/],
 ];
 
 type Loader = () => Promise<ComponentType>;
@@ -28,11 +29,13 @@ const PAGES: [RegExp, Loader][] = [
   [/^\/$/, () => import('../pages/overview').then((m) => m.Overview)],
   [/^\/targets\/?$/, () => import('../pages/targets').then((m) => m.Targets)],
   [/^\/service-discovery\/?$/, () => import('../pages/discovery').then((m) => m.Discovery)],
+  [/^\/agents\/?$/, () => import('../pages/agents').then((m) => m.Agents)],
+  [/^\/rehearse\/?$/, () => import('../pages/rehearse').then((m) => m.Rehearse)],
   [/^\/alerts\/?$/, () => import('../pages/alerts').then((m) => m.Alerts)],
   [/^\/rules\/?$/, () => import('../pages/rules').then((m) => m.Rules)],
   [/^\/alerting\/?$/, () => import('../pages/notifications').then((m) => m.Notifications)],
   [/^\/silences(\/.*)?$/, () => import('../pages/silences').then((m) => m.Silences)],
-  [/^\/(status|tsdb-status|flags|config|alertmanager-discovery)\/?$/, () => import('../pages/status').then((m) => m.StatusPage)],
+  [/^\/(status|tsdb-status|queries|flags|config|alertmanager-discovery)\/?$/, () => import('../pages/status').then((m) => m.StatusPage)],
   [/^\/dashboards\/?$/, () => import('../dash/list').then((m) => m.DashboardList)],
   [/^\/d\/.+$/, () => import('../dash/page').then((m) => m.DashboardPage)],
 ];
@@ -91,6 +94,7 @@ function Content() {
 
 export function Shell() {
   useEffect(() => installKeys(), []);
+  useEffect(() => void learnRole(), [recovered.value]);
   const here = path.value;
   return (
     <>

@@ -74,6 +74,7 @@ export interface ChartProps {
   tooltip?: 'single' | 'multi' | 'none';
   lines?: ChartLine[];
   marks?: ChartMark[];
+  dots?: ChartDot[];
   bands?: Band[];
   onZoom?: (from: number, to: number) => void;
 }
@@ -190,6 +191,30 @@ function width(u: uPlot, labels: string[] | null): number {
   const longest = labels.reduce((a, b) => (b.length > a.length ? b : a), '');
   u.ctx.font = u.axes[1].font![0] as unknown as string;
   return Math.max(30, Math.ceil(u.ctx.measureText(longest).width / devicePixelRatio) + 14);
+}
+
+// A single thing at a time and a value: an exemplar.
+export interface ChartDot {
+  t: number;
+  v: number;
+  text: string;
+}
+
+function drawDots(u: uPlot, dots: ChartDot[], color: string): void {
+  const { ctx, bbox } = u;
+  const size = 4 * devicePixelRatio;
+  ctx.fillStyle = resolve(color);
+  for (const d of dots) {
+    const x = u.valToPos(d.t, 'x', true);
+    const y = u.valToPos(d.v, 'y', true);
+    if (x < bbox.left || x > bbox.left + bbox.width || y < bbox.top || y > bbox.top + bbox.height) continue;
+    ctx.beginPath();
+    ctx.moveTo(x, y - size);
+    ctx.lineTo(x + size, y);
+    ctx.lineTo(x, y + size);
+    ctx.lineTo(x - size, y);
+    ctx.fill();
+  }
 }
 
 function drawMarks(u: uPlot, marks: ChartMark[]): void {
@@ -330,6 +355,12 @@ function build(host: HTMLElement, box: { width: number; height: number }, props:
     time.className = 'tip-time';
     time.textContent = stamp(props.times[i], props.utc);
     tip.append(time);
+    for (const dot of (props.dots ?? []).filter((d) => Math.abs(u.valToPos(d.t, 'x') - x) < 6 && Math.abs(u.valToPos(d.v, 'y') - y) < 8).slice(0, 3)) {
+      const line = document.createElement('div');
+      line.className = 'tip-mark';
+      line.textContent = dot.text;
+      tip.append(line);
+    }
     for (const mark of marksAt(u, props.marks ?? [], x)) {
       const line = document.createElement('div');
       line.className = 'tip-mark';
@@ -439,6 +470,7 @@ function build(host: HTMLElement, box: { width: number; height: number }, props:
         },
       ],
       draw: [
+        (u) => drawDots(u, props.dots ?? [], 'var(--warn)'),
         (u) => {
           for (const line of props.lines ?? []) {
             if (line.line === false) continue;
@@ -502,7 +534,7 @@ export function Chart(props: ChartProps) {
       live.current?.stop();
       live.current = null;
     };
-  }, [props.times, props.series, props.from, props.to, props.height, props.utc, props.dark, props.left, props.right, props.lines, props.bands, props.marks]);
+  }, [props.times, props.series, props.from, props.to, props.height, props.utc, props.dark, props.left, props.right, props.lines, props.bands, props.marks, props.dots]);
 
   const shown = props.series.filter((s) => !s.hidden).length;
   return (

@@ -1,5 +1,5 @@
 // What a panel asks, and what it was told: queries to frames, frames through transformations to series.
-import { ApiError, query, queryRange, type MatrixSeries, type QueryData } from '../api/client';
+import { ApiError, ColumnSeries, query, queryRange, type MatrixSeries, type QueryData } from '../api/client';
 import { parseDuration } from '../format/time';
 import { number } from '../format/value';
 import { withFilters } from './adhoc';
@@ -115,7 +115,7 @@ function append(list: MatrixSeries[], last: MatrixSeries[]): void {
   for (const s of last) {
     const known = by.get(key(s.metric));
     if (!known) list.push(s);
-    else known.values = [...(known.values ?? []), ...(s.values ?? [])];
+    else list[list.indexOf(known)] = { ...known, metric: known.metric, histograms: known.histograms, values: [...(known.values ?? []), ...(s.values ?? [])] };
   }
 }
 
@@ -144,12 +144,31 @@ function framesOf(parts: Part[]): Frame[] {
       continue;
     }
     for (const s of list) {
-      const values = s.values ?? [];
+      const { times, values } = pointsOf(s);
       if (values.length === 0 && s.histograms?.length) continue;
-      frames.push({ refId, fields: [{ name: 'Time', type: 'time', values: values.map(([t]) => t * 1000) }, { name: 'Value', type: 'number', labels: s.metric, shown: legendOf(legend, s.metric, expr), values: values.map(([, v]) => number(v)) }] });
+      frames.push({ refId, fields: [{ name: 'Time', type: 'time', values: times }, { name: 'Value', type: 'number', labels: s.metric, shown: legendOf(legend, s.metric, expr), values }] });
     }
   }
   return frames;
+}
+
+// Milliseconds and numbers. Times of a step that is no whole number of seconds are rounded to what they are.
+function pointsOf(s: MatrixSeries): { times: number[]; values: number[] } {
+  const times: number[] = [];
+  const values: number[] = [];
+  if (s instanceof ColumnSeries) {
+    s.column.forEach((v, i) => {
+      if (v === null) return;
+      times.push(Math.round((s.start + i * s.step) * 1000));
+      values.push(v);
+    });
+  } else {
+    for (const [t, v] of s.values ?? []) {
+      times.push(Math.round(t * 1000));
+      values.push(number(v));
+    }
+  }
+  return { times, values };
 }
 
 // Every step of the grid and every moment that a frame names besides: gaps stay gaps.

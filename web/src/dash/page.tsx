@@ -140,8 +140,8 @@ function Board({ board, fileUid }: { board: NonNullable<ReturnType<typeof parseD
               <option key={r} value={r}>{r === '' ? 'no refresh' : `every ${r}`}</option>
             ))}
           </select>
-          <button type="button" data-live={live} aria-pressed={live} title="Live (l)" onClick={() => put({ refresh: live ? '' : 'live' })}>
-            <i class={live ? 'pulse on' : 'pulse'} /> {live ? `live · ${every ?? 15} s` : 'Live'}
+          <button type="button" data-live={live ? 'on' : 'off'} aria-pressed={live} title="Live (l)" onClick={() => put({ refresh: live ? '' : 'live' })}>
+            {live ? <i class="live-dot" /> : <Icon name="clock" />} {live ? `live · ${every ?? 15} s` : 'Live'}
           </button>
           <button type="button" class="quiet icon-button" aria-label="Refresh" title="Refresh (r)" onClick={() => setTurn((n) => n + 1)}>
             <Icon name="refresh" />

@@ -4,13 +4,17 @@ import { params, restate, step } from '../app/router';
 import { Icon } from '../ui/icons';
 import { Page } from '../ui/parts';
 import { MetricExplorer } from './metrics';
-import { live, Panel, refreshAll } from './panel';
+import { Panel, refreshAll } from './panel';
 import { DEFAULT, format, parse, type PanelState } from './state';
+
+const LIVE = 5; // Seconds.
 
 export function Explore() {
   const panels = parse(params.value);
   const [explorer, setExplorer] = useState<number | null>(null);
-  const put = (next: PanelState[], push = false): void => (push ? step : restate)(format(next));
+  const isLive = params.value.get('refresh') === 'live';
+  const put = (next: PanelState[], push = false, on = isLive): void => (push ? step : restate)(format(next, on));
+  const toggleLive = (): void => put(isLive ? panels : panels.map((p) => ({ ...p, end: null, moment: null })), false, !isLive);
   const update = (i: number) => (part: Partial<PanelState>, push?: boolean) => put(panels.map((p, k) => (k === i ? { ...p, ...part } : p)), push);
   const all = (change: (p: PanelState) => Partial<PanelState>): void => put(panels.map((p) => ({ ...p, ...change(p) })));
   const clip = (end: number): number | null => (end >= Date.now() / 1000 - 1 ? null : Math.round(end));
@@ -23,17 +27,18 @@ export function Explore() {
       '-': () => all((p) => ({ range: p.range * 2 })),
       '=': () => all((p) => ({ range: Math.max(1, Math.round(p.range / 2)) })),
       '0': () => all(() => ({ end: null, moment: null })),
-      l: () => (live.value = live.value ? 0 : 5),
+      l: toggleLive,
     };
     return () => {
       pageKeys.value = {};
     };
   });
   useEffect(() => {
-    if (live.value === 0) return;
-    const timer = setInterval(() => !document.hidden && refreshAll.value++, live.value * 1000);
+    if (!isLive) return;
+    // Not while nobody looks, and not under the pointer: what is read must hold still.
+    const timer = setInterval(() => !document.hidden && !document.querySelector('.u-over:hover') && refreshAll.value++, LIVE * 1000);
     return () => clearInterval(timer);
-  }, [live.value]);
+  }, [isLive]);
 
   return (
     <Page
@@ -41,9 +46,9 @@ export function Explore() {
       title="Explore"
       aside={
         <>
-          <button type="button" class="quiet" data-live={live.value > 0 ? 'on' : 'off'} aria-pressed={live.value > 0} onClick={() => (live.value = live.value ? 0 : 5)}>
-            {live.value > 0 ? <i class="live-dot" /> : <Icon name="clock" />}
-            {live.value > 0 ? `live · ${live.value} s` : 'Live'}
+          <button type="button" class="quiet" data-live={isLive ? 'on' : 'off'} aria-pressed={isLive} title="Live (l)" onClick={toggleLive}>
+            {isLive ? <i class="live-dot" /> : <Icon name="clock" />}
+            {isLive ? `live · ${LIVE} s` : 'Live'}
           </button>
           <button type="button" class="quiet" title="Refresh (r)" onClick={() => refreshAll.value++}>
             <Icon name="refresh" /> Refresh

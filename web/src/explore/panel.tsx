@@ -2,7 +2,7 @@ import { signal, useComputed, useSignal } from '@preact/signals';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { ApiError, query, queryRange, recovered, type MatrixSeries, type QueryData } from '../api/client';
 import { dark, forgetHistory, history, remember, settings } from '../app/settings';
-import { align } from '../chart/align';
+import { align, splice } from '../chart/align';
 import { Chart, type ChartSeries } from '../chart/chart';
 import { assign } from '../chart/color';
 import { pairs, seriesKey, seriesName } from '../format/labels';
@@ -12,9 +12,11 @@ import { Icon } from '../ui/icons';
 import { Menu, Skeleton, Virtual } from '../ui/parts';
 import { Editor } from './editor';
 import { Explain } from './explain';
+import { useExemplars } from './exemplars';
+import { hasHistograms, HistogramGraph, RawSamples } from './samples';
 import type { PanelState, Tab } from './state';
 
-interface Seen {
+export interface Seen {
   data: QueryData;
   warnings: string[];
   infos: string[];
@@ -26,7 +28,6 @@ interface Seen {
 }
 
 export const refreshAll = signal(0);
-export const live = signal(0); // Seconds between refreshes; 0 is off.
 
 const RANGES = [60, 300, 900, 1800, 3600, 7200, 21_600, 43_200, 86_400, 172_800, 604_800, 1_209_600, 2_592_000, 7_776_000, 31_536_000];
 const TABLE_LIMIT = 300;
@@ -153,6 +154,7 @@ function Graph({ seen, state, update }: { seen: Seen; state: PanelState; update:
     return { result, times, columns, names: result.map((s) => seriesName(s.metric)), keys: result.map((s) => seriesKey(s.metric)) };
   }, [seen]);
   const theme = dark.value;
+  const dots = useExemplars(state.exemplars ? state.expr : '', seen.start, seen.end);
   const series = useComputed<ChartSeries[]>(() => {
     const colors = assign(built.keys, dark.value);
     return built.columns.map((values, i) => ({
@@ -192,6 +194,7 @@ function Graph({ seen, state, update }: { seen: Seen; state: PanelState; update:
         dark={theme}
         sync="explore"
         focus={focus}
+        dots={dots}
         tooltip="single"
         onZoom={(a, b) => {
           const end = Math.round(b);
@@ -240,11 +243,12 @@ export function Panel({ index, state, update, remove, openExplorer }: { index: n
   const [busy, setBusy] = useState(false);
   const [turn, setTurn] = useState(0);
   const asked = useRef('');
+  const latest = useRef<{ key: string; end: number; result: MatrixSeries[] } | null>(null);
   const host = useRef<HTMLElement>(null);
   useEffect(() => setDraft(state.expr), [state.expr]);
 
   useEffect(() => {
-    if (state.expr.trim() === '' || state.tab === 'explain') {
+    if (state.expr.trim() === '' || state.tab === 'explain' || state.tab === 'raw') {
       setSeen(null);
       setError(null);
       return;
@@ -264,9 +268,16 @@ export function Panel({ index, state, update, remove, openExplorer }: { index: n
     const fitted = state.step ?? (step > 15 ? niceStep(step * 0.75) : step);
     const end = graph ? Math.floor((state.end ?? now) / fitted) * fitted : (state.moment ?? now);
     const start = end - Math.floor(state.range / fitted) * fitted;
-    const request = graph ? queryRange(state.expr, start, end, fitted, abort.signal) : query(state.expr, end, abort.signal);
+    // The same graph a little later: only what is new is asked for, and one step again, which may have
+    // been incomplete.
+    const before = latest.current;
+    const resumes = graph && state.end === null && before !== null && before.key === `${kind}|${fitted}|${state.range}` && end >= before.end && before.end - fitted > start;
+    const from = resumes ? before!.end - fitted : start;
+    const request = graph ? queryRange(state.expr, from, end, fitted, abort.signal) : query(state.expr, end, abort.signal);
     request
-      .then((answer) => {
+      .then((whole) => {
+        const answer = resumes && whole.data.resultType === 'matrix' ? { ...whole, data: { resultType: 'matrix' as const, result: splice(before!.result, whole.data.result, from, start) } } : whole;
+        latest.current = graph && answer.data.resultType === 'matrix' ? { key: `${kind}|${fitted}|${state.range}`, end, result: answer.data.result } : null;
         if (abort.signal.aborted) return;
         setSeen({ ...answer, start, end, step: fitted, at: now });
         setError(null);
@@ -277,6 +288,7 @@ export function Panel({ index, state, update, remove, openExplorer }: { index: n
         if (abort.signal.aborted) return;
         const known = problem instanceof ApiError ? problem : new ApiError(String(problem.message), 0);
         setError(known);
+        latest.current = null;
         if (known.type !== 'offline') setSeen(null);
         setBusy(false);
       });
@@ -299,7 +311,7 @@ export function Panel({ index, state, update, remove, openExplorer }: { index: n
 
   const count = seen === null ? 0 : seen.data.resultType === 'scalar' || seen.data.resultType === 'string' ? 1 : seen.data.result.length;
   const empty = state.expr.trim() === '';
-  const panelState = error ? 'error' : empty ? 'nodata' : state.tab === 'explain' ? 'ok' : seen === null ? 'loading' : count === 0 ? 'nodata' : 'ok';
+  const panelState = error ? 'error' : empty ? 'nodata' : state.tab === 'explain' || state.tab === 'raw' ? 'ok' : seen === null ? 'loading' : count === 0 ? 'nodata' : 'ok';
   const samples = seen && (seen.data.resultType === 'matrix' ? (seen.data.result as MatrixSeries[]).reduce((n, s) => n + (s.values?.length ?? 0) + (s.histograms?.length ?? 0), 0) : count);
 
   return (
@@ -337,7 +349,7 @@ export function Panel({ index, state, update, remove, openExplorer }: { index: n
       </div>
       <div class="tabs">
         <div role="tablist" aria-label="View">
-          {(['table', 'graph', 'explain'] as Tab[]).map((tab) => (
+          {(['table', 'graph', 'explain', 'raw'] as Tab[]).map((tab) => (
             <button type="button" role="tab" key={tab} aria-selected={state.tab === tab} onClick={() => update({ tab })}>
               {tab[0].toUpperCase() + tab.slice(1)}
             </button>
@@ -400,6 +412,14 @@ export function Panel({ index, state, update, remove, openExplorer }: { index: n
           <label class="check">
             <input type="checkbox" checked={state.log} onChange={(e) => update({ log: e.currentTarget.checked, stacked: false })} /> log
           </label>
+          <label class="check">
+            <input type="checkbox" data-exemplars checked={state.exemplars} onChange={(e) => update({ exemplars: e.currentTarget.checked })} /> exemplars
+          </label>
+          {seen && hasHistograms(seen.data) && (
+            <label class="check">
+              <input type="checkbox" data-heatmap checked={state.heatmap} onChange={(e) => update({ heatmap: e.currentTarget.checked })} /> heatmap
+            </label>
+          )}
         </div>
       )}
       {state.tab === 'table' && (
@@ -427,6 +447,7 @@ export function Panel({ index, state, update, remove, openExplorer }: { index: n
           </div>
         )}
         {!empty && state.tab === 'explain' && <Explain expr={state.expr} />}
+        {!empty && state.tab === 'raw' && <RawSamples expr={state.expr} />}
         {panelState === 'loading' && <Skeleton rows={state.tab === 'graph' ? 14 : 5} />}
         {panelState === 'nodata' && !empty && (
           <div class="empty">
@@ -442,7 +463,7 @@ export function Panel({ index, state, update, remove, openExplorer }: { index: n
           </div>
         )}
         {seen && count > 0 && state.tab === 'table' && seen.data.resultType !== undefined && <Table data={seen.data} />}
-        {seen && count > 0 && state.tab === 'graph' && seen.data.resultType === 'matrix' && <Graph seen={seen} state={state} update={update} />}
+        {seen && count > 0 && state.tab === 'graph' && seen.data.resultType === 'matrix' && (hasHistograms(seen.data) && state.heatmap ? <HistogramGraph seen={seen} state={state} update={update} /> : <Graph seen={seen} state={state} update={update} />)}
       </div>
     </section>
   );

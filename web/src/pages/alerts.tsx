@@ -3,6 +3,8 @@ import { href, params, setParams } from '../app/router';
 import { ago, duration } from '../format/time';
 import { Icon } from '../ui/icons';
 import { Badge, Filter, Labels, Loaded, Page, Segments, useLoad, type Tone } from '../ui/parts';
+import { mayChange } from '../app/access';
+import { ruleText } from './rule_text';
 import { loadGroups, type Rule } from './rules_data';
 import { silenceLink } from './silence_link';
 import { SubNav } from './subnav';
@@ -64,9 +66,11 @@ function RuleRow({ rule, group }: { rule: Rule; group: string }) {
             </td>
             <td class="num mono">{Number(a.value).toPrecision(4).replace(/\.?0+$/, '')}</td>
             <td class="num">
-              <a href={silenceLink(a.labels)} title="Silence this alert" aria-label={`Silence ${rule.name}`}>
-                <Icon name="mute" />
-              </a>
+              {mayChange() && (
+                <a href={silenceLink(a.labels)} title="Silence this alert" aria-label={`Silence ${rule.name}`} data-silence-link>
+                  <Icon name="mute" />
+                </a>
+              )}
             </td>
           </tr>
         ))}
@@ -75,6 +79,9 @@ function RuleRow({ rule, group }: { rule: Rule; group: string }) {
           <td />
           <td colSpan={6}>
             <pre class="rule-text">{rule.query}</pre>
+            <a class="button" href={href(`/query?g0.expr=${encodeURIComponent(rule.query)}&g0.tab=graph&g0.range_input=6h`)}>Evidence</a>{' '}
+            <a class="button" href={href(`/query?g0.expr=${encodeURIComponent(`ALERTS{alertname="${rule.name}"}`)}&g0.tab=graph&g0.range_input=1d`)}>History</a>{' '}
+            <a class="button" href={href(`/rehearse?rules=${encodeURIComponent(ruleText(rule))}`)}>Rehearse an edit</a>
             {alerts.length === 0 && <span class="faint">No instance is pending or firing.</span>}
           </td>
         </tr>

@@ -1,8 +1,49 @@
 import { get } from '../api/client';
 import { params, setParams } from '../app/router';
-import { Badge, Filter, Labels, Loaded, Page, useLoad, Virtual } from '../ui/parts';
+import { useState } from 'preact/hooks';
+import { Badge, Dialog, Filter, Labels, Loaded, Page, useLoad, Virtual } from '../ui/parts';
 import { SubNav } from './subnav';
 import type { Target } from './targets';
+
+interface Step {
+  rule: { source_labels?: string[]; separator?: string; regex?: string; modulus?: number; target_label?: string; replacement?: string; action: string };
+  output: Record<string, string>;
+  keep: boolean;
+}
+
+// Rule by rule: what relabelling did to the labels of one discovered target.
+function Steps({ row, onClose }: { row: Row; onClose: () => void }) {
+  const load = useLoad((signal) => get<{ steps: Step[] }>('targets/relabel_steps', { scrapePool: row.pool, labels: JSON.stringify(row.discovered) }, signal).then((a) => a.data.steps ?? []), []);
+  return (
+    <Dialog title={`Relabelling in ${row.pool}`} onClose={onClose} wide>
+      <Loaded load={load}>
+        {(steps) => (
+          <ol class="relabel-steps" data-relabel-steps={steps.length}>
+            {steps.length === 0 && <li>No rule: the target is as it was discovered.</li>}
+            {steps.map((s, i) => {
+              const before = i === 0 ? row.discovered : steps[i - 1].output;
+              const changed = Object.entries(s.output ?? {}).filter(([k, v]) => before[k] !== v);
+              const gone = Object.keys(before).filter((k) => s.keep && !(k in (s.output ?? {})));
+              return (
+                <li key={i} data-keep={s.keep}>
+                  <b>{s.rule.action}</b> <code>{(s.rule.source_labels ?? []).join(s.rule.separator ?? ';')}</code>
+                  {s.rule.regex && <> matching <code>{s.rule.regex}</code></>}
+                  {s.rule.target_label && <> → <code>{s.rule.target_label}</code> = <code>{s.rule.replacement}</code></>}
+                  <div>
+                    {!s.keep && <Badge tone="warn">dropped here</Badge>}
+                    {changed.length > 0 && <Labels labels={Object.fromEntries(changed)} />}
+                    {gone.length > 0 && <span class="faint">without {gone.join(', ')}</span>}
+                    {s.keep && changed.length === 0 && gone.length === 0 && <span class="faint">no change</span>}
+                  </div>
+                </li>
+              );
+            })}
+          </ol>
+        )}
+      </Loaded>
+    </Dialog>
+  );
+}
 
 interface Row {
   pool: string;
@@ -20,6 +61,7 @@ export function Discovery() {
     ].sort((a, b) => a.pool.localeCompare(b.pool) || Number(b.labels === null) - Number(a.labels === null));
   }, [], 15);
   const search = params.value.get('search') ?? '';
+  const [steps, setSteps] = useState<Row | null>(null);
   return (
     <Page name="service-discovery" title="Service discovery" aside={<Filter value={search} onInput={(v) => setParams({ search: v })} label="Filter by label" />}>
       <SubNav of="targets" />
@@ -43,7 +85,12 @@ export function Discovery() {
               <Virtual count={found.length} rowHeight={92}>
                 {(i) => (
                   <div class="sd-row" key={i} data-dropped={found[i].labels === null}>
-                    <span class="clip">{found[i].pool}</span>
+                    <span>
+                      <span class="clip">{found[i].pool}</span>
+                      <button type="button" class="quiet" data-steps onClick={() => setSteps(found[i])}>
+                        steps
+                      </button>
+                    </span>
                     <span class="sd-labels">
                       <Labels labels={found[i].discovered} />
                     </span>
@@ -58,6 +105,7 @@ export function Discovery() {
           );
         }}
       </Loaded>
+      {steps && <Steps row={steps} onClose={() => setSteps(null)} />}
     </Page>
   );
 }

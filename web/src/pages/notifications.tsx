@@ -1,4 +1,5 @@
 import { ApiError, plain } from '../api/client';
+import { mayChange } from '../app/access';
 import { href, params, setParams } from '../app/router';
 import { ago } from '../format/time';
 import { Icon } from '../ui/icons';
@@ -54,9 +55,11 @@ export function Notifications() {
       aside={
         <>
           <Filter value={filter} onInput={(v) => setParams({ filter: v })} label="Matchers" placeholder={'severity="critical", job=~"a|b"'} />
-          <a class="button" href={href(`/silences/new?filter=${encodeURIComponent(filter)}`)}>
-            <Icon name="mute" size={14} /> Silence these
-          </a>
+          {mayChange() && (
+            <a class="button" data-silence-filter href={href(`/silences/new?filter=${encodeURIComponent(filter)}`)}>
+              <Icon name="mute" size={14} /> Silence these
+            </a>
+          )}
         </>
       }
     >

@@ -1,5 +1,6 @@
 import { useEffect, useState } from 'preact/hooks';
 import { ApiError, plain } from '../api/client';
+import { mayChange } from '../app/access';
 import { go, href, params, path } from '../app/router';
 import { settings } from '../app/settings';
 import { ago, parseDuration, stamp } from '../format/time';
@@ -17,7 +18,10 @@ interface Silence {
   createdBy: string;
   comment: string;
   status: { state: 'active' | 'pending' | 'expired' };
+  recurrence?: { weekdays?: string[]; times?: { start_time: string; end_time: string }[] };
 }
+
+const DAYS = ['monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday', 'sunday'];
 
 const send = (method: string, body?: unknown): RequestInit => ({ method, headers: { 'Content-Type': 'application/json' }, body: body === undefined ? undefined : JSON.stringify(body) });
 
@@ -26,6 +30,9 @@ function Form({ start }: { start: Matcher[] }) {
   const [length, setLength] = useState('2h');
   const [author, setAuthor] = useState(localStorage.getItem('vedette.author') ?? '');
   const [comment, setComment] = useState('');
+  const [weekly, setWeekly] = useState(false);
+  const [week, setWeek] = useState<string[]>(['saturday', 'sunday']);
+  const [hours, setHours] = useState(['00:00', '24:00']);
   const [hit, setHit] = useState<AmAlert[] | null>(null);
   const [error, setError] = useState<ApiError | null>(null);
   const matchers = parseFilter(text);
@@ -41,7 +48,7 @@ function Form({ start }: { start: Matcher[] }) {
     plain<AmAlert[]>('api/v2/alerts?' + query, { signal: abort.signal }).then(setHit, (e) => !abort.signal.aborted && setError(e));
     return () => abort.abort();
   }, [text]);
-  const problem = !matchers || matchers.length === 0 ? 'name at least one matcher' : !seconds ? 'how long? 30m, 2h, 7d' : author === '' ? 'say who you are' : comment === '' ? 'say why' : null;
+  const problem = !matchers || matchers.length === 0 ? 'name at least one matcher' : !seconds ? 'how long? 30m, 2h, 7d' : author === '' ? 'say who you are' : comment === '' ? 'say why' : weekly && (week.length === 0 || !hours.every((h) => /^([01]\d|2[0-4]):[0-5]\d$/.test(h))) ? 'which days, and from when to when? 22:00 to 24:00' : null;
   const save = async (event: Event): Promise<void> => {
     event.preventDefault();
     if (problem !== null) return;
@@ -50,7 +57,7 @@ function Form({ start }: { start: Matcher[] }) {
       const now = Date.now();
       const made = await plain<{ silenceID: string }>(
         'api/v2/silences',
-        send('POST', { matchers, startsAt: new Date(now).toISOString(), endsAt: new Date(now + seconds! * 1000).toISOString(), createdBy: author, comment }),
+        send('POST', { matchers, startsAt: new Date(now).toISOString(), endsAt: new Date(now + seconds! * 1000).toISOString(), createdBy: author, comment, ...(weekly && { recurrence: { weekdays: week, times: [{ start_time: hours[0], end_time: hours[1] }], location: Intl.DateTimeFormat().resolvedOptions().timeZone } }) }),
       );
       go(`/silences/${made.silenceID}`);
     } catch (e) {
@@ -74,6 +81,21 @@ function Form({ start }: { start: Matcher[] }) {
           </button>
         ))}
       </div>
+      <label class="check">
+        <input type="checkbox" data-recurring checked={weekly} onChange={(e) => (setWeekly(e.currentTarget.checked), e.currentTarget.checked && setLength('30d'))} /> only in these hours of the week
+      </label>
+      {weekly && (
+        <div class="line" role="group" aria-label="Hours of the week">
+          {DAYS.map((d) => (
+            <label class="check" key={d}>
+              <input type="checkbox" checked={week.includes(d)} onChange={() => setWeek(week.includes(d) ? week.filter((x) => x !== d) : [...week, d])} /> {d.slice(0, 3)}
+            </label>
+          ))}
+          <input aria-label="From" size={5} value={hours[0]} onInput={(e) => setHours([e.currentTarget.value, hours[1]])} />
+          to
+          <input aria-label="To" size={5} value={hours[1]} onInput={(e) => setHours([hours[0], e.currentTarget.value])} />
+        </div>
+      )}
       <label>
         Who
         <input aria-label="Author" value={author} onInput={(e) => setAuthor(e.currentTarget.value)} />
@@ -122,7 +144,7 @@ export function Silences() {
       name="silences"
       title={isNew ? 'New silence' : 'Silences'}
       aside={
-        !isNew && load.data ? (
+        !isNew && load.data && mayChange() ? (
           <a class="button" href={href('/silences/new')}>
             <Icon name="plus" size={14} /> New silence
           </a>
@@ -157,7 +179,10 @@ export function Silences() {
                         <Badge tone={s.status.state === 'active' ? 'accent' : 'unknown'}>{s.status.state}</Badge>
                       </td>
                       <td class="mono wrap">{s.matchers.map(matcherText).join(', ')}</td>
-                      <td class="wrap">{s.comment}</td>
+                      <td class="wrap">
+                        {s.comment}
+                        {s.recurrence && <div class="dim">{[...(s.recurrence.weekdays ?? []), ...(s.recurrence.times ?? []).map((t) => `${t.start_time} to ${t.end_time}`)].join(', ')}</div>}
+                      </td>
                       <td>{s.createdBy}</td>
                       <td class="nowrap" title={stamp(Date.parse(s.endsAt) / 1000, utc)}>
                         {ago(Date.parse(s.endsAt) / 1000, now)}
@@ -165,7 +190,7 @@ export function Silences() {
                       <td class="num nowrap">
                         {s.status.state === 'expired' ? (
                           <a href={href(`/silences/new?filter=${encodeURIComponent(`{${s.matchers.map(matcherText).join(', ')}}`)}`)}>again</a>
-                        ) : (
+                        ) : !mayChange() ? null : (
                           <button type="button" class="quiet" onClick={() => void plain(`api/v2/silence/${s.id}`, send('DELETE')).then(load.again, load.again)}>
                             Expire
                           </button>

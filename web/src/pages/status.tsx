@@ -6,6 +6,7 @@ import { ago, stamp } from '../format/time';
 import { bytes, thousands } from '../format/value';
 import { Icon } from '../ui/icons';
 import { Badge, Filter, Loaded, Page, useLoad } from '../ui/parts';
+import { Queries } from './queries';
 import { SubNav } from './subnav';
 
 function Facts({ title, rows }: { title: string; rows: [string, ComponentChildren][] }) {
@@ -134,7 +135,7 @@ function TsdbPage() {
           </div>
           <div class="cols">
             <Top title="Series by metric" list={t.seriesCountByMetricName} format={thousands} link={ask} />
-            <Top title="Values by label" list={t.labelValueCountByLabelName} format={thousands} />
+            <Top title="Values by label" list={t.labelValueCountByLabelName} format={thousands} link={(label) => ask(`count by (${label}) ({${label}!=""})`)} />
             <Top title="Memory by label" list={t.memoryInBytesByLabelName} format={bytes} />
             <Top
               title="Series by label pair"
@@ -241,6 +242,7 @@ function AlertmanagersPage() {
 const VIEWS: Record<string, [string, () => ComponentChildren]> = {
   '/status': ['Status', () => <RuntimePage />],
   '/tsdb-status': ['Cardinality and storage', () => <TsdbPage />],
+  '/queries': ['Running queries', () => <Queries />],
   '/flags': ['Flags', () => <FlagsPage />],
   '/config': ['Configuration', () => <ConfigPage />],
   '/alertmanager-discovery': ['Alertmanagers', () => <AlertmanagersPage />],

@@ -4,16 +4,19 @@ const GROUPS: Record<string, [string, string][]> = {
   targets: [
     ['/targets', 'Targets'],
     ['/service-discovery', 'Discovery'],
+    ['/agents', 'Agents'],
   ],
   alerts: [
     ['/alerts', 'Alerts'],
     ['/rules', 'Rules'],
     ['/alerting', 'Notifications'],
     ['/silences', 'Silences'],
+    ['/rehearse', 'Rehearsal'],
   ],
   status: [
     ['/status', 'Runtime'],
     ['/tsdb-status', 'Cardinality'],
+    ['/queries', 'Queries'],
     ['/flags', 'Flags'],
     ['/config', 'Configuration'],
     ['/alertmanager-discovery', 'Alertmanagers'],

@@ -1,0 +1,125 @@
+#include "server/api/http/dashboard_text.h"
+
+#include <algorithm>
+#include <cctype>
+#include <nlohmann/json.hpp>
+
+#include "common/base/strings.h"
+
+namespace vedette::api {
+namespace {
+
+constexpr size_t kMaxUid = 40;  // Grafana's limit.
+
+size_t SkipSpace(std::string_view json, size_t at) {
+  while (at < json.size() && std::isspace(static_cast<unsigned char>(json[at])) != 0) ++at;
+  return at;
+}
+
+// Behind the string that begins at `at`.
+size_t SkipString(std::string_view json, size_t at) {
+  for (++at; at < json.size() && json[at] != '"'; ++at) {
+    if (json[at] == '\\') ++at;
+  }
+  return std::min(at + 1, json.size());
+}
+
+// Behind the value that begins at `at`. Depth is counted, not recursed into.
+size_t SkipValue(std::string_view json, size_t at) {
+  int depth = 0;
+  while (at < json.size()) {
+    const char c = json[at];
+    if (c == '"') {
+      at = SkipString(json, at);
+      if (depth == 0) return at;
+      continue;
+    }
+    if (c == '{' || c == '[') ++depth;
+    if (c == '}' || c == ']') {
+      if (depth == 0) return at;
+      if (--depth == 0) return at + 1;
+    }
+    if (c == ',' && depth == 0) return at;
+    ++at;
+  }
+  return at;
+}
+
+std::string_view Trimmed(std::string_view text) {
+  while (!text.empty() && std::isspace(static_cast<unsigned char>(text.back())) != 0) {
+    text.remove_suffix(1);
+  }
+  return text;
+}
+
+bool GoodUid(std::string_view uid) {
+  return !uid.empty() && uid.size() <= kMaxUid && std::all_of(uid.begin(), uid.end(), [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_';
+  });
+}
+
+}  // namespace
+
+std::string_view MemberText(std::string_view json, std::string_view member) {
+  size_t at = SkipSpace(json, 0);
+  if (at >= json.size() || json[at] != '{') return {};
+  ++at;
+  while (true) {
+    at = SkipSpace(json, at);
+    if (at >= json.size() || json[at] != '"') return {};
+    const size_t name_end = SkipString(json, at);
+    const std::string_view name = json.substr(at + 1, name_end - at - 2);
+    at = SkipSpace(json, name_end);
+    if (at >= json.size() || json[at] != ':') return {};
+    at = SkipSpace(json, at + 1);
+    const size_t end = SkipValue(json, at);
+    if (name == member) return Trimmed(json.substr(at, end - at));
+    at = SkipSpace(json, end);
+    if (at >= json.size() || json[at] != ',') return {};
+    ++at;
+  }
+}
+
+std::string DashboardSlug(std::string_view title) {
+  std::string out;
+  for (const char c : title) {
+    if (std::isalnum(static_cast<unsigned char>(c)) != 0) {
+      out += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    } else if (!out.empty() && out.back() != '-') {
+      out += '-';
+    }
+  }
+  while (!out.empty() && out.back() == '-') out.pop_back();
+  return out;
+}
+
+Result<DashboardUpload> ReadDashboardUpload(std::string_view body) {
+  const nlohmann::json whole = nlohmann::json::parse(body, nullptr, false);
+  if (whole.is_discarded()) return InvalidArgument("the body is not JSON");
+  if (!whole.is_object()) return InvalidArgument("the body is not a JSON object");
+  const auto found = whole.find("dashboard");
+  if (found == whole.end() || !found->is_object()) {
+    return InvalidArgument("\"dashboard\" is missing: {\"dashboard\": {...}, \"overwrite\": true}");
+  }
+  if (!found->contains("panels") && !found->contains("rows")) {
+    return InvalidArgument("\"dashboard\" has neither \"panels\" nor \"rows\"");
+  }
+  DashboardUpload upload;
+  const auto text = [&](const char* key) {
+    const auto member = found->find(key);
+    return member != found->end() && member->is_string() ? member->get<std::string>() : "";
+  };
+  upload.title = text("title");
+  upload.uid = text("uid");
+  if (upload.uid.empty()) upload.uid = DashboardSlug(upload.title).substr(0, kMaxUid);
+  if (!GoodUid(upload.uid)) {
+    return InvalidArgument(StrCat("uid ", Quoted(upload.uid), ": 1 to ", kMaxUid,
+                                  " letters, digits, \"-\" and \"_\" are expected"));
+  }
+  const auto overwrite = whole.find("overwrite");
+  upload.overwrite = overwrite != whole.end() && overwrite->is_boolean() && overwrite->get<bool>();
+  upload.text = std::string(MemberText(body, "dashboard"));
+  return upload;
+}
+
+}  // namespace vedette::api

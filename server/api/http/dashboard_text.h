@@ -1,0 +1,28 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "common/base/status.h"
+
+namespace vedette::api {
+
+// What Grafana's POST /api/dashboards/db brings: {"dashboard":{...},"overwrite":true,...}.
+struct DashboardUpload {
+  std::string text;  // The bytes of "dashboard", as they were sent.
+  std::string uid;   // Its own, or made of its title.
+  std::string title;
+  bool overwrite = false;
+};
+
+// The value of a member of a JSON object, byte for byte; empty where there is none. `json` must
+// have been found to be JSON.
+std::string_view MemberText(std::string_view json, std::string_view member);
+
+// kInvalidArgument says what is missing.
+Result<DashboardUpload> ReadDashboardUpload(std::string_view body);
+
+// "Node Exporter Full" to "node-exporter-full", as Grafana writes it behind the uid.
+std::string DashboardSlug(std::string_view title);
+
+}  // namespace vedette::api
