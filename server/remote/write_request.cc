@@ -1,6 +1,7 @@
 #include "server/remote/write_request.h"
 
 #include <algorithm>
+#include <cstring>
 #include <memory>
 #include <span>
 
@@ -86,13 +87,23 @@ void WriteRequest::Clear() {
   exemplars_.clear();
   ends_.clear();
   series_.clear();
+  refs_.clear();
+  entries_.clear();
+  cache_ = nullptr;
+  cursor_.reset();
+  symbols_hash_ = 0;
+  known_ = {};
   metadata_.clear();
   invalid_series_ = 0;
   invalid_reason_.clear();
 }
 
-Status WriteRequest::ReadV1(std::string_view body) {
+Status WriteRequest::ReadV1(std::string_view body, const SeriesCache* cache) {
   Clear();
+  if (cache != nullptr) {
+    cache_ = cache;
+    cursor_.emplace(*cache);
+  }
   ProtobufReader r(body);
   while (r.Next()) {
     if (r.field() == 1) {
@@ -106,12 +117,21 @@ Status WriteRequest::ReadV1(std::string_view body) {
   return {};
 }
 
-Status WriteRequest::ReadV2(std::string_view body) {
+Status WriteRequest::ReadV2(std::string_view body, const SeriesCache* cache) {
   Clear();
+  if (cache != nullptr) {
+    cache_ = cache;
+    cursor_.emplace(*cache);
+  }
   // The symbols may come after the series that use them.
   ProtobufReader first(body);
   while (first.Next()) {
-    if (first.field() == 4) symbols_.push_back(first.bytes());
+    if (first.field() != 4) continue;
+    symbols_.push_back(first.bytes());
+    if (cache_ == nullptr) continue;
+    // The numbers in a series mean what they meant before only if all symbols are the same.
+    const SeriesCache::Entry symbol = cache_->Of(first.bytes(), symbols_hash_);
+    symbols_hash_ = symbol.low * 0x9e3779b97f4a7c15u + symbol.high;
   }
   if (!first.ok()) return Malformed("the list of symbols");
   if (symbols_.empty() || !symbols_[0].empty()) {
@@ -127,8 +147,59 @@ Status WriteRequest::ReadV2(std::string_view body) {
   return {};
 }
 
+size_t WriteRequest::FindV1(std::string_view message) {
+  // First what came after the series before, the last time: its length need not be looked for.
+  if (const size_t n = cursor_->expected_length(); n != 0 && n <= message.size()) {
+    known_ = cache_->Of(message.substr(0, n), 0);
+    if (const storage::SeriesRef ref = cursor_->Expect(known_); ref != 0) {
+      known_.ref_and_length |= ref << SeriesCache::kLengthBits;
+      return n;
+    }
+  }
+  size_t n = 0;
+  for (ProtobufReader r(message); r.Next() && r.field() == 1;) {
+    n = static_cast<size_t>(r.bytes().data() + r.bytes().size() - message.data());
+  }
+  known_ = cache_->Of(message.substr(0, n), 0);
+  const storage::SeriesRef ref = cursor_->Find(known_);
+  known_.ref_and_length |= ref << SeriesCache::kLengthBits;
+  return ref == 0 ? 0 : n;
+}
+
 Status WriteRequest::ReadSeriesV1(std::string_view message) {
   const Extent from{samples_.size(), histograms_.size(), exemplars_.size()};
+  known_ = {};
+  if (cursor_) {
+    if (const size_t n = FindV1(message); n != 0) {
+      bool labels_end = true;
+      ProtobufReader r(message.substr(n));
+      while (r.Next() && labels_end) {
+        switch (r.field()) {
+          case 1:
+            labels_end = false;  // Labels in two places: seen by reading all of it.
+            break;
+          case 2:
+            VEDETTE_RETURN_IF_ERROR(ReadSample(r.bytes()));
+            break;
+          case 3:
+            VEDETTE_RETURN_IF_ERROR(ReadExemplar(r.bytes(), false));
+            break;
+          case 4:
+            VEDETTE_RETURN_IF_ERROR(ReadHistogram(r.bytes()));
+            break;
+          default:
+            break;
+        }
+      }
+      if (!r.ok()) return Malformed("a series");
+      if (labels_end) {
+        TakeSeries({});
+        return {};
+      }
+      Drop(from);
+      known_ = {};
+    }
+  }
   labels_.clear();
   ProtobufReader r(message);
   while (r.Next()) {
@@ -137,6 +208,7 @@ Status WriteRequest::ReadSeriesV1(std::string_view message) {
         Label label;
         if (!ReadLabel(r.bytes(), label)) return Malformed("a label");
         labels_.push_back(label);
+        if (r.bytes().data() + r.bytes().size() > message.data() + known_.length()) known_ = {};
         break;
       }
       case 2:
@@ -183,8 +255,8 @@ Status WriteRequest::LabelsFromRefs(std::string_view packed) {
 Status WriteRequest::ReadSeriesV2(std::string_view message) {
   const Extent from{samples_.size(), histograms_.size(), exemplars_.size()};
   std::string_view label_refs;
-  Metadata metadata;
-  bool has_metadata = false;
+  std::string_view metadata_bytes;
+  known_ = {};
   ProtobufReader r(message);
   while (r.Next()) {
     switch (r.field()) {
@@ -200,26 +272,41 @@ Status WriteRequest::ReadSeriesV2(std::string_view message) {
       case 4:
         VEDETTE_RETURN_IF_ERROR(ReadExemplar(r.bytes(), true));
         break;
-      case 5: {
-        const auto symbol = [&](uint64_t ref) {
-          return ref < symbols_.size() ? std::string(symbols_[ref]) : std::string();
-        };
-        ProtobufReader m(r.bytes());
-        while (m.Next()) {
-          if (m.field() == 1) metadata.type = TypeOf(m.varint());
-          if (m.field() == 3) metadata.help = symbol(m.varint());
-          if (m.field() == 4) metadata.unit = symbol(m.varint());
-        }
-        if (!m.ok()) return Malformed("metadata");
-        has_metadata = metadata != Metadata();
+      case 5:
+        metadata_bytes = r.bytes();
         break;
-      }
       default:
         break;
     }
   }
   if (!r.ok()) return Malformed("a series");
+  if (cursor_) {
+    known_ = cache_->Of(label_refs, symbols_hash_ ^ cache_->Of(metadata_bytes, 0).low);
+    const storage::SeriesRef ref = cursor_->expected_length() == label_refs.size()
+                                       ? cursor_->Expect(known_)
+                                       : 0;
+    known_.ref_and_length |= (ref != 0 ? ref : cursor_->Find(known_)) << SeriesCache::kLengthBits;
+    if (known_.ref() != 0) {
+      TakeSeries({});
+      return {};
+    }
+  }
   VEDETTE_RETURN_IF_ERROR(LabelsFromRefs(label_refs));
+  Metadata metadata;
+  bool has_metadata = false;
+  if (!metadata_bytes.empty()) {
+    const auto symbol = [&](uint64_t ref) {
+      return ref < symbols_.size() ? std::string(symbols_[ref]) : std::string();
+    };
+    ProtobufReader m(metadata_bytes);
+    while (m.Next()) {
+      if (m.field() == 1) metadata.type = TypeOf(m.varint());
+      if (m.field() == 3) metadata.help = symbol(m.varint());
+      if (m.field() == 4) metadata.unit = symbol(m.varint());
+    }
+    if (!m.ok()) return Malformed("metadata");
+    has_metadata = metadata != Metadata();
+  }
   if (has_metadata) {
     for (const Label& l : labels_) {
       if (l.name == kMetricNameLabel) metadata_.emplace_back(l.value, metadata);
@@ -246,6 +333,22 @@ Status WriteRequest::ReadMetadataV1(std::string_view message) {
 
 Status WriteRequest::ReadSample(std::string_view message) {
   Sample sample;
+  // A value and then an instant, as every sender writes it.
+  if (message.size() > 10 && message.size() <= 20 && message[0] == 0x09 && message[9] == 0x10) {
+    uint64_t t = 0;
+    size_t i = 10;
+    for (int shift = 0; i < message.size(); shift += 7) {
+      const auto b = static_cast<uint8_t>(message[i++]);
+      t |= static_cast<uint64_t>(b & 0x7f) << shift;
+      if (b < 0x80) break;
+    }
+    if (i == message.size() && static_cast<uint8_t>(message.back()) < 0x80) {
+      std::memcpy(&sample.value, message.data() + 1, 8);
+      sample.t_ms = static_cast<int64_t>(t);
+      samples_.push_back(sample);
+      return {};
+    }
+  }
   ProtobufReader r(message);
   while (r.Next()) {
     if (r.field() == 1) sample.value = r.real();
@@ -370,13 +473,36 @@ void WriteRequest::FinishSeries(const Extent& from) {
   if (reason.empty() && !named) reason = "there is no metric name";
   if (!reason.empty()) {
     if (invalid_series_++ == 0) invalid_reason_ = StrCat("invalid labels for series: ", reason);
-    samples_.resize(from.samples);
-    histograms_.resize(from.histograms);
-    exemplars_.resize(from.exemplars);
+    Drop(from);
     return;
   }
-  series_.push_back({.labels = Labels::Of(labels_)});
+  TakeSeries(Labels::Of(labels_));
+}
+
+void WriteRequest::Drop(const Extent& from) {
+  samples_.resize(from.samples);
+  histograms_.resize(from.histograms);
+  exemplars_.resize(from.exemplars);
+}
+
+void WriteRequest::TakeSeries(Labels labels) {
+  series_.push_back({.labels = std::move(labels)});
+  refs_.push_back(known_.ref());
   ends_.push_back({samples_.size(), histograms_.size(), exemplars_.size()});
+  if (cache_ != nullptr) entries_.push_back(known_);
+}
+
+void WriteRequest::Remember(SeriesCache& cache) {
+  if (&cache != cache_ || entries_.empty()) return;
+  size_t fresh = 0;
+  for (size_t i = 0; i < entries_.size(); ++i) {
+    if (entries_[i].ref() != 0) continue;
+    entries_[i].ref_and_length |= refs_[i] << SeriesCache::kLengthBits;
+    fresh += refs_[i] != 0;
+  }
+  // One jump belongs to the beginning of a request; many say that the order is another one now.
+  const bool reorder = cursor_->jumps() > 1 + entries_.size() / 8;
+  if (fresh > 0 || reorder) cache.Add(entries_, reorder);
 }
 
 void WriteRequest::FinishRequest() {

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -9,6 +11,7 @@
 #include "common/base/status.h"
 #include "common/model/metric_family.h"
 #include "common/model/sample.h"
+#include "server/remote/series_cache.h"
 #include "server/storage/appender.h"
 
 namespace vedette::remote {
@@ -19,16 +22,24 @@ namespace vedette::remote {
 // storage: here a sample is two reads, and nothing is allocated per sample.
 //
 //   WriteRequest request;                       // Kept by a connection: its buffers are reused.
-//   VEDETTE_RETURN_IF_ERROR(request.ReadV1(body));
-//   appender.Write(request.series());
+//   VEDETTE_RETURN_IF_ERROR(request.ReadV1(body, &cache));
+//   appender.WriteKnown(request.series(), request.refs());
+//   request.Remember(cache);
+//
+// A series that the cache knows has a ref and no labels.
 //
 // Field numbers: the published prompb/types.proto and io/prometheus/write/v2/types.proto.
 // Memory: a few times the body; the body itself is limited by the door. Not thread-safe.
 class WriteRequest {
  public:
   // INVALID_ARGUMENT: the bytes are not such a message. What was read before is dropped.
-  Status ReadV1(std::string_view body);
-  Status ReadV2(std::string_view body);
+  Status ReadV1(std::string_view body, const SeriesCache* cache = nullptr);
+  Status ReadV2(std::string_view body, const SeriesCache* cache = nullptr);
+
+  // Of each of series(): from the cache, or 0 and to be filled in by the storage.
+  std::span<storage::SeriesRef> refs() { return refs_; }
+  // Teaches the cache the series that it did not know, once refs() are filled in.
+  void Remember(SeriesCache& cache);
 
   // Valid until the next read. Series with labels that no series may have are left out here and
   // counted below.
@@ -50,6 +61,9 @@ class WriteRequest {
   void Clear();
   Status ReadSeriesV1(std::string_view message);
   Status ReadSeriesV2(std::string_view message);
+  // The number of bytes at the front of the message that are the labels of a series the cache
+  // knows, with known_ set to it; 0 where it does not know them.
+  size_t FindV1(std::string_view message);
   Status ReadMetadataV1(std::string_view message);
   Status ReadSample(std::string_view message);
   Status ReadHistogram(std::string_view message);
@@ -58,6 +72,8 @@ class WriteRequest {
   // Takes labels_ and everything read since `from`, or drops it when no series may have such
   // labels.
   void FinishSeries(const Extent& from);
+  void TakeSeries(Labels labels);
+  void Drop(const Extent& from);
   void FinishRequest();
 
   std::vector<Label> labels_;  // Of the series that is being read; views into the body.
@@ -67,6 +83,12 @@ class WriteRequest {
   std::vector<Exemplar> exemplars_;
   std::vector<Extent> ends_;  // One per series: where its part of the three vectors ends.
   std::vector<storage::SeriesBatch> series_;
+  std::vector<storage::SeriesRef> refs_;
+  const SeriesCache* cache_ = nullptr;
+  std::optional<SeriesCache::Cursor> cursor_;
+  uint64_t symbols_hash_ = 0;
+  SeriesCache::Entry known_;                 // Of the series that is being read.
+  std::vector<SeriesCache::Entry> entries_;  // One per series while there is a cache.
   std::vector<std::pair<std::string, Metadata>> metadata_;
   uint64_t invalid_series_ = 0;
   std::string invalid_reason_;

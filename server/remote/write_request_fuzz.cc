@@ -1,7 +1,8 @@
+#include "server/remote/series_cache.h"
 #include "server/remote/write_request.h"
 
 // The body of a remote write comes from anyone who may write. Whatever the bytes, both readers end,
-// and what they give is consistent.
+// what they give is consistent, and a cache changes nothing but who names the series.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view body(reinterpret_cast<const char*>(data), size);
   vedette::remote::WriteRequest request;
@@ -14,6 +15,30 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       if (s.labels.metric_name().empty()) __builtin_trap();
     }
     if (samples != request.samples()) __builtin_trap();
+
+    // A ref names the label set, as the storage gives it.
+    std::vector<vedette::Labels> named;
+    vedette::remote::SeriesCache cache;
+    vedette::remote::WriteRequest again;
+    for (int round = 0; round < 3; ++round) {
+      const vedette::Status read = v2 ? again.ReadV2(body, &cache) : again.ReadV1(body, &cache);
+      if (!read.ok() || again.series().size() != request.series().size()) __builtin_trap();
+      for (size_t i = 0; i < again.series().size(); ++i) {
+        const auto& want = request.series()[i];
+        const auto& got = again.series()[i];
+        vedette::storage::SeriesRef& ref = again.refs()[i];
+        if (ref == 0) {
+          named.push_back(got.labels);
+          ref = named.size();
+        }
+        if (named[ref - 1] != want.labels || got.samples.size() != want.samples.size() ||
+            got.histograms.size() != want.histograms.size() ||
+            got.exemplars.size() != want.exemplars.size()) {
+          __builtin_trap();
+        }
+      }
+      again.Remember(cache);
+    }
   }
   return 0;
 }

@@ -2,8 +2,11 @@
 
 #include <cstring>
 #include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
+
+#include "server/remote/series_cache.h"
 
 namespace vedette::remote {
 namespace {
@@ -144,6 +147,94 @@ TEST(WriteRequest, EveryTruncationIsRefusedOrAShorterRequest) {
       EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
     }
   }
+}
+
+// Fills in refs as a storage would: one for each label set.
+void Name(WriteRequest& request, std::vector<std::string>& names) {
+  for (size_t i = 0; i < request.series().size(); ++i) {
+    if (request.refs()[i] != 0) {
+      EXPECT_TRUE(request.series()[i].labels.empty());
+      continue;
+    }
+    names.push_back(request.series()[i].labels.ToString());
+    request.refs()[i] = names.size();
+  }
+}
+
+TEST(WriteRequest, ASeriesThatTheCacheKnowsIsNotReadAgain) {
+  const auto body = [](std::initializer_list<const char*> instances, int64_t t) {
+    Message m;
+    for (const char* i : instances) {
+      m.Bytes(1, Message()
+                     .Bytes(1, LabelOf("__name__", "up"))
+                     .Bytes(1, LabelOf("instance", i))
+                     .Bytes(2, SampleOf(t, t)));
+    }
+    return m.bytes();
+  };
+  SeriesCache cache;
+  WriteRequest request;
+  std::vector<std::string> names;
+  const auto send = [&](std::initializer_list<const char*> instances, int64_t t) {
+    EXPECT_TRUE(request.ReadV1(body(instances, t), &cache).ok());
+    const size_t before = names.size();
+    std::vector<storage::SeriesRef> asked(request.refs().begin(), request.refs().end());
+    Name(request, names);
+    size_t at = 0;
+    for (const char* i : instances) {
+      EXPECT_EQ(names[request.refs()[at] - 1],
+                std::string(R"({__name__="up", instance=")") + i + "\"}");
+      EXPECT_EQ(request.series()[at].samples[0].t_ms, t);
+      ++at;
+    }
+    request.Remember(cache);
+    return names.size() - before;
+  };
+  EXPECT_EQ(send({"a", "b", "cc", "d"}, 1), 4u);
+  EXPECT_EQ(send({"a", "b", "cc", "d"}, 2), 0u);
+  EXPECT_EQ(send({"cc", "d", "a"}, 3), 0u);             // From the middle, as batches drift.
+  EXPECT_EQ(send({"a", "new", "b", "d", "cc"}, 4), 1u);  // One more, one order changed.
+  EXPECT_EQ(send({"d", "cc", "b", "new", "a"}, 5), 0u);
+  EXPECT_EQ(send({"d", "cc", "b", "new", "a"}, 6), 0u);
+}
+
+TEST(WriteRequest, LabelsThatGoOnBehindTheSampleAreAnotherSeries) {
+  const Message plain =
+      Message().Bytes(1, LabelOf("__name__", "up")).Bytes(2, SampleOf(1, 1));
+  Message split = Message().Bytes(1, LabelOf("__name__", "up")).Bytes(2, SampleOf(2, 2));
+  split.Bytes(1, LabelOf("job", "late"));
+  SeriesCache cache;
+  WriteRequest request;
+  std::vector<std::string> names;
+  for (int round = 0; round < 3; ++round) {
+    ASSERT_TRUE(
+        request.ReadV1(Message().Bytes(1, plain).Bytes(1, split).bytes(), &cache).ok());
+    ASSERT_EQ(request.series().size(), 2u);
+    EXPECT_EQ(request.series()[1].labels.ToString(), R"({__name__="up", job="late"})");
+    EXPECT_EQ(request.series()[1].samples.size(), 1u);
+    Name(request, names);
+    request.Remember(cache);
+  }
+}
+
+TEST(WriteRequest, TheSameNumbersUnderOtherSymbolsAreAnotherSeries) {
+  const auto body = [](const char* job) {
+    Message m;
+    for (const char* s : {"", "__name__", "up", "job", job}) m.Bytes(4, std::string(s));
+    m.Bytes(5, Message().Packed(1, {1, 2, 3, 4}).Bytes(2, SampleOf(1.5, 1000)));
+    return m.bytes();
+  };
+  SeriesCache cache;
+  WriteRequest request;
+  std::vector<std::string> names;
+  for (const char* job : {"a", "b", "a", "b"}) {
+    ASSERT_TRUE(request.ReadV2(body(job), &cache).ok());
+    Name(request, names);
+    EXPECT_EQ(names[request.refs()[0] - 1],
+              std::string(R"({__name__="up", job=")") + job + "\"}");
+    request.Remember(cache);
+  }
+  EXPECT_EQ(names.size(), 2u);
 }
 
 }  // namespace

@@ -91,6 +91,10 @@ struct SeriesBatch {
   std::span<const Exemplar> exemplars;
 };
 
+// Stands for a series that the storage knows; 0 for none. Good while the process lives, or until the
+// storage says that it has forgotten the series.
+using SeriesRef = uint64_t;
+
 // Appender is the one door through which samples enter the storage: scrapes, rules, remote write,
 // pushes and imports all use it, so budgets, order and durability are decided in one place.
 // Thread-safe.
@@ -103,6 +107,16 @@ class Appender {
 
   // One commit of series that share no timeline. Durable when it returns, like a row.
   virtual Result<CommitStats> Write(std::span<const SeriesBatch> batch) = 0;
+
+  // The same for a caller that brings the same series again and again. Where refs[i] is not 0 it
+  // stands for the labels of batch[i], which may be empty then; where it is 0 it is filled in, and
+  // stays 0 when the series was refused. kNotFound: a ref is no longer known and nothing was stored;
+  // bring the labels. An appender without refs leaves them all 0.
+  virtual Result<CommitStats> WriteKnown(std::span<const SeriesBatch> batch,
+                                         std::span<SeriesRef> refs) {
+    (void)refs;
+    return Write(batch);
+  }
 
   // Remembers type, help and unit of a metric name (without owner: the last one wins).
   virtual void SetMetadata(const std::string& metric_name, const Metadata& metadata) = 0;

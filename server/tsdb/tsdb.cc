@@ -119,7 +119,11 @@ class Tsdb::Impl final : public storage::Appender,
     return head_.OpenTimeline(owner);
   }
   Result<storage::CommitStats> Write(std::span<const storage::SeriesBatch> batch) override {
-    return head_.Write(batch);
+    return head_.Write(batch, {});
+  }
+  Result<storage::CommitStats> WriteKnown(std::span<const storage::SeriesBatch> batch,
+                                          std::span<storage::SeriesRef> refs) override {
+    return head_.Write(batch, refs);
   }
   void SetMetadata(const std::string& metric_name, const Metadata& metadata) override {
     {

@@ -56,15 +56,23 @@ Reply WriteDoor::Write(const Call& call, std::string_view content_type) {
   const bool v2 = *message == kVersion2;
   // Its buffers are kept between requests of one thread: nothing is allocated per sample.
   thread_local remote::WriteRequest request;
-  const Status read = v2 ? request.ReadV2(call.body) : request.ReadV1(call.body);
+  Status read = v2 ? request.ReadV2(call.body, &cache_) : request.ReadV1(call.body, &cache_);
   if (!read.ok()) return Text(400, read.message());
 
-  const Result<storage::CommitStats> stats = appender_.Write(request.series());
+  Result<storage::CommitStats> stats = appender_.WriteKnown(request.series(), request.refs());
+  if (!stats.ok() && stats.status().code() == StatusCode::kNotFound) {
+    // The storage has given up a series that the cache still had: once more, with all labels.
+    cache_.Clear();
+    read = v2 ? request.ReadV2(call.body) : request.ReadV1(call.body);
+    if (!read.ok()) return Text(400, read.message());
+    stats = appender_.Write(request.series());
+  }
   if (!stats.ok()) {
     if (stats.status().code() == StatusCode::kInvalidArgument)
       return Text(400, stats.status().message());
     return Text(503, stats.status().message());
   }
+  request.Remember(cache_);
   for (const auto& [name, metadata] : request.metadata()) appender_.SetMetadata(name, metadata);
   samples_.Add(stats->appended);
   histograms_.Add(request.histograms());

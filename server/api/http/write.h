@@ -6,6 +6,7 @@
 
 #include "common/metrics/metrics.h"
 #include "server/api/http/call.h"
+#include "server/remote/series_cache.h"
 #include "server/storage/appender.h"
 
 namespace vedette::api {
@@ -22,6 +23,7 @@ class WriteDoor {
 
  private:
   storage::Appender& appender_;
+  remote::SeriesCache cache_;
   metrics::Counter& samples_;
   metrics::Counter& histograms_;
   metrics::Counter& exemplars_;

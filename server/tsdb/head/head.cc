@@ -83,6 +83,13 @@ void Head::RemovePlace(uint32_t series, Place place) {
   if (it->second.empty()) more_places_.erase(it);
 }
 
+Head::Place Head::FirstPlaceOf(uint32_t series) const {
+  const std::atomic<uint64_t>* block = places_[series / kPlacesPerBlock];
+  if (block == nullptr) return {};
+  const uint64_t first = block[series % kPlacesPerBlock];
+  return {static_cast<uint32_t>(first >> 32), static_cast<uint32_t>(first)};
+}
+
 void Head::PlacesOf(uint32_t series, std::vector<Place>& out) const {
   out.clear();
   const std::atomic<uint64_t>* block = places_[series / kPlacesPerBlock];
@@ -486,44 +493,69 @@ bool Ascending(std::span<const Sample> s) {
 
 }  // namespace
 
-Result<storage::CommitStats> Head::Write(std::span<const storage::SeriesBatch> batch)
+Result<storage::CommitStats> Head::Write(std::span<const storage::SeriesBatch> batch,
+                                         std::span<storage::SeriesRef> refs)
     VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_analysis) {
   Commit commit;
-  std::vector<uint32_t> series(batch.size());
-  std::vector<Item> items;
+  thread_local std::vector<uint32_t> series;  // Of each of the batch; UINT32_MAX: refused.
+  thread_local std::vector<Item> items;
+  series.assign(batch.size(), SeriesIndex::kUnknown);
+  items.clear();
+  std::vector<uint32_t> unnamed;  // Without a ref: looked up by their labels.
+  if (refs.empty()) {
+    index_.FindMany(
+        batch.size(), [&](size_t i) -> const Labels& { return batch[i].labels; }, series);
+  } else {
+    const uint32_t known = index_.size();
+    for (uint32_t i = 0; i < batch.size(); ++i) {
+      if (refs[i] == 0) {
+        unnamed.push_back(i);
+      } else if (refs[i] > known) {
+        return NotFound(StrCat("the storage knows no series ", refs[i]));
+      } else {
+        series[i] = static_cast<uint32_t>(refs[i] - 1);
+      }
+    }
+    if (!unnamed.empty()) {
+      std::vector<uint32_t> found;
+      index_.FindMany(
+          unnamed.size(),
+          [&](size_t i) -> const Labels& { return batch[unnamed[i]].labels; }, found);
+      for (size_t i = 0; i < unnamed.size(); ++i) series[unnamed[i]] = found[i];
+    }
+  }
+  auto labels_of = [&](uint32_t i) {
+    return batch[i].labels.empty() ? index_.LabelsOf(series[i]) : batch[i].labels;
+  };
   std::map<std::pair<std::string, uint64_t>, std::shared_ptr<Timeline>> made;
-  items.reserve(batch.size());
-  std::vector<Place> places;
-  std::vector<uint32_t> known;
-  index_.FindMany(batch.size(), [&](size_t i) -> const Labels& { return batch[i].labels; }, known);
+  thread_local std::vector<Place> places;
   uint32_t last_loose = 0;  // The timeline of the series before is likely that of the next.
   for (uint32_t i = 0; i < batch.size(); ++i) {
     const storage::SeriesBatch& b = batch[i];
     std::optional<Place> place;
-    std::optional<uint32_t> found;
-    if (known[i] != SeriesIndex::kUnknown) found = known[i];
-    if (found) {
-      PlacesOf(*found, places);
-      if (!places.empty() && places[0].timeline == last_loose) {
-        place = places[0];
-      } else if (!places.empty()) {
-        place = LoosePlaceOf(*found);
+    if (series[i] != SeriesIndex::kUnknown) {
+      const Place first = FirstPlaceOf(series[i]);
+      if (first.timeline != 0 && first.timeline == last_loose) {
+        place = first;
+      } else {
+        place = LoosePlaceOf(series[i]);
       }
     }
     if (b.samples.empty()) {
       bool added;
-      series[i] = found ? *found : index_.FindOrAdd(b.labels, &added);
+      if (series[i] == SeriesIndex::kUnknown) series[i] = index_.FindOrAdd(b.labels, &added);
       continue;
     }
     if (!place) {
-      const std::string owner(b.labels.Get("job"));
+      const Labels labels = labels_of(i);
+      const std::string owner(labels.Get("job"));
       if (!Charge(owner).ok()) {
         commit.stats.series_limit += b.samples.size() + b.histograms.size();
         series[i] = UINT32_MAX;
         continue;
       }
       bool added;
-      series[i] = index_.FindOrAdd(b.labels, &added);
+      if (series[i] == SeriesIndex::kUnknown) series[i] = index_.FindOrAdd(labels, &added);
       // Two of one label set in the same batch: the first one made the place.
       place = LoosePlaceOf(series[i]);
       if (place) {
@@ -543,8 +575,6 @@ Result<storage::CommitStats> Head::Write(std::span<const storage::SeriesBatch> b
         t->layout.push_back(series[i]);
         AddPlace(series[i], *place);
       }
-    } else {
-      series[i] = *found;
     }
     last_loose = place->timeline;
     items.push_back({place->timeline, place->position, i});
@@ -572,7 +602,7 @@ Result<storage::CommitStats> Head::Write(std::span<const storage::SeriesBatch> b
   };
   if (again) {  // One was sealed away in between: rare, and it will be made anew.
     unlock();
-    return Write(batch);
+    return Write(batch, refs);
   }
 
   Status status;
@@ -626,12 +656,13 @@ Result<storage::CommitStats> Head::Write(std::span<const storage::SeriesBatch> b
       status = StageHistogram(commit, series[i], h.t_ms, *h.histogram, false);
       if (!status.ok()) break;
     }
-    for (const Exemplar& e : batch[i].exemplars) exemplars_.Add(batch[i].labels, e, commit.batch);
+    for (const Exemplar& e : batch[i].exemplars) exemplars_.Add(labels_of(i), e, commit.batch);
   }
   if (status.ok()) status = Flush(commit);
   if (!status.ok()) Abandon(commit);
   unlock();
   if (!status.ok()) return status;
+  for (uint32_t i : unnamed) refs[i] = series[i] == UINT32_MAX ? 0 : uint64_t{series[i]} + 1;
   Count(commit.stats);
   return commit.stats;
 }

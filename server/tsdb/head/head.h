@@ -121,7 +121,10 @@ class Head {
   Status Restore();
 
   std::unique_ptr<storage::TimelineWriter> OpenTimeline(const std::string& owner);
-  Result<storage::CommitStats> Write(std::span<const storage::SeriesBatch> batch);
+  // `refs` is empty or as long as the batch: storage::Appender::WriteKnown. A ref is the number of
+  // the series plus one.
+  Result<storage::CommitStats> Write(std::span<const storage::SeriesBatch> batch,
+                                     std::span<storage::SeriesRef> refs);
 
   // Where a series is in memory: the timelines' views and its position in each.
   struct Place {
@@ -129,6 +132,8 @@ class Head {
     uint32_t position = 0;
   };
   void PlacesOf(uint32_t series, std::vector<Place>& out) const;
+  // The first of them alone; timeline 0 where there is none.
+  Place FirstPlaceOf(uint32_t series) const;
   std::shared_ptr<const TimelineView> ViewOf(uint32_t timeline) const;
 
   // Everything in memory becomes chunks.
