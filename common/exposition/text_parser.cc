@@ -1,5 +1,7 @@
 #include "common/exposition/text_parser.h"
 
+#include <xxhash.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -357,13 +359,18 @@ bool TextParser::ParseTail() {
   return true;
 }
 
-bool TextParser::NextKnown(std::string_view key) {
-  if (ended_ || static_cast<size_t>(end_ - p_) <= key.size() ||
-      std::memcmp(p_, key.data(), key.size()) != 0) {
+TextParser::Key TextParser::KeyOf(std::string_view text) {
+  return {XXH3_64bits(text.data(), text.size()), static_cast<uint32_t>(text.size())};
+}
+
+bool TextParser::NextKnown(Key key) {
+  if (ended_ || static_cast<size_t>(end_ - p_) <= key.size ||
+      XXH3_64bits(p_, key.size) != key.hash) {
     return false;
   }
   const char* const start = p_;
-  const char* q = p_ + key.size();
+  const char* q = p_ + key.size;
+  line_ = {start, key.size};
   // The most likely line: a number and a newline.
   const char* const value_start = q;
   while (q < end_ && *q > ' ') ++q;
@@ -388,14 +395,14 @@ bool TextParser::NextKnown(std::string_view key) {
   return true;
 }
 
-bool TextParser::SkipKnown(std::string_view line) {
-  if (ended_ || static_cast<size_t>(end_ - p_) < line.size() ||
-      std::memcmp(p_, line.data(), line.size()) != 0) {
+bool TextParser::SkipKnown(Key line) {
+  if (ended_ || line.size == 0 || static_cast<size_t>(end_ - p_) < line.size ||
+      XXH3_64bits(p_, line.size) != line.hash) {
     return false;
   }
   // A remembered line without newline was the last of its body; it must be the last again.
-  if (!line.ends_with('\n') && p_ + line.size() != end_) return false;
-  p_ += line.size();
+  if (p_[line.size - 1] != '\n' && p_ + line.size != end_) return false;
+  p_ += line.size;
   return true;
 }
 

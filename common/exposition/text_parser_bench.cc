@@ -42,12 +42,12 @@ BENCHMARK(BM_ParseWhole);
 
 void BM_ParseKnown(benchmark::State& state) {
   const std::string body = Body();
-  std::vector<std::string> keys;
+  std::vector<TextParser::Key> keys;
   std::vector<bool> is_sample;
   TextParser first(body, TextDialect::kText);
   for (TextParser::Event e; (e = first.Next()) != TextParser::Event::kEnd;) {
     is_sample.push_back(e == TextParser::Event::kSample);
-    keys.emplace_back(is_sample.back() ? first.sample().key : first.line());
+    keys.push_back(TextParser::KeyOf(is_sample.back() ? first.sample().key : first.line()));
   }
   int64_t samples = 0;
   for (auto _ : state) {

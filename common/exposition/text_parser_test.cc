@@ -135,13 +135,13 @@ TEST(TextParser, AKnownKeyReadsTheValueAlone) {
   TextParser parser(body, TextDialect::kText);
   ASSERT_EQ(parser.Next(), TextParser::Event::kSample);
   const std::string key(parser.sample().key);
-  ASSERT_TRUE(parser.NextKnown(key));
+  ASSERT_TRUE(parser.NextKnown(TextParser::KeyOf(key)));
   EXPECT_EQ(parser.sample().value, 2);
   EXPECT_EQ(parser.sample().t_ms, 5);
-  EXPECT_FALSE(parser.NextKnown(key));  // Another series.
+  EXPECT_FALSE(parser.NextKnown(TextParser::KeyOf(key)));  // Another series.
   ASSERT_EQ(parser.Next(), TextParser::Event::kSample);
   EXPECT_EQ(parser.sample().value, 3);
-  EXPECT_FALSE(parser.NextKnown(key));  // A bad value: Next() says so.
+  EXPECT_FALSE(parser.NextKnown(TextParser::KeyOf(key)));  // A bad value: Next() says so.
   EXPECT_EQ(parser.Next(), TextParser::Event::kError);
 }
 

@@ -81,6 +81,8 @@ struct Transfer::State {
   bool headers_too_large = false;
   size_t header_bytes = 0;
   ClientResponse response;
+  std::string plain;  // Decoded into, for the next user of the caller's buffer.
+  std::string wire;   // Kept from one transfer to the next, to receive what is encoded.
   std::array<char, CURL_ERROR_SIZE> error{};
 
   ~State() {
@@ -274,8 +276,9 @@ Status Transfer::Prepare(const ClientOptions& options, const ClientRequest& requ
   s.header_bytes = 0;
   s.error.fill('\0');
   s.response = {};
-  s.response.body = std::move(buffer);
+  s.response.body = std::move(s.wire);
   s.response.body.clear();
+  s.plain = std::move(buffer);
 
   if (!request.url.starts_with("http://") && !request.url.starts_with("https://")) {
     return InvalidArgument(StrCat("not an http or https URL: ", Quoted(SafeUrl(request.url))));
@@ -391,10 +394,11 @@ Result<ClientResponse> Transfer::Finish(int code) {
   if (name.empty() || response.body.empty()) return response;
   const auto encoding = compress::EncodingFromName(name);
   if (!encoding) return InvalidArgument(StrCat(host, ": unknown Content-Encoding ", Quoted(name)));
-  std::string plain;
   VEDETTE_RETURN_IF_ERROR(
-      compress::Decompress(*encoding, response.body, s.max_body_bytes, plain).Annotate(host));
-  response.body = std::move(plain);
+      compress::Decompress(*encoding, response.body, s.max_body_bytes, s.plain).Annotate(host));
+  constexpr size_t kMaxKeptBytes = 64 << 10;
+  if (response.body.capacity() <= kMaxKeptBytes) s.wire = std::move(response.body);
+  response.body = std::exchange(s.plain, std::string());
   response.headers.Remove("Content-Encoding");
   return response;
 }

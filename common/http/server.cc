@@ -443,6 +443,7 @@ class Server::Impl::Session : public std::enable_shared_from_this<Session> {
       impl_.router.Fail(*request_, response, 400, status.message());
     } else {
       impl_.router.Dispatch(*request_, response);
+      if (!response.producer) KeepBuffer();
     }
     if (response.producer && request_->method != "HEAD" && !HasNoBody(response.status)) {
       if (!response.own_thread) return HandleStream(response);
@@ -472,7 +473,7 @@ class Server::Impl::Session : public std::enable_shared_from_this<Session> {
                                " is not spoken here, only gzip, zstd and snappy"));
       return false;
     }
-    std::string plain;
+    std::string& plain = SpareBuffer();
     const Status status =
         compress::Decompress(*encoding, request_->body, size_t(body_limit_), plain);
     if (!status.ok()) {
@@ -481,8 +482,24 @@ class Server::Impl::Session : public std::enable_shared_from_this<Session> {
                         StrCat("body: ", status.message()));
       return false;
     }
-    request_->body = std::move(plain);
+    request_->body.swap(plain);
+    plain = std::string();
+    decoded_ = true;
     return true;
+  }
+
+  // A worker decodes one body after the other into the same memory: fresh memory for each would be
+  // asked of the kernel, page by page, and filled with zeroes first.
+  static std::string& SpareBuffer() {
+    thread_local std::string buffer;
+    return buffer;
+  }
+  void KeepBuffer() {
+    constexpr size_t kMaxSpareBytes = 1 << 20;
+    if (decoded_ && request_->body.capacity() <= kMaxSpareBytes) {
+      SpareBuffer().swap(request_->body);
+    }
+    decoded_ = false;
   }
 
   void CompressBody(Response& response) {
@@ -710,6 +727,7 @@ class Server::Impl::Session : public std::enable_shared_from_this<Session> {
   bool keep_alive_ = false;
   bool http_1_0_ = false;
   bool handling_ = false;
+  bool decoded_ = false;  // The body is in a buffer of its worker.
   bool reading_ahead_ = false;
   bool peer_gone_ = false;
   bool closing_ = false;

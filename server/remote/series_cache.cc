@@ -48,8 +48,8 @@ std::shared_ptr<SeriesCache::List> SeriesCache::list() const {
 }
 
 SeriesCache::Entry SeriesCache::Of(std::string_view label_bytes, uint64_t context) const {
-  const XXH128_hash_t h =
-      XXH3_128bits_withSecret(label_bytes.data(), label_bytes.size(), secret_.data(), secret_.size());
+  const XXH128_hash_t h = XXH3_128bits_withSecret(label_bytes.data(), label_bytes.size(),
+                                                  secret_.data(), secret_.size());
   Entry entry{h.low64 ^ context, h.high64, 0};
   if (label_bytes.size() <= kMaxLength) entry.ref_and_length = label_bytes.size();
   return entry;

@@ -14,8 +14,8 @@
 namespace vedette::remote {
 
 // SeriesCache knows a series by the bytes that its labels have on the wire, so that a writer who
-// brings the same series again and again pays for a hash of them and not for their parsing, sorting,
-// checking and looking up.
+// brings the same series again and again pays for a hash of them and not for their parsing,
+// sorting, checking and looking up.
 //
 // It is a list in the order in which the series came first, and a table into that list. A request
 // walks the list with a Cursor: senders keep their order, so the series after this one is nearly

@@ -282,9 +282,8 @@ Status WriteRequest::ReadSeriesV2(std::string_view message) {
   if (!r.ok()) return Malformed("a series");
   if (cursor_) {
     known_ = cache_->Of(label_refs, symbols_hash_ ^ cache_->Of(metadata_bytes, 0).low);
-    const storage::SeriesRef ref = cursor_->expected_length() == label_refs.size()
-                                       ? cursor_->Expect(known_)
-                                       : 0;
+    const storage::SeriesRef ref =
+        cursor_->expected_length() == label_refs.size() ? cursor_->Expect(known_) : 0;
     known_.ref_and_length |= (ref != 0 ? ref : cursor_->Find(known_)) << SeriesCache::kLengthBits;
     if (known_.ref() != 0) {
       TakeSeries({});

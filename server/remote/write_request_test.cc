@@ -192,23 +192,21 @@ TEST(WriteRequest, ASeriesThatTheCacheKnowsIsNotReadAgain) {
   };
   EXPECT_EQ(send({"a", "b", "cc", "d"}, 1), 4u);
   EXPECT_EQ(send({"a", "b", "cc", "d"}, 2), 0u);
-  EXPECT_EQ(send({"cc", "d", "a"}, 3), 0u);             // From the middle, as batches drift.
+  EXPECT_EQ(send({"cc", "d", "a"}, 3), 0u);              // From the middle, as batches drift.
   EXPECT_EQ(send({"a", "new", "b", "d", "cc"}, 4), 1u);  // One more, one order changed.
   EXPECT_EQ(send({"d", "cc", "b", "new", "a"}, 5), 0u);
   EXPECT_EQ(send({"d", "cc", "b", "new", "a"}, 6), 0u);
 }
 
 TEST(WriteRequest, LabelsThatGoOnBehindTheSampleAreAnotherSeries) {
-  const Message plain =
-      Message().Bytes(1, LabelOf("__name__", "up")).Bytes(2, SampleOf(1, 1));
+  const Message plain = Message().Bytes(1, LabelOf("__name__", "up")).Bytes(2, SampleOf(1, 1));
   Message split = Message().Bytes(1, LabelOf("__name__", "up")).Bytes(2, SampleOf(2, 2));
   split.Bytes(1, LabelOf("job", "late"));
   SeriesCache cache;
   WriteRequest request;
   std::vector<std::string> names;
   for (int round = 0; round < 3; ++round) {
-    ASSERT_TRUE(
-        request.ReadV1(Message().Bytes(1, plain).Bytes(1, split).bytes(), &cache).ok());
+    ASSERT_TRUE(request.ReadV1(Message().Bytes(1, plain).Bytes(1, split).bytes(), &cache).ok());
     ASSERT_EQ(request.series().size(), 2u);
     EXPECT_EQ(request.series()[1].labels.ToString(), R"({__name__="up", job="late"})");
     EXPECT_EQ(request.series()[1].samples.size(), 1u);
@@ -230,8 +228,7 @@ TEST(WriteRequest, TheSameNumbersUnderOtherSymbolsAreAnotherSeries) {
   for (const char* job : {"a", "b", "a", "b"}) {
     ASSERT_TRUE(request.ReadV2(body(job), &cache).ok());
     Name(request, names);
-    EXPECT_EQ(names[request.refs()[0] - 1],
-              std::string(R"({__name__="up", job=")") + job + "\"}");
+    EXPECT_EQ(names[request.refs()[0] - 1], std::string(R"({__name__="up", job=")") + job + "\"}");
     request.Remember(cache);
   }
   EXPECT_EQ(names.size(), 2u);

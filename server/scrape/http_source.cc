@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "common/base/mutex.h"
 #include "common/base/strings.h"
@@ -45,6 +46,34 @@ http::TlsClientOptions ToTls(const config::TlsConfig& from) {
   return to;
 }
 
+// Bodies are as large as all that is remembered of a target, and needed for a moment: the sources
+// take a buffer and give it back. Thread-safe.
+class BodyBuffers {
+ public:
+  static BodyBuffers& Instance() {
+    static BodyBuffers& buffers = *new BodyBuffers();
+    return buffers;
+  }
+  std::string Take() {
+    MutexLock lock(mu_);
+    if (free_.empty()) return {};
+    std::string buffer = std::move(free_.back());
+    free_.pop_back();
+    return buffer;
+  }
+  void Give(std::string buffer) {
+    if (buffer.capacity() > kMaxBytes) return;
+    MutexLock lock(mu_);
+    if (free_.size() < kMaxFree) free_.push_back(std::move(buffer));
+  }
+
+ private:
+  static constexpr size_t kMaxFree = 8;
+  static constexpr size_t kMaxBytes = 2 << 20;
+  Mutex mu_;
+  std::vector<std::string> free_ VEDETTE_GUARDED_BY(mu_);
+};
+
 class HttpSource final : public Source {
  public:
   HttpSource(const Target& target, const Job& job,
@@ -59,6 +88,7 @@ class HttpSource final : public Source {
                                  : kDefaultBodyBytes) {}
 
   void Start(const Request& request, Fetched fetched) override {
+    body_bytes_ = 0;
     http::ClientRequest ask;
     ask.url = url_;
     ask.headers.Set("Accept", accept_);
@@ -68,7 +98,7 @@ class HttpSource final : public Source {
     ask.max_body_bytes = max_body_bytes_;
     // The answer may come before Submit has returned its id.
     const uint64_t id =
-        client_.Submit(options_, std::move(ask), std::move(body_),
+        client_.Submit(options_, std::move(ask), BodyBuffers::Instance().Take(),
                        [this, fetched = std::move(fetched)](Result<http::ClientResponse> answer) {
                          fetched(Take(std::move(answer)));
                        });
@@ -76,7 +106,11 @@ class HttpSource final : public Source {
     id_ = id;
   }
 
-  Status Deliver(SourceSink& sink) override { return sink.OnBody(body_, protocol_); }
+  Status Deliver(SourceSink& sink) override {
+    Status status = sink.OnBody(body_, protocol_);
+    BodyBuffers::Instance().Give(std::exchange(body_, std::string()));
+    return status;
+  }
 
   void Cancel() override {
     uint64_t id = 0;
@@ -88,7 +122,7 @@ class HttpSource final : public Source {
     if (id != 0) client_.Cancel(id);
   }
 
-  int64_t body_bytes() const override { return static_cast<int64_t>(body_.size()); }
+  int64_t body_bytes() const override { return body_bytes_; }
 
  private:
   Status Take(Result<http::ClientResponse> answer) {
@@ -101,6 +135,7 @@ class HttpSource final : public Source {
       return why;
     }
     body_ = std::move(answer->body);
+    body_bytes_ = static_cast<int64_t>(body_.size());
     if (answer->status != 200) {
       return Unavailable(StrCat("server returned HTTP status ", answer->status, " ",
                                 http::ReasonPhrase(answer->status)));
@@ -118,6 +153,7 @@ class HttpSource final : public Source {
   const bool limited_;
   const int64_t max_body_bytes_;
   // Between Start and `fetched` the client's, otherwise the scrape's: a hand-over, no lock.
+  int64_t body_bytes_ = 0;
   std::string body_;
   exposition::Protocol protocol_ = exposition::Protocol::kText0_0_4;
   Mutex mu_;

@@ -1,50 +1,32 @@
 #include "server/scrape/key_table.h"
 
-#include <xxhash.h>
-
 #include <algorithm>
-#include <cstring>
 
 namespace vedette::scrape {
 namespace {
 
 constexpr size_t kFirstSlots = 64;
-constexpr size_t kFirstChunkBytes = 4 << 10;
-constexpr size_t kChunkBytes = 64 << 10;
 
 }  // namespace
 
 uint32_t KeyTable::Find(std::string_view key) const {
   if (slots_.empty()) return kNone;
-  const uint32_t hash = static_cast<uint32_t>(XXH3_64bits(key.data(), key.size()));
+  const exposition::TextParser::Key want = exposition::TextParser::KeyOf(key);
   const size_t mask = slots_.size() - 1;
-  for (size_t slot = hash & mask;; slot = (slot + 1) & mask) {
+  for (size_t slot = want.hash & mask;; slot = (slot + 1) & mask) {
     const uint32_t id = slots_[slot];
-    if (id == kNone) return kNone;
-    const Entry& entry = entries_[id];
-    if (entry.hash == hash && entry.size == key.size() &&
-        std::memcmp(entry.data, key.data(), key.size()) == 0) {
-      return id;
-    }
+    if (id == kNone || this->key(id) == want) return id;
   }
 }
 
 uint32_t KeyTable::Add(std::string_view key) {
-  if ((entries_.size() + 1) * 3 > slots_.size() * 2) Grow();
-  if (key.size() > chunk_free_) {
-    const size_t chunk = std::max(key.size(), chunks_.empty() ? kFirstChunkBytes : kChunkBytes);
-    chunks_.push_back(std::make_unique<char[]>(chunk));
-    next_ = chunks_.back().get();
-    chunk_free_ = chunk;
-  }
-  if (!key.empty()) std::memcpy(next_, key.data(), key.size());
-  const uint32_t hash = static_cast<uint32_t>(XXH3_64bits(key.data(), key.size()));
+  if ((hashes_.size() + 1) * 3 > slots_.size() * 2) Grow();
+  const exposition::TextParser::Key added = exposition::TextParser::KeyOf(key);
   const uint32_t id = size();
-  entries_.push_back({next_, static_cast<uint32_t>(key.size()), hash});
-  next_ += key.size();
-  chunk_free_ -= key.size();
+  hashes_.push_back(added.hash);
+  sizes_.push_back(added.size);
   const size_t mask = slots_.size() - 1;
-  size_t slot = hash & mask;
+  size_t slot = added.hash & mask;
   while (slots_[slot] != kNone) slot = (slot + 1) & mask;
   slots_[slot] = id;
   return id;
@@ -54,10 +36,15 @@ void KeyTable::Grow() {
   slots_.assign(std::max(kFirstSlots, slots_.size() * 2), kNone);
   const size_t mask = slots_.size() - 1;
   for (uint32_t id = 0; id < size(); ++id) {
-    size_t slot = entries_[id].hash & mask;
+    size_t slot = hashes_[id] & mask;
     while (slots_[slot] != kNone) slot = (slot + 1) & mask;
     slots_[slot] = id;
   }
+}
+
+void KeyTable::Tighten() {
+  hashes_.shrink_to_fit();
+  sizes_.shrink_to_fit();
 }
 
 void KeyTable::Clear() { *this = KeyTable(); }

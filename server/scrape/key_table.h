@@ -2,16 +2,18 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <string_view>
 #include <vector>
+
+#include "common/exposition/text_parser.h"
 
 namespace vedette::scrape {
 
 // KeyTable numbers byte strings 0, 1, 2, ... in the order they are added, and finds the number
-// again. It is what a target remembers of the lines of its exposition: 16 bytes and two slots of an
-// open table beside the bytes themselves, which never move, so views of them stay valid until
-// Clear().
+// again. It is what a target remembers of the lines of its exposition: not their text, which is 100
+// bytes and more a series, but 12 bytes of hash and length, and two slots of an open table. Two
+// lines of one target of equal length with equal 64-bit hashes would be taken for one; that is
+// accepted.
 //
 // Not thread-safe.
 class KeyTable {
@@ -21,24 +23,18 @@ class KeyTable {
   uint32_t Find(std::string_view key) const;
   // Requires Find(key) == kNone.
   uint32_t Add(std::string_view key);
-  std::string_view key(uint32_t id) const { return {entries_[id].data, entries_[id].size}; }
-  uint32_t size() const { return static_cast<uint32_t>(entries_.size()); }
+  exposition::TextParser::Key key(uint32_t id) const { return {hashes_[id], sizes_[id]}; }
+  uint32_t size() const { return static_cast<uint32_t>(hashes_.size()); }
   void Clear();
+  // Gives back what was taken to grow into.
+  void Tighten();
 
  private:
-  struct Entry {
-    const char* data;
-    uint32_t size;
-    uint32_t hash;  // The low half; tells most strangers apart without a look at the bytes.
-  };
-
   void Grow();
 
-  std::vector<Entry> entries_;
+  std::vector<uint64_t> hashes_;  // By id.
+  std::vector<uint32_t> sizes_;
   std::vector<uint32_t> slots_;  // Ids, kNone where empty; a power of two, at most 2/3 full.
-  std::vector<std::unique_ptr<char[]>> chunks_;
-  size_t chunk_free_ = 0;
-  char* next_ = nullptr;
 };
 
 // The same for 64-bit hashes: hash -> number. Two different label sets of one target with equal

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <optional>
 #include <set>
+#include <unordered_map>
 #include <utility>
 
+#include "common/base/mutex.h"
 #include "common/base/strings.h"
 #include "common/exposition/openmetrics_check.h"
 #include "common/exposition/protobuf.h"
@@ -30,6 +32,38 @@ std::vector<std::string> EmptyNames(const SampleLine& line) {
     if (slice.value.empty()) names.emplace_back(slice.name);
   }
   return names;
+}
+
+}  // namespace
+
+namespace {
+
+// The metadata of a fleet's targets is the same for all of them: one map for those that are equal.
+std::shared_ptr<const LayoutCache::MetadataMap> Shared(
+    std::shared_ptr<const LayoutCache::MetadataMap> map) {
+  using MapPointer = std::weak_ptr<const LayoutCache::MetadataMap>;
+  static Mutex mu;
+  static std::unordered_multimap<size_t, MapPointer>& known =
+      *new std::unordered_multimap<size_t, MapPointer>();
+  size_t hash = map->size();
+  for (const auto& [name, metadata] : *map) {
+    for (const std::string* s : {&name, &metadata.help, &metadata.unit}) {
+      hash = hash * 0x9e3779b97f4a7c15u + std::hash<std::string>()(*s);
+    }
+    hash = hash * 31 + static_cast<size_t>(metadata.type);
+  }
+  MutexLock lock(mu);
+  for (auto [it, end] = known.equal_range(hash); it != end;) {
+    const std::shared_ptr<const LayoutCache::MetadataMap> other = it->second.lock();
+    if (other == nullptr) {
+      it = known.erase(it);
+      continue;
+    }
+    if (*other == *map) return other;
+    ++it;
+  }
+  known.emplace(hash, map);
+  return map;
 }
 
 }  // namespace
@@ -122,7 +156,7 @@ Status LayoutCache::IngestText(std::string_view body, TextDialect dialect, Conte
         if (comment) {
           if (meaning < kComment) context.type = static_cast<MetricType>(meaning - kFirstType);
         } else {
-          VEDETTE_RETURN_IF_ERROR(Record(key, parser.sample(), context));
+          VEDETTE_RETURN_IF_ERROR(Record(key, parser.line(), parser.sample(), context));
         }
         continue;
       }
@@ -142,7 +176,7 @@ Status LayoutCache::IngestText(std::string_view body, TextDialect dialect, Conte
       if (meanings_[key] == kUnresolved) {
         VEDETTE_RETURN_IF_ERROR(Resolve(key, parser.sample(), context));
       }
-      VEDETTE_RETURN_IF_ERROR(Record(key, parser.sample(), context));
+      VEDETTE_RETURN_IF_ERROR(Record(key, parser.sample().key, parser.sample(), context));
     } else {
       NoteMetadata(parser, event, dialect, context);
       meanings_[key] = event == Event::kType
@@ -154,6 +188,12 @@ Status LayoutCache::IngestText(std::string_view body, TextDialect dialect, Conte
     for (const uint32_t key : lines_) line_of_[key] = KeyTable::kNone;
     lines_.swap(next_lines_);
     for (uint32_t i = 0; i < lines_.size(); ++i) line_of_[lines_[i]] = i;
+    // Targets are many and seldom change: what was taken to grow into is given back.
+    keys_.Tighten();
+    meanings_.shrink_to_fit();
+    line_of_.shrink_to_fit();
+    lines_.shrink_to_fit();
+    next_lines_ = {};
   }
   FlushMetadata(context);
   return Status();
@@ -245,15 +285,15 @@ void LayoutCache::NoteMetadata(const TextParser& parser, Event event, TextDialec
 
 void LayoutCache::FlushMetadata(Context& context) {
   if (context.metadata == nullptr) return;
-  metadata_ = std::move(context.metadata);
+  metadata_ = Shared(std::move(context.metadata));
   if (!on_metadata_) return;
   for (const std::string& name : context.changed) on_metadata_(name, metadata_->at(name));
 }
 
-// A key that was known before the timeline started over, or that needs its labels again: the key is
-// the line up to its value, so any value makes it a line.
-Status LayoutCache::Resolve(uint32_t key, Context& context) {
-  std::string line(keys_.key(key));
+// A key that was known before the timeline started over, or that needs its labels again: the text
+// is the line up to its value, so any value makes it a line.
+Status LayoutCache::ResolveText(uint32_t key, std::string_view text, Context& context) {
+  std::string line(text);
   line.append("0\n");
   TextParser parser(line, context.dialect);
   if (parser.Next() != Event::kSample) return Internal(StrCat("cannot read again ", Quoted(line)));
@@ -279,9 +319,10 @@ Status LayoutCache::ResolveLabels(uint32_t key, const Labels& exposed,
   return Status();
 }
 
-Status LayoutCache::Record(uint32_t key, const SampleLine& line, Context& context) {
+Status LayoutCache::Record(uint32_t key, std::string_view text, const SampleLine& line,
+                           Context& context) {
   if (meanings_[key] == kUnresolved) {
-    VEDETTE_RETURN_IF_ERROR(Resolve(key, context));
+    VEDETTE_RETURN_IF_ERROR(ResolveText(key, text, context));
   }
   ++counts_.scraped;
   const uint32_t number = meanings_[key];
@@ -290,7 +331,7 @@ Status LayoutCache::Record(uint32_t key, const SampleLine& line, Context& contex
   if (line.t_ms && context.job.honor_timestamps) {
     // Known by place, so its labels may have been let go: read them once more and keep them.
     if (!context.timeline.has_labels(number)) {
-      VEDETTE_RETURN_IF_ERROR(Resolve(key, context));
+      VEDETTE_RETURN_IF_ERROR(ResolveText(key, text, context));
     }
     context.timeline.SetTimed(number, *line.t_ms, line.value, nullptr,
                               context.job.track_timestamps_staleness);

@@ -139,6 +139,7 @@ Status Timeline::Place(uint64_t* refused) {
     in_order_ = in_order_ && *position == n;
     if ((flags_[n] & kLabelsKept) == 0) labels_.erase(it);
   }
+  if (labels_.empty()) labels_ = {};  // Its table as well.
   return Status();
 }
 

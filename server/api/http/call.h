@@ -19,7 +19,7 @@ struct Call {
   std::vector<std::pair<std::string, std::string>> params;
   // What stood at ":name" in the path.
   std::vector<std::pair<std::string, std::string>> path_params;
-  std::string body;
+  std::string_view body;  // Of the request, which outlives the call.
   // Set when the client has gone away; never null.
   const promql::CancelFlag* cancel = nullptr;
 

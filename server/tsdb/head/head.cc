@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <numeric>
 #include <utility>
 
 #include "common/base/strings.h"
@@ -280,7 +281,12 @@ Status Head::Seal(Timeline& t, std::shared_ptr<const TimelineView> view) {
   std::vector<uint32_t> sealed;
   std::vector<double> values(instants.size());
   const int64_t span_ms = instants.back() - instants.front();
-  for (size_t p = 0; p < t.layout.size(); ++p) {
+  // In the order of their keys: the memory table finds the place of each near that of the one
+  // before.
+  std::vector<uint32_t> order(t.layout.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::ranges::sort(order, {}, [&](uint32_t p) { return std::pair(metrics[p], t.layout[p]); });
+  for (const uint32_t p : order) {
     size_t at = 0;
     for (const auto& b : view->blocks) {
       const std::span<double> part = std::span(values).subspan(at, b->instants().size());
@@ -326,8 +332,19 @@ Status Head::SealAll() {
     }
     MutexLock lock(t->commit_mu);
     VEDETTE_RETURN_IF_ERROR(Seal(*t, t->View()));
+    VEDETTE_RETURN_IF_ERROR(ForgetLog(*t));
   }
   return {};
+}
+
+// What is sealed is in the log too, until its slots are used again; for a timeline that has gone
+// quiet that may be never.
+Status Head::ForgetLog(Timeline& t) {
+  if (!t.stored_state || !t.View()->empty()) return {};
+  StoreBatch batch;
+  batch.DeleteRange(store_, Family::kHead, HeadKey(t.id, HeadKind::kBlock, 0),
+                    HeadKey(t.id, HeadKind::kRow, UINT32_MAX));
+  return store_.Write(batch);
 }
 
 Status Head::SealIdle() {
@@ -519,8 +536,8 @@ Result<storage::CommitStats> Head::Write(std::span<const storage::SeriesBatch> b
     if (!unnamed.empty()) {
       std::vector<uint32_t> found;
       index_.FindMany(
-          unnamed.size(),
-          [&](size_t i) -> const Labels& { return batch[unnamed[i]].labels; }, found);
+          unnamed.size(), [&](size_t i) -> const Labels& { return batch[unnamed[i]].labels; },
+          found);
       for (size_t i = 0; i < unnamed.size(); ++i) series[unnamed[i]] = found[i];
     }
   }

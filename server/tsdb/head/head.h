@@ -186,6 +186,7 @@ class Head {
   Status Flush(Commit& commit);
   void Abandon(Commit& commit);
   Status Seal(Timeline& t, std::shared_ptr<const TimelineView> view) VEDETTE_REQUIRES(t.commit_mu);
+  Status ForgetLog(Timeline& t) VEDETTE_REQUIRES(t.commit_mu);
   Status SealAndDrop(const std::shared_ptr<Timeline>& t);
   Status StoreJournal();
   std::string StateValue(const Timeline& t, uint64_t sealed_epoch) const
