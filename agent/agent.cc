@@ -3,10 +3,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <fstream>
 #include <random>
 #include <set>
 #include <utility>
 
+#include "agent/alarm.h"
 #include "agent/collector/collector.h"
 #include "agent/container/container.h"
 #include "agent/container/docker.h"
@@ -17,6 +19,7 @@
 #include "agent/snapshot/snapshot_taker.h"
 #include "agent/web_config.h"
 #include "common/base/strings.h"
+#include "common/http/client.h"
 #include "common/http/server.h"
 #include "common/log/log.h"
 #include "common/metrics/metrics.h"
@@ -73,6 +76,7 @@ struct Agent::State {
   void OwnMetrics(const std::vector<CollectorRun>& runs, MetricSink& sink);
   Status StartGrpc();
   Status StartWeb();
+  void MakeAlarm();
 
   AgentOptions options;
   std::string node;
@@ -87,6 +91,7 @@ struct Agent::State {
   std::unique_ptr<AgentService> service;
   std::unique_ptr<rpc::Server> grpc;
   std::unique_ptr<http::Server> web;
+  std::unique_ptr<Alarm> alarm;  // Null: nobody is to be told.
   bool stopped = false;
 };
 
@@ -203,6 +208,7 @@ Status Agent::State::Build() {
     certificate_ends_ms = identity.not_after_ms;
   }
 
+  MakeAlarm();
   ring = std::make_unique<Ring>(static_cast<size_t>(options.ring_bytes));
   metrics::AddProcessMetrics(registry, options.host.procfs);
   metrics::AddBuildInfo(registry, "vedette_agent", kVersion);
@@ -256,9 +262,40 @@ Status Agent::State::Build() {
                                                              options.clock->NowMs()) /
                                          kMsPerDay;
                                 },
+                            .pulled =
+                                [this] {
+                                  if (alarm != nullptr) alarm->Scraped();
+                                },
                             .clock = options.clock},
       *taker, *ring, *sampler);
   return {};
+}
+
+void Agent::State::MakeAlarm() {
+  if (options.alarm_webhook_url.empty() && options.alarm_webhook_url_file.empty()) return;
+  const auto post = [this](const std::string& body) -> Status {
+    std::string url = options.alarm_webhook_url;
+    if (!options.alarm_webhook_url_file.empty()) {
+      std::ifstream file(options.alarm_webhook_url_file);
+      if (!std::getline(file, url)) {
+        log::Warn("cannot read the alarm's URL", {{"file", options.alarm_webhook_url_file}});
+        return NotFound("--alarm.webhook-url-file");
+      }
+    }
+    http::ClientRequest request{.method = "POST", .url = std::string(Trim(url)), .body = body};
+    request.headers.Set("Content-Type", "application/json");
+    const Result<http::ClientResponse> answer = http::Client({}).Do(request);
+    const Status sent = !answer.ok() ? answer.status()
+                        : answer->status / 100 == 2
+                            ? Status()
+                            : Unavailable(StrCat("answered ", answer->status));
+    if (!sent.ok()) log::Warn("the alarm could not be told", {{"err", sent}});
+    return sent;
+  };
+  alarm = std::make_unique<Alarm>(
+      Alarm::Options{
+          .node = node, .after_ms = options.alarm_after_ms, .repeat_ms = options.alarm_repeat_ms},
+      post, *options.clock);
 }
 
 Status Agent::State::StartGrpc() {
@@ -284,6 +321,11 @@ Status Agent::State::StartWeb() {
   if (options.web_listen.empty()) return {};
   http::ServerOptions o;
   o.listen = options.web_listen;
+  if (alarm != nullptr) {
+    o.on_access = [this](const http::ServerOptions::Access& access) {
+      if (access.request.path == options.telemetry_path && access.status == 200) alarm->Scraped();
+    };
+  }
   http::Router router = MakePages(*taker, options.telemetry_path);
   if (!options.web_config_file.empty()) {
     VEDETTE_RETURN_IF_ERROR(ApplyWebConfig(options.web_config_file, o, router));
@@ -298,6 +340,7 @@ Result<std::unique_ptr<Agent>> Agent::Start(AgentOptions options) {
   VEDETTE_RETURN_IF_ERROR(state->StartWeb());
   VEDETTE_RETURN_IF_ERROR(state->StartGrpc());
   state->sampler->Start();
+  if (state->alarm != nullptr) state->alarm->Start();
   return std::unique_ptr<Agent>(new Agent(std::move(state)));
 }
 
@@ -310,6 +353,7 @@ void Agent::Stop() {
   if (s.grpc != nullptr) s.grpc->Shutdown(kStopGraceMs);
   if (s.web != nullptr) s.web->Stop(kStopGraceMs);
   s.sampler->Stop();
+  if (s.alarm != nullptr) s.alarm->Stop();
 }
 
 std::vector<int> Agent::grpc_ports() const {

@@ -38,6 +38,11 @@ struct AgentOptions {
   bool grpc_insecure = false;
 
   int64_t ring_bytes = 64 << 20;
+
+  // Where to tell that nobody scrapes us any more; both empty: nowhere.
+  std::string alarm_webhook_url, alarm_webhook_url_file;
+  int64_t alarm_after_ms = 600'000;
+  int64_t alarm_repeat_ms = 4 * 3'600'000;
   const Clock* clock = &SystemClock();
 };
 

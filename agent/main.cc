@@ -191,6 +191,14 @@ int Main(int argc, char** argv) {
   flags.Group("Ring");
   flags.AddSize("ring.size", &options.ring_bytes,
                 "Memory for snapshots that are kept while no server pulls.");
+  flags.Group("Alarm");
+  flags.Add("alarm.webhook-url", &options.alarm_webhook_url,
+            "Where to tell that nobody has scraped this agent any more: Alertmanager's webhook, "
+            "version 4, with the alert AgentUnscraped.");
+  flags.Add("alarm.webhook-url-file", &options.alarm_webhook_url_file,
+            "File that holds this URL, read at each use.");
+  flags.AddDuration("alarm.after", &options.alarm_after_ms, "After how long without a scrape.");
+  flags.AddDuration("alarm.repeat", &options.alarm_repeat_ms, "How often to tell it again.");
   flags.Group("Log");
   flags.AddChoice("log.level", &raw.log_level, {"debug", "info", "warn", "error"},
                   "What is logged.");

@@ -188,6 +188,7 @@ class AgentService::Impl final : public pb::AgentService::Service {
           {.timeout_ms = CollectionTime(scrape.timeout_ms()), .max_age_ms = kMaxAgeMs});
       if (!taken.ok()) return taken.status();
       impl_.sampler_.Pulled(interval_ms_);
+      if (impl_.options_.pulled) impl_.options_.pulled();
 
       const uint64_t live[] = {(*taken)->snapshot.sequence};
       size_t bytes = 0;

@@ -31,6 +31,7 @@ class AgentService {
     int64_t started_at_ms = 0;
     // Days until our certificate ends; 0 without one. May be null.
     std::function<double()> certificate_days_left;
+    std::function<void()> pulled;  // At each scrape by a server. May be null.
     const Clock* clock = &SystemClock();
   };
 
