@@ -11,6 +11,7 @@
 #include "common/base/strings.h"
 #include "common/model/duration.h"
 #include "ctl/agent.h"
+#include "ctl/alerting_verbs.h"
 #include "ctl/ca.h"
 #include "ctl/connection.h"
 #include "ctl/join.h"
@@ -319,6 +320,7 @@ int Main(int argc, char** argv) {
   program.AddCa();
   program.AddToken();
   program.AddJoin();
+  const AlertingVerbs alerting(program.app, program.verb);
   try {
     program.app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {  // CLI11's way to say usage, and --help.

@@ -9,7 +9,6 @@
 #include "common/base/mutex.h"
 #include "common/base/strings.h"
 #include "common/config/alertmanager.h"
-#include "common/http/client.h"
 #include "common/log/log.h"
 #include "server/alerting/alerting.h"
 #include "server/discovery/manager.h"
@@ -17,28 +16,11 @@
 #include "server/notify/http_port.h"
 #include "server/notify/message.h"
 #include "server/notify/receiver.h"
+#include "server/notify_ports.h"
 #include "server/relabel/relabel.h"
-#include "server/scrape/http_source.h"
 
 namespace vedette {
 namespace {
-
-// What a receiver's HTTP client is made of: the file's http_config over our own client.
-Result<notify::HttpClient> MakeClient(const config::HttpClientConfig& config) {
-  auto client = std::make_shared<http::Client>(scrape::ToClientOptions(config));
-  return notify::HttpClient([client](const notify::HttpPost& post) -> Result<notify::HttpReply> {
-    http::ClientRequest request;
-    request.method = post.method;
-    request.url = post.url;
-    for (const auto& [name, value] : post.headers) request.headers.Add(name, value);
-    request.body = post.body;
-    request.timeout_ms = post.timeout_ms;
-    VEDETTE_ASSIGN_OR_RETURN(http::ClientResponse answer, client->Do(request));
-    return notify::HttpReply{.status = answer.status,
-                             .retry_after = std::string(answer.headers.Get("Retry-After")),
-                             .body = std::move(answer.body)};
-  });
-}
 
 // Alert relabelling: false drops the alert.
 Result<std::function<bool(Alert&)>> MakeAlertRelabel(
@@ -80,6 +62,11 @@ std::string UrlOf(const AlertmanagerPool& pool, const TargetGroup& group, const 
   }
   return StrCat(l.Get("__scheme__"), "://", address, l.Get("__alerts_path__"));
 }
+
+// What is routed where no file says it: posted alerts and silences can be seen, nobody is told.
+constexpr std::string_view kNoConfig =
+    "route: {receiver: nobody}\n"
+    "receivers: [{name: nobody}]\n";
 
 Result<std::string> ReadTemplate(const std::string& file) {
   std::ifstream in(file, std::ios::binary);
@@ -124,10 +111,8 @@ Result<std::unique_ptr<AlertPipeline>> AlertPipeline::Start(const Options& optio
                                                             metrics::Registry& registry) {
   auto parts = std::make_unique<Parts>(options, key_value, clock);
   VEDETTE_RETURN_IF_ERROR(parts->alerting.Load());
-  if (!options.alertmanager_config_file.empty()) {
-    VEDETTE_RETURN_IF_ERROR(parts->LoadReceivers());
-    parts->alerting.Start();
-  }
+  VEDETTE_RETURN_IF_ERROR(parts->LoadReceivers());
+  parts->alerting.Start();
   parts->sender.Start();
   registry.AddCallback([p = parts.get()](std::vector<MetricFamily>& out) {
     const auto counts = p->alerting.Counts();
@@ -173,8 +158,10 @@ Result<std::unique_ptr<AlertPipeline>> AlertPipeline::Start(const Options& optio
 }
 
 Status AlertPipeline::Parts::LoadReceivers() {
+  const std::string& file = options.alertmanager_config_file;
   VEDETTE_ASSIGN_OR_RETURN(config::AlertmanagerConfig config,
-                           config::LoadAlertmanagerConfig(options.alertmanager_config_file));
+                           file.empty() ? config::ParseAlertmanagerConfig(kNoConfig, "built in")
+                                        : config::LoadAlertmanagerConfig(file));
   for (const config::ConfigNotice& n : config.notices) {
     log::Warn("configuration field without effect",
               {{"file", config.file}, {"line", n.line}, {"field", n.field}, {"reason", n.reason}});
@@ -187,10 +174,12 @@ Status AlertPipeline::Parts::LoadReceivers() {
   notify::NotifyContext context;
   VEDETTE_ASSIGN_OR_RETURN(context.templates,
                            notify::MessageTemplates::Make(files, clock, options.external_url));
-  context.http = MakeClient;
+  context.http = MakeNotifyClient;
+  context.signed_http = MakeSigningNotifyClient;
+  context.mail = SendNotifyMail;
   context.clock = &clock;
   auto receivers = notify::MakeReceivers(config, context);
-  if (!receivers.ok()) return receivers.status().Annotate(config.file);
+  if (!receivers.ok()) return receivers.status();  // It names the file.
   return alerting.Update(std::move(config), *std::move(receivers));
 }
 
@@ -208,7 +197,7 @@ Status AlertPipeline::Parts::LoadAlertmanagers(const config::AlertingConfig& con
                              relabel::Relabeler::Compile(pool->config.relabel_configs));
     VEDETTE_ASSIGN_OR_RETURN(pool->alert_rules,
                              MakeAlertRelabel(pool->config.alert_relabel_configs));
-    VEDETTE_ASSIGN_OR_RETURN(pool->client, MakeClient(pool->config.http));
+    VEDETTE_ASSIGN_OR_RETURN(pool->client, MakeNotifyClient(pool->config.http));
     const std::string name = StrCat("config-", i);
     jobs.emplace(name, pool->config.discovery);
     next.emplace(name, std::move(pool));
@@ -264,6 +253,8 @@ void AlertPipeline::Take(std::vector<Alert> alerts) {
   }
   parts_->sender.Send(std::move(alerts));
 }
+
+alerting::Alerting& AlertPipeline::alerting() { return parts_->alerting; }
 
 api::AlertmanagerUrls AlertPipeline::alertmanagers() const {
   api::AlertmanagerUrls urls;

@@ -10,6 +10,7 @@
 #include "common/config/prometheus.h"
 #include "common/metrics/metrics.h"
 #include "common/model/alert.h"
+#include "server/alerting/alerting.h"
 #include "server/api/http/rules.h"
 #include "server/storage/key_value.h"
 
@@ -40,6 +41,10 @@ class AlertPipeline {
   Status Apply(const config::PrometheusConfig& config);
 
   void Take(std::vector<Alert> alerts);
+
+  // What the API shows and changes; without --alertmanager.config.file too, where one receiver that
+  // tells nobody takes what is posted. Lives as long as the pipeline.
+  alerting::Alerting& alerting();
 
   api::AlertmanagerUrls alertmanagers() const;
 

@@ -5,30 +5,11 @@
 
 #include "common/base/strings.h"
 #include "common/http/request.h"
+#include "server/alertmanager_routes.h"
+#include "server/serve.h"
 
 namespace vedette {
 namespace {
-
-using ApiHandler = std::function<api::Reply(const api::Call&)>;
-
-// Between the HTTP library and the doors: a request becomes a Call, a Reply an answer, and a client
-// that goes away sets the query's flag.
-http::Handler Serve(ApiHandler handler) {
-  return [handler = std::move(handler)](const http::Request& request, http::Response& response) {
-    api::Call call;
-    call.params.assign(request.params.begin(), request.params.end());
-    call.path_params.assign(request.path_params.begin(), request.path_params.end());
-    call.body = request.body;
-    const auto cancel = std::make_shared<promql::CancelFlag>();
-    call.cancel = cancel.get();
-    request.cancellation->OnCancel([cancel] { cancel->Cancel(); });
-    api::Reply reply = handler(call);
-    request.cancellation->Forget();
-    response.status = reply.status;
-    if (reply.status != 204) response.SetBody(reply.content_type, std::move(reply.body));
-    for (const auto& [name, value] : reply.headers) response.headers.Set(name, value);
-  };
-}
 
 http::Handler Text(std::function<std::pair<int, std::string>()> answer) {
   return [answer = std::move(answer)](const http::Request&, http::Response& response) {
@@ -106,6 +87,8 @@ void AddRoutes(http::Router& router, const std::string& prefix, const Doors& d) 
   post_put("/admin/tsdb/compact", [d](const Call& c) { return d.admin->Compact(c); });
   post_put("/admin/tsdb/snapshot", [d](const Call& c) { return d.admin->Snapshot(c); });
 
+  router.Handle("POST", prefix + "/api/v1/rehearse",
+                Serve([d](const Call& c) { return d.rehearse->Rehearse(c); }));
   router.Handle("POST", prefix + "/api/v1/read",
                 Serve([d](const Call& c) { return d.read->Read(c); }));
   router.Handle("POST", prefix + "/api/v1/otlp/v1/metrics",
@@ -130,6 +113,8 @@ void AddRoutes(http::Router& router, const std::string& prefix, const Doors& d) 
                   const std::string type(request.headers.Get("Content-Type"));
                   Serve([&](const Call& c) { return d.write->Write(c, type); })(request, response);
                 });
+
+  AddAlertmanagerRoutes(router, prefix, *d.alertmanager);
 
   // Grafana's addresses, outside of /api/v1.
   const auto grafana = [&](std::string_view path, ApiHandler handler) {

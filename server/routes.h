@@ -5,11 +5,13 @@
 
 #include "common/http/router.h"
 #include "server/api/http/admin.h"
+#include "server/api/http/alertmanager.h"
 #include "server/api/http/dashboards.h"
 #include "server/api/http/federate.h"
 #include "server/api/http/otlp.h"
 #include "server/api/http/query.h"
 #include "server/api/http/read.h"
+#include "server/api/http/rehearse.h"
 #include "server/api/http/rules.h"
 #include "server/api/http/series.h"
 #include "server/api/http/status.h"
@@ -27,6 +29,8 @@ struct Doors {
   api::DashboardsDoor* dashboards;
   api::TargetsDoor* targets;
   api::RulesDoor* rules;
+  api::AlertmanagerDoor* alertmanager;
+  api::RehearseDoor* rehearse;
   api::FederateDoor* federate;
   api::AdminDoor* admin;
   api::ReadDoor* read;

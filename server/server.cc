@@ -40,6 +40,7 @@
 #include "server/promql/engine.h"
 #include "server/promql/parser/parser.h"
 #include "server/promql/parser/print.h"
+#include "server/rehearse.h"
 #include "server/remote_out.h"
 #include "server/routes.h"
 #include "server/ruler/ruler.h"
@@ -194,6 +195,8 @@ struct Server::Parts {
   std::unique_ptr<api::DashboardsDoor> dashboards_door;
   std::unique_ptr<api::TargetsDoor> targets_door;
   std::unique_ptr<api::RulesDoor> rules_door;
+  std::unique_ptr<api::AlertmanagerDoor> alertmanager_door;
+  std::unique_ptr<api::RehearseDoor> rehearse_door;
   std::unique_ptr<api::FederateDoor> federate_door;
   std::unique_ptr<api::AdminDoor> admin_door;
   std::unique_ptr<api::ReadDoor> read_door;
@@ -627,6 +630,23 @@ Status Server::Parts::OpenDoors() {
   doors.dashboards = dashboards_door.get();
   doors.targets = targets_door.get();
   doors.rules = rules_door.get();
+  alertmanager_door = std::make_unique<api::AlertmanagerDoor>(
+      alerts->alerting(),
+      api::AlertmanagerInfo{.version = std::string(kVersion), .start_time_ms = start_ms}, clock);
+  doors.alertmanager = alertmanager_door.get();
+  rehearse_door = MakeRehearseDoor({.history = db->queryable(),
+                                    .alerting = alerts->alerting(),
+                                    .groups = [this] { return rules->Configs(); },
+                                    .evaluation_interval_ms =
+                                        [this] {
+                                          MutexLock lock(state_mu);
+                                          return config->global.evaluation_interval_ms;
+                                        },
+                                    .external_labels = external_labels,
+                                    .query = options.query,
+                                    .external_url = external.whole},
+                                   clock);
+  doors.rehearse = rehearse_door.get();
   doors.federate = federate_door.get();
   doors.admin = admin_door.get();
   doors.read = read_door.get();

@@ -1,11 +1,10 @@
 #include "common/config/alertmanager.h"
 
 #include <algorithm>
-#include <array>
-#include <charconv>
 #include <set>
 
 #include "common/config/receiver_loaders.h"
+#include "common/config/time_interval_loader.h"
 
 namespace vedette::config {
 namespace {
@@ -24,6 +23,8 @@ void ReadMatchers(Object& o, std::string_view equal, std::string_view regex, std
       std::string text;
       value.Read(text);
       if (name.empty()) value.Fail("the label name is missing");
+      // As Alertmanager keeps the old form: its group keys show the anchors.
+      if (op == Matcher::Op::kRegex) text = StrCat("^(?:", text, ")$");
       add(value, Matcher::Make(op, name, text));
     });
   };
@@ -111,100 +112,6 @@ void CheckRoute(const Value& where, const RouteConfig& route,
       [&](const Value& child) { CheckRoute(child, route.routes[i++], receivers, intervals); });
 }
 
-std::string Lower(std::string text) {
-  for (char& c : text) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return text;
-}
-
-constexpr std::array<std::string_view, 7> kDays = {"sunday",   "monday", "tuesday", "wednesday",
-                                                   "thursday", "friday", "saturday"};
-constexpr std::array<std::string_view, 12> kMonths = {
-    "january", "february", "march",     "april",   "may",      "june",
-    "july",    "august",   "september", "october", "november", "december"};
-
-bool ParseInt(std::string_view text, int& out) {
-  const char* end = text.data() + text.size();
-  auto [after, error] = std::from_chars(text.data(), end, out);
-  return error == std::errc() && after == end;
-}
-
-// "a" or "a:b", each a name of `names` (numbered from `first`) or, where allowed, a number.
-template <typename Names>
-void ReadRanges(const Value& value, const Names& names, int first, bool numbers, int least,
-                int most, std::vector<IntRange>& out) {
-  value.EachItem([&](const Value& item) {
-    std::string text;
-    item.Read(text);
-    const std::string lower = Lower(text);
-    IntRange range;
-    int* ends[2] = {&range.begin, &range.end};
-    const std::vector<std::string_view> pieces = Split(lower, ':');
-    bool good = pieces.size() <= 2;
-    for (size_t i = 0; good && i < pieces.size(); ++i) {
-      const auto found = std::find(names.begin(), names.end(), Trim(pieces[i]));
-      if (found != names.end()) {
-        *ends[i] = first + static_cast<int>(found - names.begin());
-      } else {
-        good = numbers && ParseInt(Trim(pieces[i]), *ends[i]);
-      }
-      good = good && *ends[i] >= least && *ends[i] <= most;
-    }
-    if (pieces.size() == 1) range.end = range.begin;
-    if (!good) {
-      item.Fail(StrCat("not a range to use here: ", Quoted(text)));
-      return;
-    }
-    // 1:-1 is the whole month; between ends of one sign the order can be seen.
-    if ((range.begin < 0) == (range.end < 0) && range.begin > range.end) {
-      item.Fail(StrCat("the range ", Quoted(text), " ends before it begins"));
-    }
-    if (range.begin < 0 && range.end > 0) {
-      item.Fail(StrCat("the range ", Quoted(text),
-                       " begins from the month's end, so it must end there too"));
-    }
-    out.push_back(range);
-  });
-}
-
-void ReadMinutes(const Value& value, int& out) {
-  std::string text;
-  value.Read(text);
-  int hour = 0;
-  int minute = 0;
-  if (text.size() != 5 || text[2] != ':' || !ParseInt(text.substr(0, 2), hour) ||
-      !ParseInt(text.substr(3), minute) || hour < 0 || minute < 0 || minute > 59 ||
-      hour * 60 + minute > 1440) {
-    value.Fail(StrCat("not a time of day: ", Quoted(text), "; write it as 08:30, at most 24:00"));
-    return;
-  }
-  out = hour * 60 + minute;
-}
-
-void ReadTimeInterval(const Value& item, TimeInterval& out) {
-  static const std::vector<std::string_view> kNoNames;
-  Object o(item);
-  o["times"].EachBlock([&](const Value& time) {
-    TimeInterval::MinuteRange& range = out.times.emplace_back();
-    Object t(time);
-    ReadMinutes(t["start_time"], range.start);
-    ReadMinutes(t["end_time"], range.end);
-    t.Finish();
-    if (range.start >= range.end) time.Fail("start_time must be before end_time");
-  });
-  ReadRanges(o["weekdays"], kDays, 0, false, 0, 6, out.weekdays);
-  const Value days = o["days_of_month"];
-  ReadRanges(days, kNoNames, 0, true, -31, 31, out.days_of_month);
-  for (const IntRange& range : out.days_of_month) {
-    if (range.begin == 0 || range.end == 0) days.Fail("there is no day 0 in a month");
-  }
-  ReadRanges(o["months"], kMonths, 1, true, 1, 12, out.months);
-  ReadRanges(o["years"], kNoNames, 0, true, 0, 9999, out.years);
-  o["location"].Read(out.location);
-  o.Finish();
-}
-
 void ReadTimeIntervals(const Value& value, std::vector<NamedTimeInterval>& out) {
   value.EachBlock([&](const Value& item) {
     NamedTimeInterval named;
@@ -222,6 +129,17 @@ void ReadTimeIntervals(const Value& value, std::vector<NamedTimeInterval>& out) 
     }
     out.push_back(std::move(named));
   });
+}
+
+// What masking changed.
+void CollectChanged(const YamlNode& plain, const YamlNode& masked, std::vector<std::string>& out) {
+  if (plain.kind == YamlNode::Kind::kScalar && plain.scalar != masked.scalar) {
+    if (!plain.scalar.empty()) out.push_back(plain.scalar);
+    return;
+  }
+  for (size_t i = 0; i < plain.items.size() && i < masked.items.size(); ++i) {
+    CollectChanged(plain.items[i], masked.items[i], out);
+  }
 }
 
 }  // namespace
@@ -302,6 +220,18 @@ Result<AlertmanagerConfig> ParseAlertmanagerConfig(std::string_view text, const 
 Result<AlertmanagerConfig> LoadAlertmanagerConfig(const std::string& path) {
   VEDETTE_ASSIGN_OR_RETURN(const std::string text, ReadConfigFile(path));
   return ParseAlertmanagerConfig(text, path);
+}
+
+std::vector<std::string> SecretValues(const AlertmanagerConfig& config) {
+  std::vector<std::string> out;
+  const Result<YamlNode> root = ParseYaml(config.text, config.file);
+  if (!root.ok()) return out;
+  YamlNode masked = *root;
+  MaskSecrets(masked);
+  CollectChanged(*root, masked, out);
+  std::sort(out.begin(), out.end(),
+            [](const std::string& a, const std::string& b) { return a.size() > b.size(); });
+  return out;
 }
 
 std::string ShownYaml(const AlertmanagerConfig& config) {

@@ -66,6 +66,13 @@ Result<AlertmanagerConfig> ParseAlertmanagerConfig(std::string_view text, const 
 // The text as read with every secret's value replaced by <secret>: what /api/v2/status may show.
 std::string ShownYaml(const AlertmanagerConfig& config);
 
+// Every secret that the text holds, longest first, so that they can be masked elsewhere.
+std::vector<std::string> SecretValues(const AlertmanagerConfig& config);
+
+// One entry of time_intervals by itself, in YAML or JSON; and as JSON again, by the same names.
+Result<TimeInterval> ParseTimeInterval(std::string_view text);
+std::string FormatTimeInterval(const TimeInterval& interval);
+
 // Matchers as Alertmanager writes them: foo="bar", foo=~"a.*", {a="b",c!="d"}, UTF-8 names in
 // quotes; where that does not parse, the classic reading (foo=bar baz).
 Result<std::vector<Matcher>> ParseAlertMatchers(std::string_view text);

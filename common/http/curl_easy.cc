@@ -19,11 +19,6 @@ namespace {
 
 constexpr size_t kMaxHeaderBytes = 64 << 10;
 
-void InitCurl() {
-  static std::once_flag once;
-  std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
-}
-
 Result<long> TlsVersion(const std::string& text, bool maximum) {
   struct Version {
     std::string_view name;
@@ -49,6 +44,39 @@ std::string HostOf(std::string_view url) {
 }
 
 }  // namespace
+
+void InitCurl() {
+  static std::once_flag once;
+  std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
+}
+
+Status ApplyTls(void* curl, const TlsClientOptions& tls) {
+  const auto text = [&](CURLoption option, const std::string& value) {
+    if (!value.empty()) curl_easy_setopt(curl, option, value.c_str());
+  };
+  const auto blob = [&](CURLoption option, const std::string& pem) {
+    curl_blob value{const_cast<char*>(pem.data()), pem.size(), CURL_BLOB_COPY};
+    if (!pem.empty()) curl_easy_setopt(curl, option, &value);
+  };
+  text(CURLOPT_CAINFO, tls.ca_file);
+  blob(CURLOPT_CAINFO_BLOB, tls.ca);
+  text(CURLOPT_SSLCERT, tls.cert_file);
+  blob(CURLOPT_SSLCERT_BLOB, tls.cert);
+  text(CURLOPT_SSLKEY, tls.key_file);
+  blob(CURLOPT_SSLKEY_BLOB, tls.key);
+  curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, tls.insecure_skip_verify ? 0L : 1L);
+  curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, tls.insecure_skip_verify ? 0L : 2L);
+  long versions = CURL_SSLVERSION_TLSv1_2;
+  if (!tls.min_version.empty()) {
+    VEDETTE_ASSIGN_OR_RETURN(versions, TlsVersion(tls.min_version, false));
+  }
+  if (!tls.max_version.empty()) {
+    VEDETTE_ASSIGN_OR_RETURN(const long max, TlsVersion(tls.max_version, true));
+    versions |= max;
+  }
+  curl_easy_setopt(curl, CURLOPT_SSLVERSION, versions);
+  return {};
+}
 
 std::string SafeUrl(std::string_view url) {
   url = url.substr(0, url.find_first_of("?#"));
@@ -141,31 +169,6 @@ struct Transfer::State {
     // "Name;" is how curl is told to send a header without a value.
     const std::string line = value.empty() ? StrCat(name, ";") : StrCat(name, ": ", value);
     list = curl_slist_append(list, line.c_str());
-    return {};
-  }
-
-  Status SetTls(const TlsClientOptions& tls) {
-    if (!tls.ca_file.empty()) Set(CURLOPT_CAINFO, tls.ca_file);
-    const auto blob = [this](CURLoption option, const std::string& pem) {
-      curl_blob value{const_cast<char*>(pem.data()), pem.size(), CURL_BLOB_COPY};
-      curl_easy_setopt(curl, option, &value);
-    };
-    if (!tls.ca.empty()) blob(CURLOPT_CAINFO_BLOB, tls.ca);
-    if (!tls.cert_file.empty()) Set(CURLOPT_SSLCERT, tls.cert_file);
-    if (!tls.cert.empty()) blob(CURLOPT_SSLCERT_BLOB, tls.cert);
-    if (!tls.key_file.empty()) Set(CURLOPT_SSLKEY, tls.key_file);
-    if (!tls.key.empty()) blob(CURLOPT_SSLKEY_BLOB, tls.key);
-    Set(CURLOPT_SSL_VERIFYPEER, tls.insecure_skip_verify ? 0L : 1L);
-    Set(CURLOPT_SSL_VERIFYHOST, tls.insecure_skip_verify ? 0L : 2L);
-    long versions = CURL_SSLVERSION_TLSv1_2;
-    if (!tls.min_version.empty()) {
-      VEDETTE_ASSIGN_OR_RETURN(versions, TlsVersion(tls.min_version, false));
-    }
-    if (!tls.max_version.empty()) {
-      VEDETTE_ASSIGN_OR_RETURN(const long max, TlsVersion(tls.max_version, true));
-      versions |= max;
-    }
-    Set(CURLOPT_SSLVERSION, versions);
     return {};
   }
 
@@ -283,7 +286,7 @@ Status Transfer::Prepare(const ClientOptions& options, const ClientRequest& requ
   if (!request.url.starts_with("http://") && !request.url.starts_with("https://")) {
     return InvalidArgument(StrCat("not an http or https URL: ", Quoted(SafeUrl(request.url))));
   }
-  VEDETTE_RETURN_IF_ERROR(s.SetTls(options.tls));
+  VEDETTE_RETURN_IF_ERROR(ApplyTls(s.curl, options.tls));
   if (!options.tls.server_name.empty() && options.unix_socket.empty()) {
     VEDETTE_RETURN_IF_ERROR(s.SetServerName(options.tls.server_name));
   }

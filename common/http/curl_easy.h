@@ -8,7 +8,7 @@
 #include "common/base/status.h"
 #include "common/http/client.h"
 
-// The one place that speaks to libcurl's easy interface, for Client and MultiClient.
+// What speaks to libcurl's easy interface, for Client, MultiClient and SendMail.
 namespace vedette::http {
 
 // Transfer is one curl handle, used for one request after another. Not thread-safe.
@@ -34,6 +34,11 @@ class Transfer {
   struct State;
   std::unique_ptr<State> state_;
 };
+
+void InitCurl();  // Once a process; again is harmless.
+
+// `curl` is a CURL*. Which certificates and versions of TLS it takes.
+Status ApplyTls(void* curl, const TlsClientOptions& tls);
 
 // Fetches a client-credentials token. Blocks.
 struct Token {

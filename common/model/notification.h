@@ -21,6 +21,7 @@ struct Notification {
   std::vector<Alert> alerts;  // Firing ones have ends_at_ms 0. At least one.
   int64_t now_ms = 0;         // When it was decided.
   std::string reason;         // Why now: "firing", "resolved", "changed", "repeat".
+  std::string receipt;        // What sending the message before this one gave, if it still matters.
 
   bool firing() const {
     for (const Alert& a : alerts) {
@@ -35,6 +36,9 @@ struct SendOutcome {
   Status status;
   bool retry = false;          // Trying again may help: the network, a 5xx, a 429.
   int64_t retry_after_ms = 0;  // Not before this time has passed; the other side's own wish.
+  // Of a success: what the next message of this group may need, kept with the notification log
+  // (which message it was, so that the next one can change it).
+  std::string receipt;
 };
 
 // One way of telling that a receiver has: "slack", the second one of receiver "team".

@@ -9,23 +9,14 @@
 #include <utility>
 
 #include "common/base/strings.h"
+#include "server/alerting/keys.h"
 
 namespace vedette::alerting {
 namespace {
 
-constexpr std::string_view kAlertPrefix = "alert/";
-constexpr std::string_view kSilencePrefix = "silence/";
-constexpr std::string_view kLogPrefix = "notification_log/";
-constexpr std::string_view kHistoryPrefix = "notification_history/";
 constexpr int64_t kMaxSleepMs = 500;
 constexpr int64_t kInFlightPollMs = 100;
 constexpr size_t kMaxAlertBytes = 64 << 10;
-
-std::string Hex(uint64_t v) {
-  char buffer[17];
-  std::snprintf(buffer, sizeof buffer, "%016llx", static_cast<unsigned long long>(v));
-  return buffer;
-}
 
 std::string RandomUuid() {
   static thread_local std::mt19937_64 random{std::random_device{}()};
@@ -85,13 +76,19 @@ Status Alerting::Load() {
   VEDETTE_RETURN_IF_ERROR(store_.Scan(
       kSilencePrefix, [&](std::string_view, std::string_view value) VEDETTE_REQUIRES(mu_) {
         Result<Silence> s = DecodeSilence(value);
-        if (s.ok()) {
-          silences_.insert_or_assign(s->id, *std::move(s));
+        Result<HeldSilence> held = s.ok() ? Hold(*std::move(s)) : Result<HeldSilence>(s.status());
+        if (held.ok()) {
+          const std::string id = held->silence.id;
+          silences_.insert_or_assign(id, *std::move(held));
         } else {
-          damage = s.status();
+          damage = held.status();
         }
         return true;
       }));
+  const int64_t now_ms = clock_.NowMs();
+  for (const auto& [labels, stored] : alerts_) {
+    if (!stored.alert.resolved_at(now_ms)) firing_.insert(labels);
+  }
   return damage;
 }
 
@@ -151,9 +148,12 @@ Status Alerting::Validate(const Alert& alert) const {
 }
 
 Status Alerting::Put(std::vector<Alert> alerts) {
-  const int64_t now_ms = clock_.NowMs();
-  Status first_bad;
   MutexLock lock(mu_);
+  return PutLocked(std::move(alerts), clock_.NowMs());
+}
+
+Status Alerting::PutLocked(std::vector<Alert> alerts, int64_t now_ms) {
+  Status first_bad;
   if (setup_ == nullptr) return Unavailable("alerting has no configuration yet");
   std::vector<storage::KeyValue::Change> changes;
   std::vector<StoredAlert> taken;
@@ -181,6 +181,7 @@ Status Alerting::Put(std::vector<Alert> alerts) {
     }
     if (it != alerts_.end()) news = Merge(it->second, std::move(news), now_ms);
     changes.push_back({StrCat(kAlertPrefix, Hex(news.alert.labels.Hash())), Encode(news)});
+    Remember(news.alert, now_ms, changes);
     taken.push_back(std::move(news));
   }
   if (!changes.empty()) {
@@ -267,6 +268,15 @@ std::optional<Alerting::Job> Alerting::NextJob(int64_t now_ms, int64_t& wait_ms)
         wait_ms = std::clamp<int64_t>(d.not_before_ms - now_ms, 1, wait_ms);
         continue;
       }
+      const Integration* way = &setup_->receivers.at(group.route->config->receiver)[i];
+      if (const auto busy = busy_.find(way); busy != busy_.end()) {
+        const int64_t free_ns =
+            busy->second.last_started_ns + options_.overtake_ms * 1'000'000 - clock_.MonotonicNs();
+        if (free_ns > 0) {
+          wait_ms = std::clamp<int64_t>(free_ns / 1'000'000, 1, wait_ms);
+          continue;
+        }
+      }
       std::optional<Job> job = Decide(group, i, now_ms);
       if (job.has_value()) {
         if (!in_flight_.insert(job->log_key).second) {
@@ -277,6 +287,9 @@ std::optional<Alerting::Job> Alerting::NextJob(int64_t now_ms, int64_t& wait_ms)
           continue;
         }
         d.in_flight = true;
+        Busy& busy = busy_[way];
+        ++busy.attempts;
+        busy.last_started_ns = clock_.MonotonicNs();
         return job;
       }
       d.wanted = false;
@@ -339,6 +352,8 @@ std::optional<Alerting::Job> Alerting::Decide(Group& group, size_t integration, 
     return std::nullopt;
   }
 
+  // Once all is over, what comes next is a message of its own.
+  if (last && !last->firing.empty()) n.receipt = last->receipt;
   if (!way.send_resolved) {
     std::erase_if(n.alerts, [](const Alert& a) { return a.ends_at_ms != 0; });
     job.log_only = n.alerts.empty();
@@ -373,6 +388,9 @@ void Alerting::RunJob(Job job) {
 
   MutexLock lock(mu_);
   in_flight_.erase(job.log_key);
+  if (const auto busy = busy_.find(&way); busy != busy_.end() && --busy->second.attempts == 0) {
+    busy_.erase(busy);
+  }
   NotifyCounts& counts = counts_[way.name];
   counts.attempts += !job.log_only;
   Delivery* delivery = nullptr;
@@ -386,6 +404,7 @@ void Alerting::RunJob(Job job) {
   if (sent) {
     // Only now: whoever dies before this line tells once more, and never too little.
     job.entry.t_ms = now_ms;
+    job.entry.receipt = job.log_only ? job.notification.receipt : std::move(outcome.receipt);
     const storage::KeyValue::Change change[] = {{job.log_key, Encode(job.entry)}};
     (void)store_.Apply(change, /*sync=*/false);  // A log that cannot be written costs a repeat.
     counts.sent += !job.log_only;
@@ -427,12 +446,17 @@ void Alerting::RunJob(Job job) {
 void Alerting::Maintain(int64_t now_ms) {
   std::vector<storage::KeyValue::Change> changes;
   const int64_t horizon_ms = now_ms - options_.retention_ms;
+  if (std::vector<Alert> reminders = DueReminders(now_ms); !reminders.empty()) {
+    (void)PutLocked(std::move(reminders), now_ms);  // They come again in half a minute.
+  }
   std::set<Labels> held;
   for (const auto& [id, group] : groups_) {
     for (const auto& [labels, updated] : group->members) held.insert(labels);
   }
-  std::erase_if(alerts_, [&](const auto& entry) {
-    if (!entry.second.alert.resolved_at(now_ms) || held.contains(entry.first)) return false;
+  std::erase_if(alerts_, [&](const auto& entry) VEDETTE_REQUIRES(mu_) {
+    if (!entry.second.alert.resolved_at(now_ms)) return false;
+    Remember(entry.second.alert, now_ms, changes);  // It may have ended by time-out.
+    if (held.contains(entry.first)) return false;
     changes.push_back({StrCat(kAlertPrefix, Hex(entry.first.Hash())), std::nullopt});
     return true;
   });
@@ -446,17 +470,19 @@ void Alerting::Maintain(int64_t now_ms) {
     std::erase_if(rule, [](const auto& entry) { return entry.second.empty(); });
   }
   std::erase_if(silences_, [&](const auto& entry) {
-    if (entry.second.ends_at_ms > horizon_ms) return false;
+    if (entry.second.silence.ends_at_ms > horizon_ms) return false;
     changes.push_back({StrCat(kSilencePrefix, entry.first), std::nullopt});
     return true;
   });
-  const std::string oldest =
-      StrCat(kHistoryPrefix, Hex(static_cast<uint64_t>(std::max<int64_t>(horizon_ms, 0))));
-  (void)store_.Scan(kHistoryPrefix, [&](std::string_view key, std::string_view) {
-    if (key >= oldest) return false;
-    changes.push_back({std::string(key), std::nullopt});
-    return true;
-  });
+  for (const std::string_view prefix : {kHistoryPrefix, kAlertHistoryPrefix}) {
+    const std::string oldest =
+        StrCat(prefix, Hex(static_cast<uint64_t>(std::max<int64_t>(horizon_ms, 0))));
+    (void)store_.Scan(prefix, [&](std::string_view key, std::string_view) {
+      if (key >= oldest) return false;
+      changes.push_back({std::string(key), std::nullopt});
+      return true;
+    });
+  }
   (void)store_.Scan(kLogPrefix, [&](std::string_view key, std::string_view value) {
     Result<NotificationLogEntry> entry = DecodeLogEntry(value);
     if (!entry.ok() || entry->t_ms < horizon_ms)
@@ -512,108 +538,6 @@ void Alerting::Stop() {
   threads_.clear();
 }
 
-SilenceState Alerting::StateOf(const Silence& s, int64_t now_ms) {
-  if (now_ms < s.starts_at_ms) return SilenceState::kPending;
-  return now_ms < s.ends_at_ms ? SilenceState::kActive : SilenceState::kExpired;
-}
-
-Result<std::string> Alerting::SetSilence(Silence s) {
-  const int64_t now_ms = clock_.NowMs();
-  if (s.matchers.empty()) return InvalidArgument("invalid silence: at least one matcher required");
-  if (std::all_of(s.matchers.begin(), s.matchers.end(),
-                  [](const Matcher& m) { return m.MatchesEmpty(); })) {
-    return InvalidArgument("invalid silence: at least one matcher must not match the empty string");
-  }
-  if (s.ends_at_ms <= s.starts_at_ms) {
-    return InvalidArgument("invalid silence: end time must be after start time");
-  }
-  if (s.ends_at_ms <= now_ms) {
-    return InvalidArgument("invalid silence: end time can't be in the past");
-  }
-  MutexLock lock(mu_);
-  std::vector<storage::KeyValue::Change> changes;
-  std::optional<Silence> expired;
-  if (!s.id.empty()) {
-    auto it = silences_.find(s.id);
-    if (it == silences_.end()) return NotFound(StrCat("silence ", Quoted(s.id), " not found"));
-    const Silence& older = it->second;
-    const SilenceState state = StateOf(older, now_ms);
-    const bool in_place = older.matchers == s.matchers && state != SilenceState::kExpired &&
-                          (state == SilenceState::kPending || older.starts_at_ms == s.starts_at_ms);
-    if (!in_place) {
-      if (state != SilenceState::kExpired) {
-        expired = older;
-        expired->ends_at_ms = now_ms;
-        if (state == SilenceState::kPending) expired->starts_at_ms = now_ms;
-        expired->updated_at_ms = now_ms;
-        changes.push_back({StrCat(kSilencePrefix, expired->id), Encode(*expired)});
-      }
-      s.id.clear();
-    }
-  }
-  if (s.id.empty()) {
-    if (silences_.size() >= options_.max_silences) {
-      return ResourceExhausted(StrCat("over the limit of ", options_.max_silences, " silences"));
-    }
-    s.id = options_.new_id();
-    s.starts_at_ms = std::max(s.starts_at_ms, now_ms);  // Nothing is silenced in the past.
-  }
-  s.updated_at_ms = now_ms;
-  changes.push_back({StrCat(kSilencePrefix, s.id), Encode(s)});
-  VEDETTE_RETURN_IF_ERROR(store_.Apply(changes, /*sync=*/true));
-  if (expired) silences_.insert_or_assign(expired->id, *expired);
-  const std::string id = s.id;
-  silences_.insert_or_assign(id, std::move(s));
-  return id;
-}
-
-Status Alerting::ExpireSilence(std::string_view id) {
-  const int64_t now_ms = clock_.NowMs();
-  MutexLock lock(mu_);
-  auto it = silences_.find(id);
-  if (it == silences_.end()) return NotFound(StrCat("silence ", Quoted(id), " not found"));
-  Silence s = it->second;
-  switch (StateOf(s, now_ms)) {
-    case SilenceState::kExpired:
-      return FailedPrecondition(StrCat("silence ", id, " already expired"));
-    case SilenceState::kPending:
-      s.starts_at_ms = now_ms;
-      break;
-    case SilenceState::kActive:
-      break;
-  }
-  s.ends_at_ms = now_ms;
-  s.updated_at_ms = now_ms;
-  const storage::KeyValue::Change change[] = {{StrCat(kSilencePrefix, id), Encode(s)}};
-  VEDETTE_RETURN_IF_ERROR(store_.Apply(change, /*sync=*/true));
-  it->second = std::move(s);
-  return Status();
-}
-
-std::vector<Silence> Alerting::Silences() const {
-  MutexLock lock(mu_);
-  std::vector<Silence> out;
-  for (const auto& [id, s] : silences_) out.push_back(s);
-  return out;
-}
-
-std::optional<Silence> Alerting::FindSilence(std::string_view id) const {
-  MutexLock lock(mu_);
-  auto it = silences_.find(id);
-  if (it == silences_.end()) return std::nullopt;
-  return it->second;
-}
-
-std::vector<std::string> Alerting::SilencedBy(const Labels& alert, int64_t now_ms) const {
-  std::vector<std::string> out;
-  for (const auto& [id, s] : silences_) {
-    if (StateOf(s, now_ms) == SilenceState::kActive && AllMatch(s.matchers, alert)) {
-      out.push_back(id);
-    }
-  }
-  return out;
-}
-
 std::vector<std::string> Alerting::InhibitedBy(const Labels& alert, int64_t now_ms) const {
   if (setup_ == nullptr) return {};
   const auto& rules = setup_->config->inhibit_rules;
@@ -641,75 +565,6 @@ std::vector<std::string> Alerting::MutedBy(const Route& route, int64_t now_ms) c
     muted.insert(muted.end(), active.begin(), active.end());
   }
   return muted;
-}
-
-AlertView Alerting::View(const StoredAlert& stored, int64_t now_ms) const {
-  AlertView v{.alert = stored.alert, .updated_at_ms = stored.updated_at_ms};
-  v.silenced_by = SilencedBy(stored.alert.labels, now_ms);
-  v.inhibited_by = InhibitedBy(stored.alert.labels, now_ms);
-  if (setup_ == nullptr) return v;
-  for (const Route* route : MatchRoutes(*setup_->root, stored.alert.labels)) {
-    if (std::find(v.receivers.begin(), v.receivers.end(), route->config->receiver) ==
-        v.receivers.end()) {
-      v.receivers.push_back(route->config->receiver);
-    }
-    for (std::string& name : MutedBy(*route, now_ms)) v.muted_by.push_back(std::move(name));
-  }
-  v.activity = v.silenced_by.empty() && v.inhibited_by.empty() && v.muted_by.empty()
-                   ? AlertActivity::kActive
-                   : AlertActivity::kSuppressed;
-  return v;
-}
-
-std::vector<AlertView> Alerting::Alerts() const {
-  const int64_t now_ms = clock_.NowMs();
-  std::vector<AlertView> out;
-  MutexLock lock(mu_);
-  for (const auto& [labels, stored] : alerts_) {
-    if (!stored.alert.resolved_at(now_ms)) out.push_back(View(stored, now_ms));
-  }
-  return out;
-}
-
-std::vector<GroupView> Alerting::Groups() const {
-  const int64_t now_ms = clock_.NowMs();
-  std::vector<GroupView> out;
-  MutexLock lock(mu_);
-  for (const auto& [id, group] : groups_) {
-    GroupView v{.receiver = group->route->config->receiver, .labels = group->labels};
-    for (const auto& [labels, updated] : group->members) {
-      auto it = alerts_.find(labels);
-      if (it != alerts_.end() && !it->second.alert.resolved_at(now_ms)) {
-        v.alerts.push_back(View(it->second, now_ms));
-      }
-    }
-    if (!v.alerts.empty()) out.push_back(std::move(v));
-  }
-  return out;
-}
-
-Result<std::vector<NotificationEvent>> Alerting::History(int64_t from_ms, int64_t to_ms,
-                                                         uint64_t limit) const {
-  std::vector<NotificationEvent> out;
-  VEDETTE_RETURN_IF_ERROR(
-      store_.Scan(kHistoryPrefix, [&](std::string_view, std::string_view value) {
-        Result<NotificationEvent> event = DecodeEvent(value);
-        if (!event.ok()) return true;
-        if (event->t_ms >= to_ms || out.size() >= limit) return false;
-        if (event->t_ms >= from_ms) out.push_back(*std::move(event));
-        return true;
-      }));
-  return out;
-}
-
-std::map<std::string, NotifyCounts> Alerting::Counts() const {
-  MutexLock lock(mu_);
-  return counts_;
-}
-
-std::shared_ptr<const config::AlertmanagerConfig> Alerting::config() const {
-  MutexLock lock(mu_);
-  return setup_ == nullptr ? nullptr : setup_->config;
 }
 
 }  // namespace vedette::alerting

@@ -34,12 +34,14 @@ struct AlertingOptions {
   uint64_t max_silences = 10'000;
   int64_t min_backoff_ms = 500;  // Doubles with each attempt ...
   int64_t max_backoff_ms = 60'000;
+  int64_t overtake_ms = 500;
   // Fresh random ids; a test brings its own. Unset: random UUIDs.
   std::function<std::string()> new_id;
 };
 
 enum class AlertActivity : uint8_t { kUnprocessed, kActive, kSuppressed };
 enum class SilenceState : uint8_t { kPending, kActive, kExpired };
+std::string_view SilenceStateName(SilenceState state);  // "pending", "active", "expired"
 
 // What the API shows of an alert.
 struct AlertView {
@@ -50,6 +52,11 @@ struct AlertView {
   std::vector<std::string> inhibited_by;  // Fingerprints.
   std::vector<std::string> muted_by;      // Names of time intervals.
   std::vector<std::string> receivers;
+};
+
+struct SilenceView {
+  Silence silence;
+  SilenceState state = SilenceState::kExpired;
 };
 
 struct GroupView {
@@ -75,7 +82,9 @@ struct NotifyCounts {
 //   alerting.Put(alerts);                                           // From the ruler, or the API.
 //
 // Alerts, silences and the log are in KeyValue before a call returns, and a notification is logged
-// after it has arrived: kill -9 at any moment costs at most one repeat, never a notification. An
+// after it has arrived: kill -9 at any moment costs at most one repeat for each integration, never
+// a notification, because an integration has one message on its way at a time (more only when the
+// other side takes longer than overtake_ms). An
 // attempt that fails is made again with growing pauses, not before Retry-After, and with the group
 // as it is by then, until the next group_interval decides anew.
 //
@@ -103,14 +112,16 @@ class Alerting {
   void Start();
   void Stop() VEDETTE_EXCLUDES(mu_);
   void RunDue() VEDETTE_EXCLUDES(mu_);
+  // When a group, or an attempt to tell, is due next; INT64_MAX when nothing waits.
+  int64_t NextDueMs() const VEDETTE_EXCLUDES(mu_);
 
   // A new silence with id "", else a change of that one (which may give it a new id, as
   // Alertmanager does when the matchers or a running start change). Gives the id.
   Result<std::string> SetSilence(Silence silence) VEDETTE_EXCLUDES(mu_);
   Status ExpireSilence(std::string_view id) VEDETTE_EXCLUDES(mu_);
-  std::vector<Silence> Silences() const VEDETTE_EXCLUDES(mu_);  // By id.
-  std::optional<Silence> FindSilence(std::string_view id) const VEDETTE_EXCLUDES(mu_);
-  static SilenceState StateOf(const Silence& silence, int64_t now_ms);
+  // Between the windows of one that recurs its state is pending.
+  std::vector<SilenceView> Silences() const VEDETTE_EXCLUDES(mu_);  // By id.
+  std::optional<SilenceView> FindSilence(std::string_view id) const VEDETTE_EXCLUDES(mu_);
 
   // Unresolved alerts with what holds for each of them now, in order of labels.
   std::vector<AlertView> Alerts() const VEDETTE_EXCLUDES(mu_);
@@ -118,6 +129,10 @@ class Alerting {
   // Notifications told or given up in from_ms <= t < to_ms, oldest first, at most `limit`.
   Result<std::vector<NotificationEvent>> History(int64_t from_ms, int64_t to_ms,
                                                  uint64_t limit) const;
+  // What fired and what resolved in from_ms <= t < to_ms, oldest first, at most `limit`. An alert
+  // that is told again and again is one line.
+  Result<std::vector<AlertEvent>> AlertHistory(int64_t from_ms, int64_t to_ms,
+                                               uint64_t limit) const;
   std::map<std::string, NotifyCounts> Counts() const VEDETTE_EXCLUDES(mu_);
   std::shared_ptr<const config::AlertmanagerConfig> config() const VEDETTE_EXCLUDES(mu_);
 
@@ -147,6 +162,16 @@ class Alerting {
     Intervals intervals;
     std::map<std::string, std::vector<Integration>> receivers;
   };
+  struct HeldSilence {
+    Silence silence;
+    std::shared_ptr<const Intervals> windows;  // Null: it does not recur.
+    SilenceState StateAt(int64_t now_ms) const;
+  };
+  // What is on its way through one integration.
+  struct Busy {
+    int attempts = 0;
+    int64_t last_started_ns = 0;
+  };
   // One attempt, taken out of the lock.
   struct Job {
     std::shared_ptr<const Setup> setup;
@@ -161,7 +186,13 @@ class Alerting {
   };
 
   Status Validate(const Alert& alert) const;
+  static Result<HeldSilence> Hold(Silence silence);
   void Insert(const StoredAlert& stored) VEDETTE_REQUIRES(mu_);
+  // Notes in `changes` that an alert began or ended, unless that is known already.
+  void Remember(const Alert& alert, int64_t now_ms, std::vector<storage::KeyValue::Change>& changes)
+      VEDETTE_REQUIRES(mu_);
+  std::vector<Alert> DueReminders(int64_t now_ms) VEDETTE_REQUIRES(mu_);
+  Status PutLocked(std::vector<Alert> alerts, int64_t now_ms) VEDETTE_REQUIRES(mu_);
   void Tick(Group& group, int64_t now_ms) VEDETTE_REQUIRES(mu_);
   // Takes what has been told out of the group once every integration has answered.
   void Settle(Group& group) VEDETTE_REQUIRES(mu_);
@@ -188,11 +219,13 @@ class Alerting {
   std::shared_ptr<const Setup> setup_ VEDETTE_GUARDED_BY(mu_);
   std::map<Labels, StoredAlert> alerts_ VEDETTE_GUARDED_BY(mu_);
   std::map<std::string, std::unique_ptr<Group>> groups_ VEDETTE_GUARDED_BY(mu_);
-  std::map<std::string, Silence, std::less<>> silences_ VEDETTE_GUARDED_BY(mu_);
+  std::map<std::string, HeldSilence, std::less<>> silences_ VEDETTE_GUARDED_BY(mu_);
+  std::set<Labels> firing_ VEDETTE_GUARDED_BY(mu_);  // History knows that they began.
   // For each inhibition rule: the label values of `equal`, and the alerts that hold them down.
   std::vector<std::map<Labels, std::map<Labels, bool>>> inhibitors_ VEDETTE_GUARDED_BY(mu_);
   std::map<std::string, NotifyCounts> counts_ VEDETTE_GUARDED_BY(mu_);
   std::set<std::string> in_flight_ VEDETTE_GUARDED_BY(mu_);  // Log keys of attempts being made.
+  std::map<const Integration*, Busy> busy_ VEDETTE_GUARDED_BY(mu_);
   uint64_t events_ VEDETTE_GUARDED_BY(mu_) = 0;
   int64_t next_maintenance_ms_ VEDETTE_GUARDED_BY(mu_) = 0;
   bool stopping_ VEDETTE_GUARDED_BY(mu_) = false;

@@ -276,13 +276,13 @@ TEST_F(AlertingTest, EditingTheMatchersOfASilenceMakesANewOne) {
   Silence s{
       .matchers = {Matcher::Equal("a", "b")}, .starts_at_ms = now(), .ends_at_ms = now() + kHour};
   const std::string id = *alerting_->SetSilence(s);
-  Silence longer = *alerting_->FindSilence(id);
+  Silence longer = alerting_->FindSilence(id)->silence;
   longer.ends_at_ms += kHour;
   EXPECT_EQ(*alerting_->SetSilence(longer), id);
   longer.matchers = {Matcher::Equal("a", "c")};
   const std::string other = *alerting_->SetSilence(longer);
   EXPECT_NE(other, id);
-  EXPECT_EQ(Alerting::StateOf(*alerting_->FindSilence(id), now()), SilenceState::kExpired);
+  EXPECT_EQ(alerting_->FindSilence(id)->state, SilenceState::kExpired);
   EXPECT_TRUE(alerting_->ExpireSilence(other).ok());
   EXPECT_EQ(alerting_->ExpireSilence(other).code(), StatusCode::kFailedPrecondition);
   EXPECT_EQ(alerting_->ExpireSilence("none").code(), StatusCode::kNotFound);

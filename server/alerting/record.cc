@@ -1,13 +1,17 @@
 #include "server/alerting/record.h"
 
+#include "common/config/alertmanager.h"
+
 namespace vedette::alerting {
 namespace {
 
 constexpr char kVersion = 1;
+// Silences with what was added to them, log entries with a receipt.
+constexpr char kVersion2 = 2;
 
 class Writer {
  public:
-  Writer() { out_.push_back(kVersion); }
+  explicit Writer(char version = kVersion) { out_.push_back(version); }
   Writer& U64(uint64_t v) {
     for (int i = 0; i < 8; ++i) out_.push_back(static_cast<char>(v >> (8 * i)));
     return *this;
@@ -31,9 +35,10 @@ class Writer {
 class Reader {
  public:
   explicit Reader(std::string_view in) : in_(in) {
-    if (in_.empty() || in_[0] != kVersion) {
+    if (in_.empty() || in_[0] < kVersion || in_[0] > kVersion2) {
       good_ = false;
     } else {
+      version_ = in_[0];
       in_.remove_prefix(1);
     }
   }
@@ -73,6 +78,7 @@ class Reader {
     if (n > in_.size() / each) good_ = false;
     return good_ ? n : 0;
   }
+  char version() const { return version_; }
   Status status(std::string_view what) const {
     if (good_ && in_.empty()) return Status();
     return DataLoss(std::string(what) + ": the stored bytes are damaged");
@@ -80,6 +86,7 @@ class Reader {
 
  private:
   std::string_view in_;
+  char version_ = kVersion;
   bool good_ = true;
 };
 
@@ -112,7 +119,7 @@ Result<StoredAlert> DecodeAlert(std::string_view bytes) {
 }
 
 std::string Encode(const Silence& v) {
-  Writer out;
+  Writer out(kVersion2);
   out.Text(v.id).U32(static_cast<uint32_t>(v.matchers.size()));
   for (const Matcher& m : v.matchers) {
     out.U32(static_cast<uint32_t>(m.op())).Text(m.name()).Text(m.value());
@@ -122,6 +129,9 @@ std::string Encode(const Silence& v) {
       .I64(v.updated_at_ms)
       .Text(v.created_by)
       .Text(v.comment)
+      .Text(v.annotations.bytes())
+      .Text(v.recurrence ? config::FormatTimeInterval(*v.recurrence) : "")
+      .I64(v.remind_before_ms)
       .Take();
 }
 
@@ -145,17 +155,26 @@ Result<Silence> DecodeSilence(std::string_view bytes) {
   v.updated_at_ms = in.I64();
   v.created_by = in.Text();
   v.comment = in.Text();
+  if (in.version() >= kVersion2) {
+    v.annotations = in.LabelSet();
+    const std::string_view recurrence = in.Text();
+    v.remind_before_ms = in.I64();
+    VEDETTE_RETURN_IF_ERROR(in.status("silence"));
+    if (!recurrence.empty()) {
+      VEDETTE_ASSIGN_OR_RETURN(v.recurrence, config::ParseTimeInterval(recurrence));
+    }
+  }
   VEDETTE_RETURN_IF_ERROR(in.status("silence"));
   return v;
 }
 
 std::string Encode(const NotificationLogEntry& v) {
-  Writer out;
+  Writer out(kVersion2);
   out.I64(v.t_ms).U32(static_cast<uint32_t>(v.firing.size()));
   for (uint64_t f : v.firing) out.U64(f);
   out.U32(static_cast<uint32_t>(v.resolved.size()));
   for (uint64_t f : v.resolved) out.U64(f);
-  return out.Take();
+  return out.Text(v.receipt).Take();
 }
 
 Result<NotificationLogEntry> DecodeLogEntry(std::string_view bytes) {
@@ -164,6 +183,7 @@ Result<NotificationLogEntry> DecodeLogEntry(std::string_view bytes) {
   v.t_ms = in.I64();
   for (size_t i = 0, n = in.Count(8); i < n; ++i) v.firing.push_back(in.Fixed(8));
   for (size_t i = 0, n = in.Count(8); i < n; ++i) v.resolved.push_back(in.Fixed(8));
+  if (in.version() >= kVersion2) v.receipt = in.Text();
   VEDETTE_RETURN_IF_ERROR(in.status("notification log"));
   return v;
 }
@@ -195,6 +215,32 @@ Result<NotificationEvent> DecodeEvent(std::string_view bytes) {
   v.resolved = in.U32();
   v.attempts = in.U32();
   VEDETTE_RETURN_IF_ERROR(in.status("notification event"));
+  return v;
+}
+
+std::string Encode(const AlertEvent& v) {
+  return Writer()
+      .I64(v.t_ms)
+      .U32(v.resolved)
+      .Text(v.alert.labels.bytes())
+      .Text(v.alert.annotations.bytes())
+      .I64(v.alert.starts_at_ms)
+      .I64(v.alert.ends_at_ms)
+      .Text(v.alert.generator_url)
+      .Take();
+}
+
+Result<AlertEvent> DecodeAlertEvent(std::string_view bytes) {
+  Reader in(bytes);
+  AlertEvent v;
+  v.t_ms = in.I64();
+  v.resolved = in.U32() != 0;
+  v.alert.labels = in.LabelSet();
+  v.alert.annotations = in.LabelSet();
+  v.alert.starts_at_ms = in.I64();
+  v.alert.ends_at_ms = in.I64();
+  v.alert.generator_url = in.Text();
+  VEDETTE_RETURN_IF_ERROR(in.status("alert event"));
   return v;
 }
 

@@ -1,11 +1,18 @@
 #include "server/alerting/route.h"
 
+#include <algorithm>
+#include <tuple>
+
 #include "common/base/strings.h"
 
 namespace vedette::alerting {
 namespace {
 
-std::string MatchersText(const std::vector<Matcher>& matchers) {
+// In one order whatever the file's, as Alertmanager does: keys are compared across files.
+std::string MatchersText(std::vector<Matcher> matchers) {
+  std::sort(matchers.begin(), matchers.end(), [](const Matcher& a, const Matcher& b) {
+    return std::tuple(a.name(), a.value(), a.op()) < std::tuple(b.name(), b.value(), b.op());
+  });
   std::string out = "{";
   for (const Matcher& m : matchers) {
     if (out.size() > 1) out += ',';

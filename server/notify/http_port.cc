@@ -59,12 +59,13 @@ int64_t ParseRetryAfter(std::string_view value, int64_t now_ms) {
 }
 
 SendOutcome PostAndJudge(const HttpClient& client, const HttpPost& post, const std::string& what,
-                         int64_t now_ms) {
+                         int64_t now_ms, HttpReply* out) {
   Result<HttpReply> reply = client(post);
   if (!reply.ok()) {
     const bool ours = reply.status().code() == StatusCode::kInvalidArgument;
     return {reply.status().Annotate(what), !ours, 0};
   }
+  if (out != nullptr) *out = *reply;
   if (reply->status / 100 == 2) return {};
   const bool retry = reply->status / 100 == 5 || reply->status == 429 || reply->status == 408;
   std::string text(Trim(std::string_view(reply->body).substr(0, kMaxQuotedReplyBytes)));

@@ -36,8 +36,9 @@ using HttpClientFactory = std::function<Result<HttpClient>(const config::HttpCli
 // Posts and judges the answer: 2xx is success; the network, 5xx, 408 and 429 may be tried again,
 // not before Retry-After (seconds, or an HTTP date against `now_ms`). `what` names the peer in
 // errors, where its URL may hold a secret.
+// `reply`, if given, becomes the answer where there was one.
 SendOutcome PostAndJudge(const HttpClient& client, const HttpPost& post, const std::string& what,
-                         int64_t now_ms);
+                         int64_t now_ms, HttpReply* reply = nullptr);
 
 // Milliseconds to wait by a Retry-After header; 0 where there is none or it cannot be read.
 int64_t ParseRetryAfter(std::string_view value, int64_t now_ms);

@@ -88,11 +88,21 @@ const TypeInfo& AlertsType() {
 const TypeInfo kAlert{"template.Alert", TypeInfo::Absent::kError, {}};
 const TypeInfo kData{"*template.Data", TypeInfo::Absent::kError, {}};
 
+std::string Escaped(std::string_view text, Escape escape) {
+  switch (escape) {
+    case Escape::kNone:
+      return std::string(text);
+    case Escape::kSlack:
+      return EscapeSlack(text);
+    case Escape::kHtml:
+      return EscapeHtml(text);
+  }
+  return std::string(text);
+}
+
 Value Kv(const Labels& labels, Escape escape) {
   Map map;
-  for (const Label& l : labels) {
-    map.emplace(l.name, escape == Escape::kSlack ? Value(EscapeSlack(l.value)) : Value(l.value));
-  }
+  for (const Label& l : labels) map.emplace(l.name, Value(Escaped(l.value, escape)));
   return Value(std::move(map), &KvType());
 }
 
@@ -128,16 +138,17 @@ Labels CommonAnnotations(std::span<const Alert> alerts) {
 
 Value MessageData(const Notification& n, const std::string& external_url, Escape escape) {
   List alerts;
+  // What people wrote for people may hold Slack's links on purpose; HTML stays text.
+  const Escape prose = escape == Escape::kHtml ? Escape::kHtml : Escape::kNone;
   for (const Alert& a : n.alerts) {
     alerts.push_back(
         Value(Map{{"Status", Value(a.resolved_at(n.now_ms) ? "resolved" : "firing")},
                   {"Labels", Kv(a.labels, escape)},
-                  // What people wrote for people may hold links on purpose.
-                  {"Annotations", Kv(a.annotations, Escape::kNone)},
+                  {"Annotations", Kv(a.annotations, prose)},
                   {"StartsAt", Value(tmpl::Time{.unix_ms = a.starts_at_ms})},
                   {"EndsAt",
                    Value(tmpl::Time{.unix_ms = a.ends_at_ms == 0 ? kZeroTimeMs : a.ends_at_ms})},
-                  {"GeneratorURL", Value(a.generator_url)},
+                  {"GeneratorURL", Value(Escaped(a.generator_url, prose))},
                   {"Fingerprint", Value(AlertFingerprintText(a.labels))}},
               &kAlert));
   }
@@ -146,7 +157,7 @@ Value MessageData(const Notification& n, const std::string& external_url, Escape
                    {"Alerts", Value(std::move(alerts), &AlertsType())},
                    {"GroupLabels", Kv(n.group_labels, escape)},
                    {"CommonLabels", Kv(CommonLabels(n.alerts), escape)},
-                   {"CommonAnnotations", Kv(CommonAnnotations(n.alerts), Escape::kNone)},
+                   {"CommonAnnotations", Kv(CommonAnnotations(n.alerts), prose)},
                    {"RouteLabels", Kv(n.route_labels, escape)},
                    {"ExternalURL", Value(external_url)},
                    {"NotificationReason", Value(n.reason)}},
@@ -188,6 +199,44 @@ std::string TruncateRunes(std::string_view text, size_t runes) {
   if (RuneStart(text, runes) >= text.size()) return std::string(text);
   if (runes == 0) return "";
   return std::string(text.substr(0, RuneStart(text, runes - 1))) + "\xe2\x80\xa6";
+}
+
+std::string TruncateMarkup(const std::string& text, size_t runes) {
+  std::string cut = TruncateRunes(text, runes);
+  if (cut.size() == text.size()) return cut;
+  constexpr size_t kEllipsisBytes = 3;
+  std::string body = cut.substr(0, cut.size() - kEllipsisBytes);
+  const size_t open = body.rfind('<');
+  if (open != body.npos && body.find('>', open) == body.npos) body.resize(open);
+  const size_t entity = body.rfind('&');
+  if (entity != body.npos && body.find(';', entity) == body.npos) body.resize(entity);
+  return body + "\xe2\x80\xa6";
+}
+
+std::string EscapeHtml(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    switch (c) {
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&#34;";
+        break;
+      case '\'':
+        out += "&#39;";
+        break;
+      default:
+        out += c;
+    }
+  }
+  return out;
 }
 
 std::string TruncateBytes(std::string_view text, size_t bytes) {

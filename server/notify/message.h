@@ -24,6 +24,7 @@ Labels CommonAnnotations(std::span<const Alert> alerts);
 enum class Escape : uint8_t {
   kNone,
   kSlack,  // & < > as Slack wants them, so that a label cannot call @channel or fake a link.
+  kHtml,   // & < > " ' as entities, annotations and links too: what stands there is text.
 };
 
 // What message templates see as dot: Receiver, Status, Alerts (.Firing, .Resolved), GroupLabels,
@@ -69,6 +70,9 @@ class Expander {
 
 // At most `runes` characters, the last one an ellipsis when something was cut.
 std::string TruncateRunes(std::string_view text, size_t runes);
+// The same for text with entities or <markup>, of which none is cut through.
+std::string TruncateMarkup(const std::string& text, size_t runes);
+std::string EscapeHtml(std::string_view text);
 // At most `bytes` bytes, cut between characters, three dots at the end.
 std::string TruncateBytes(std::string_view text, size_t bytes);
 

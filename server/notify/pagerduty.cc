@@ -1,5 +1,3 @@
-#include <openssl/sha.h>
-
 #include <algorithm>
 #include <memory>
 #include <utility>
@@ -7,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/base/strings.h"
+#include "server/notify/posting.h"
 #include "server/notify/receiver.h"
 #include "server/notify/template_tree.h"
 
@@ -17,18 +16,8 @@ using Json = nlohmann::ordered_json;
 
 constexpr size_t kMaxSummaryRunes = 1024;   // Events API v2.
 constexpr size_t kMaxEventBytes = 512'000;  // Likewise.
-
-// One incident a group: its key must be the same every time, and no longer than 255 bytes.
-std::string DedupKey(const std::string& group_key) {
-  unsigned char digest[SHA256_DIGEST_LENGTH];
-  SHA256(reinterpret_cast<const unsigned char*>(group_key.data()), group_key.size(), digest);
-  std::string out;
-  for (unsigned char c : digest) {
-    out += "0123456789abcdef"[c >> 4];
-    out += "0123456789abcdef"[c & 15];
-  }
-  return out;
-}
+constexpr const char* kUrlV2 = "https://events.pagerduty.com/v2/enqueue";
+constexpr const char* kUrlV1 = "https://events.pagerduty.com/generic/2010-04-15/create_event.json";
 
 Result<Json> Payload(const config::PagerdutyConfig& c, const NotifyContext& context,
                      const Notification& n, const std::string& key) {
@@ -36,7 +25,7 @@ Result<Json> Payload(const config::PagerdutyConfig& c, const NotifyContext& cont
                   MessageData(n, context.templates->external_url(), Escape::kNone));
   Json event = {{"routing_key", key},
                 {"event_action", n.firing() ? "trigger" : "resolve"},
-                {"dedup_key", DedupKey(n.group_key)}};
+                {"dedup_key", HashOfGroup(n.group_key)}};
   if (n.firing()) {
     const std::string client = expand(c.client);
     std::string source = expand(c.source);
@@ -72,21 +61,47 @@ Result<Json> Payload(const config::PagerdutyConfig& c, const NotifyContext& cont
   return event;
 }
 
+// The older Events API, for integrations that still have a service_key.
+Result<Json> PayloadV1(const config::PagerdutyConfig& c, const NotifyContext& context,
+                       const Notification& n, const std::string& key) {
+  Expander expand(*context.templates,
+                  MessageData(n, context.templates->external_url(), Escape::kNone));
+  std::string description = TruncateRunes(expand(c.description), kMaxSummaryRunes);
+  if (description.empty()) description = "alert";
+  Json event = {{"service_key", key},
+                {"incident_key", HashOfGroup(n.group_key)},
+                {"event_type", n.firing() ? "trigger" : "resolve"},
+                {"description", description}};
+  Json details = Json::object();
+  for (const auto& [name, tree] : c.details) {
+    details[name] = Json::parse(ExpandTree(tree, expand), nullptr, false);
+  }
+  event["details"] = std::move(details);
+  if (n.firing()) {
+    event["client"] = expand(c.client);
+    event["client_url"] = expand(c.client_url);
+  }
+  VEDETTE_RETURN_IF_ERROR(expand.status());
+  return event;
+}
+
 SendOutcome Send(const config::PagerdutyConfig& c, const NotifyContext& context,
                  const HttpClient& client, const Notification& n, int64_t timeout_ms) {
-  Result<std::string> key = SecretOrFile(c.routing_key, c.routing_key_file);
+  const bool v1 = c.routing_key.empty() && c.routing_key_file.empty();
+  Result<std::string> key = v1 ? SecretOrFile(c.service_key, c.service_key_file)
+                               : SecretOrFile(c.routing_key, c.routing_key_file);
   if (!key.ok()) return {key.status().Annotate("pagerduty"), true, 0};
-  Result<Json> event = Payload(c, context, n, *key);
+  Result<Json> event = v1 ? PayloadV1(c, context, n, *key) : Payload(c, context, n, *key);
   if (!event.ok()) return {event.status().Annotate("pagerduty"), false, 0};
   std::string body = event->dump(-1, ' ', false, Json::error_handler_t::replace);
-  if (body.size() > kMaxEventBytes && event->contains("payload")) {
-    (*event)["payload"]["custom_details"] = {
-        {"error",
-         StrCat("left out: the event was ", body.size(), " bytes, the limit is ", kMaxEventBytes)}};
+  if (body.size() > kMaxEventBytes) {
+    Json& details = v1 ? (*event)["details"] : (*event)["payload"]["custom_details"];
+    details = {{"error", StrCat("left out: the event was ", body.size(), " bytes, the limit is ",
+                                kMaxEventBytes)}};
     body = event->dump(-1, ' ', false, Json::error_handler_t::replace);
   }
   const HttpPost post{
-      .url = c.url,
+      .url = v1 && c.url == kUrlV2 ? kUrlV1 : c.url,
       .headers = {{"Content-Type", "application/json"}},
       .body = std::move(body),
       .timeout_ms = c.timeout_ms > 0 ? std::min(c.timeout_ms, timeout_ms) : timeout_ms};
@@ -97,9 +112,6 @@ SendOutcome Send(const config::PagerdutyConfig& c, const NotifyContext& context,
 
 Result<Integration> MakePagerduty(const config::PagerdutyConfig& config,
                                   const NotifyContext& context) {
-  if (config.routing_key.empty() && config.routing_key_file.empty()) {
-    return Unimplemented("pagerduty: only the Events API v2 (routing_key) is spoken");
-  }
   std::vector<std::string_view> texts = {config.client, config.client_url, config.description,
                                          config.source, config.severity,   config.event_class,
                                          config.group,  config.component};

@@ -11,7 +11,7 @@ Status Add(const std::vector<Config>& configs, const NotifyContext& context,
            std::vector<Integration>& out) {
   for (size_t i = 0; i < configs.size(); ++i) {
     Result<Integration> made = make(configs[i], context);
-    if (!made.ok()) return made.status().Annotate(StrCat("line ", configs[i].line));
+    if (!made.ok()) return made.status().Annotate(StrCat(configs[i].line));
     made->index = static_cast<int>(i);
     out.push_back(*std::move(made));
   }
@@ -22,20 +22,23 @@ Result<std::vector<Integration>> MakeReceiver(const config::ReceiverConfig& r,
                                               const NotifyContext& context) {
   std::vector<Integration> out;
   VEDETTE_RETURN_IF_ERROR(Add(r.webhook, context, MakeWebhook, out));
+  VEDETTE_RETURN_IF_ERROR(Add(r.email, context, MakeEmail, out));
   VEDETTE_RETURN_IF_ERROR(Add(r.slack, context, MakeSlack, out));
   VEDETTE_RETURN_IF_ERROR(Add(r.pagerduty, context, MakePagerduty, out));
-  const std::pair<std::string_view, bool> kMissing[] = {
-      {"email_configs", !r.email.empty()},           {"opsgenie_configs", !r.opsgenie.empty()},
-      {"victorops_configs", !r.victorops.empty()},   {"pushover_configs", !r.pushover.empty()},
-      {"telegram_configs", !r.telegram.empty()},     {"discord_configs", !r.discord.empty()},
-      {"msteams_configs", !r.msteams.empty()},       {"msteamsv2_configs", !r.msteamsv2.empty()},
-      {"webex_configs", !r.webex.empty()},           {"sns_configs", !r.sns.empty()},
-      {"wechat_configs", !r.wechat.empty()},         {"jira_configs", !r.jira.empty()},
-      {"rocketchat_configs", !r.rocketchat.empty()}, {"mattermost_configs", !r.mattermost.empty()},
-      {"incidentio_configs", !r.incidentio.empty()}};
-  for (const auto& [name, present] : kMissing) {
-    if (present) return Unimplemented(StrCat(name, ": this build cannot send through it"));
-  }
+  VEDETTE_RETURN_IF_ERROR(Add(r.opsgenie, context, MakeOpsgenie, out));
+  VEDETTE_RETURN_IF_ERROR(Add(r.victorops, context, MakeVictorops, out));
+  VEDETTE_RETURN_IF_ERROR(Add(r.pushover, context, MakePushover, out));
+  VEDETTE_RETURN_IF_ERROR(Add(r.telegram, context, MakeTelegram, out));
+  VEDETTE_RETURN_IF_ERROR(Add(r.discord, context, MakeDiscord, out));
+  VEDETTE_RETURN_IF_ERROR(Add(r.msteams, context, MakeMsteams, out));
+  VEDETTE_RETURN_IF_ERROR(Add(r.msteamsv2, context, MakeMsteamsV2, out));
+  VEDETTE_RETURN_IF_ERROR(Add(r.webex, context, MakeWebex, out));
+  VEDETTE_RETURN_IF_ERROR(Add(r.sns, context, MakeSns, out));
+  VEDETTE_RETURN_IF_ERROR(Add(r.wechat, context, MakeWechat, out));
+  VEDETTE_RETURN_IF_ERROR(Add(r.jira, context, MakeJira, out));
+  VEDETTE_RETURN_IF_ERROR(Add(r.rocketchat, context, MakeRocketchat, out));
+  VEDETTE_RETURN_IF_ERROR(Add(r.mattermost, context, MakeMattermost, out));
+  VEDETTE_RETURN_IF_ERROR(Add(r.incidentio, context, MakeIncidentio, out));
   return out;
 }
 
@@ -56,7 +59,12 @@ Result<std::map<std::string, std::vector<Integration>>> MakeReceivers(
   for (const config::ReceiverConfig& r : config.receivers) {
     Result<std::vector<Integration>> made = MakeReceiver(r, context);
     if (!made.ok()) {
-      return made.status().Annotate(StrCat(config.file, ": receiver ", Quoted(r.name)));
+      // "alertmanager.yml:12: receiver "team": template: ..."; the line comes first.
+      const std::string_view message = made.status().message();
+      const size_t colon = message.find(": ");
+      return vedette::Status(made.status().code(),
+                             StrCat(config.file, ":", message.substr(0, colon), ": receiver ",
+                                    Quoted(r.name), message.substr(colon)));
     }
     out[r.name] = *std::move(made);
   }

@@ -23,19 +23,6 @@ constexpr size_t kMaxFieldRunes = 2000;
 constexpr size_t kMaxFields = 100;
 constexpr size_t kMaxActions = 5;
 
-// Cuts between characters, and not inside an entity or a <link>.
-std::string CutMarkup(const std::string& text, size_t runes) {
-  std::string cut = TruncateRunes(text, runes);
-  if (cut.size() == text.size()) return cut;
-  constexpr size_t kEllipsisBytes = 3;
-  std::string body = cut.substr(0, cut.size() - kEllipsisBytes);
-  const size_t open = body.rfind('<');
-  if (open != body.npos && body.find('>', open) == body.npos) body.resize(open);
-  const size_t entity = body.rfind('&');
-  if (entity != body.npos && body.find(';', entity) == body.npos) body.resize(entity);
-  return body + "\xe2\x80\xa6";
-}
-
 void SetIfAny(Json& object, const char* key, std::string value) {
   if (!value.empty()) object[key] = std::move(value);
 }
@@ -44,8 +31,8 @@ Json Fields(const config::SlackConfig& c, Expander& expand) {
   Json out = Json::array();
   for (const config::SlackField& f : c.fields) {
     if (out.size() == kMaxFields) break;
-    Json field = {{"title", CutMarkup(EscapeSlackText(expand(f.title)), kMaxFieldRunes)},
-                  {"value", CutMarkup(EscapeSlackText(expand(f.value)), kMaxFieldRunes)},
+    Json field = {{"title", TruncateMarkup(EscapeSlackText(expand(f.title)), kMaxFieldRunes)},
+                  {"value", TruncateMarkup(EscapeSlackText(expand(f.value)), kMaxFieldRunes)},
                   {"short", f.is_short.value_or(c.short_fields)}};
     // Slack refuses a field that says nothing.
     if (field["title"] != "" || field["value"] != "") out.push_back(std::move(field));
@@ -80,7 +67,7 @@ Result<Json> Payload(const config::SlackConfig& c, const NotifyContext& context,
   Expander expand(*context.templates,
                   MessageData(n, context.templates->external_url(), Escape::kSlack));
   auto text = [&](std::string_view t, size_t runes) {
-    return CutMarkup(EscapeSlackText(expand(t)), runes);
+    return TruncateMarkup(EscapeSlackText(expand(t)), runes);
   };
   // Links and names are no markup: there the labels must be as they are.
   Expander plain(*context.templates,
@@ -117,6 +104,49 @@ Result<Json> Payload(const config::SlackConfig& c, const NotifyContext& context,
   return payload;
 }
 
+// The Web API answers 200 and says inside whether it took it. With update_message the message that
+// the group has is changed; where it is gone, a new one is written. The receipt is
+// "channel timestamp", which is how Slack names a message.
+SendOutcome SendAsBot(const config::SlackConfig& c, const NotifyContext& context,
+                      const HttpClient& client, const Notification& n, Json payload, HttpPost post,
+                      const std::string& token) {
+  post.headers = {{"Content-Type", "application/json; charset=utf-8"},
+                  {"Authorization", "Bearer " + token}};
+  const size_t space = n.receipt.find(' ');
+  bool update = c.update_message && space != std::string::npos;
+  while (true) {
+    post.url = c.app_url;
+    Json body = payload;
+    if (update) {
+      constexpr std::string_view kPost = "chat.postMessage";
+      if (post.url.ends_with(kPost)) {
+        post.url = post.url.substr(0, post.url.size() - kPost.size()) + "chat.update";
+      }
+      body["channel"] = n.receipt.substr(0, space);
+      body["ts"] = n.receipt.substr(space + 1);
+    }
+    post.body = body.dump(-1, ' ', false, Json::error_handler_t::replace);
+    HttpReply reply;
+    SendOutcome outcome = PostAndJudge(client, post, "slack", context.clock->NowMs(), &reply);
+    if (!outcome.status.ok()) return outcome;
+    const Json answer = Json::parse(reply.body, nullptr, false);
+    if (!answer.is_object() || !answer.value("ok", false)) {
+      const std::string error = answer.is_object() ? answer.value("error", "") : "no JSON";
+      if (update && (error == "message_not_found" || error == "cant_update_message" ||
+                     error == "edit_window_closed")) {
+        update = false;
+        continue;
+      }
+      const bool retry = error == "ratelimited" || error == "internal_error" ||
+                         error == "fatal_error" || error == "service_unavailable";
+      return {InvalidArgument(StrCat("slack: refused: ", error)), retry, 0};
+    }
+    const std::string channel = answer.value("channel", ""), ts = answer.value("ts", "");
+    if (!channel.empty() && !ts.empty()) outcome.receipt = StrCat(channel, " ", ts);
+    return outcome;
+  }
+}
+
 SendOutcome Send(const config::SlackConfig& c, const NotifyContext& context,
                  const HttpClient& client, const Notification& n, int64_t timeout_ms) {
   Result<Json> payload = Payload(c, context, n);
@@ -130,12 +160,8 @@ SendOutcome Send(const config::SlackConfig& c, const NotifyContext& context,
       bot ? SecretOrFile(c.app_token, c.app_token_file) : SecretOrFile(c.api_url, c.api_url_file);
   // A file that is being rotated may be back in a moment.
   if (!secret.ok()) return {secret.status().Annotate("slack"), true, 0};
-  if (bot) {
-    post.url = c.app_url;
-    post.headers.emplace_back("Authorization", "Bearer " + *secret);
-  } else {
-    post.url = *secret;
-  }
+  if (bot) return SendAsBot(c, context, client, n, *std::move(payload), std::move(post), *secret);
+  post.url = *secret;
   return PostAndJudge(client, post, "slack", context.clock->NowMs());
 }
 

@@ -2,53 +2,13 @@
 #include <memory>
 #include <utility>
 
-#include <nlohmann/json.hpp>
-
 #include "common/base/strings.h"
 #include "server/notify/receiver.h"
 #include "server/notify/template_tree.h"
-#include "server/template/time_format.h"
+#include "server/notify/webhook_message.h"
 
 namespace vedette::notify {
 namespace {
-
-using Json = nlohmann::ordered_json;
-
-Json Object(const Labels& labels) {
-  Json out = Json::object();
-  for (const Label& l : labels) out[std::string(l.name)] = std::string(l.value);
-  return out;
-}
-
-std::string TimeText(int64_t t_ms) {
-  return t_ms == 0 ? "0001-01-01T00:00:00Z" : tmpl::FormatRfc3339(t_ms);
-}
-
-// Alertmanager's webhook message, version 4.
-Json Payload(const Notification& n, const std::string& external_url, uint64_t max_alerts) {
-  Json alerts = Json::array();
-  for (const Alert& a : n.alerts) {
-    if (max_alerts > 0 && alerts.size() == max_alerts) break;
-    alerts.push_back({{"status", a.resolved_at(n.now_ms) ? "resolved" : "firing"},
-                      {"labels", Object(a.labels)},
-                      {"annotations", Object(a.annotations)},
-                      {"startsAt", TimeText(a.starts_at_ms)},
-                      {"endsAt", TimeText(a.ends_at_ms)},
-                      {"generatorURL", a.generator_url},
-                      {"fingerprint", AlertFingerprintText(a.labels)}});
-  }
-  const size_t truncated = n.alerts.size() - alerts.size();
-  return {{"receiver", n.receiver},
-          {"status", n.firing() ? "firing" : "resolved"},
-          {"alerts", std::move(alerts)},
-          {"groupLabels", Object(n.group_labels)},
-          {"commonLabels", Object(CommonLabels(n.alerts))},
-          {"commonAnnotations", Object(CommonAnnotations(n.alerts))},
-          {"externalURL", external_url},
-          {"version", "4"},
-          {"groupKey", n.group_key},
-          {"truncatedAlerts", truncated}};
-}
 
 SendOutcome Send(const config::WebhookConfig& c, const NotifyContext& context,
                  const HttpClient& client, const Notification& n, int64_t timeout_ms) {
@@ -62,8 +22,7 @@ SendOutcome Send(const config::WebhookConfig& c, const NotifyContext& context,
   if (c.payload) {
     post.body = ExpandTree(*c.payload, expand);
   } else {
-    post.body = Payload(n, context.templates->external_url(), c.max_alerts)
-                    .dump(-1, ' ', false, Json::error_handler_t::replace);
+    post.body = WebhookMessage(n, context.templates->external_url(), c.max_alerts, "4");
   }
   if (!expand.status().ok()) return {expand.status().Annotate("webhook"), false, 0};
   return PostAndJudge(client, post, "webhook", context.clock->NowMs());

@@ -1,4 +1,4 @@
-#include "tests/support/memory_storage.h"
+#include "server/rehearsal/memory_storage.h"
 
 #include <algorithm>
 #include <set>

@@ -10,9 +10,9 @@
 
 namespace vedette {
 
-// Samples in memory behind storage::Queryable, for tests of whatever reads. Series come back in the
-// order of their labels; series sampled at the same instants share a timeline key. Fill it before
-// querying: not thread-safe while it changes.
+// Samples in memory behind storage::Queryable, for tests of whatever reads, of rules, and for
+// rehearsals. Series come back in the order of their labels; series sampled at the same instants
+// share a timeline key. Fill it before querying: not thread-safe while it changes.
 class MemoryStorage final : public storage::Queryable {
  public:
   struct Stored {

@@ -1,4 +1,4 @@
-#include "tests/promql/series_text.h"
+#include "server/rehearsal/series_text.h"
 
 #include <cctype>
 #include <cmath>

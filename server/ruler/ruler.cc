@@ -265,10 +265,24 @@ void Ruler::EvaluateDue() {
   }
 }
 
+int64_t Ruler::NextDueMs() const {
+  MutexLock lock(mu_);
+  int64_t next_ms = INT64_MAX;
+  for (const auto& slot : slots_) next_ms = std::min(next_ms, slot->next_t_ms);
+  return next_ms;
+}
+
 std::vector<std::shared_ptr<const RuleGroupStatus>> Ruler::Groups() const {
   std::vector<std::shared_ptr<const RuleGroupStatus>> out;
   MutexLock lock(mu_);
   for (const auto& slot : slots_) out.push_back(slot->group->status());
+  return out;
+}
+
+std::vector<config::RuleGroupConfig> Ruler::Configs() const {
+  std::vector<config::RuleGroupConfig> out;
+  MutexLock lock(mu_);
+  for (const auto& slot : slots_) out.push_back(slot->group->config());
   return out;
 }
 

@@ -74,9 +74,13 @@ class Ruler {
   void EvaluateAt(int64_t t_ms) VEDETTE_EXCLUDES(mu_);
   // Every group whose next instant has come by now; what the threads do, on the caller's thread.
   void EvaluateDue() VEDETTE_EXCLUDES(mu_);
+  // When the next group is due; INT64_MAX without groups.
+  int64_t NextDueMs() const VEDETTE_EXCLUDES(mu_);
 
   // In order of file and name.
   std::vector<std::shared_ptr<const RuleGroupStatus>> Groups() const VEDETTE_EXCLUDES(mu_);
+  // As they were given, likewise.
+  std::vector<config::RuleGroupConfig> Configs() const VEDETTE_EXCLUDES(mu_);
   // Pending and firing, of all groups.
   std::vector<ActiveAlert> Alerts() const;
 

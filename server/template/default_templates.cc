@@ -105,20 +105,21 @@ Source: {{ .GeneratorURL }}
 {{ define "mattermost.default.text" }}{{ template "__both_lists_markdown" . }}{{ end }}
 
 {{ define "email.default.subject" }}{{ template "__subject" . }}{{ end }}
+{{/* Mail in HTML gets its data escaped already. */}}
 {{ define "__email_alerts" }}{{ range . }}<tr><td style="padding:8px 0;border-top:1px solid #ddd">
-<b>Labels</b><br>{{ range .Labels.SortedPairs }}{{ .Name | html }} = {{ .Value | html }}<br>{{ end }}
-{{ if gt (len .Annotations) 0 }}<b>Annotations</b><br>{{ range .Annotations.SortedPairs }}{{ .Name | html }} = {{ .Value | html }}<br>{{ end }}{{ end }}
-<a href="{{ .GeneratorURL | html }}">Source</a></td></tr>{{ end }}{{ end }}
+<b>Labels</b><br>{{ range .Labels.SortedPairs }}{{ .Name }} = {{ .Value }}<br>{{ end }}
+{{ if gt (len .Annotations) 0 }}<b>Annotations</b><br>{{ range .Annotations.SortedPairs }}{{ .Name }} = {{ .Value }}<br>{{ end }}{{ end }}
+<a href="{{ .GeneratorURL }}">Source</a></td></tr>{{ end }}{{ end }}
 {{ define "email.default.html" }}<!DOCTYPE html>
 <html><head><meta charset="utf-8"><title>{{ template "__subject" . }}</title></head>
 <body style="font-family:Helvetica,Arial,sans-serif;font-size:14px;color:#222">
 <table width="100%" style="max-width:640px;margin:auto;border-collapse:collapse">
 <tr><td style="padding:14px;color:#fff;text-align:center;background:{{ if gt (len .Alerts.Firing) 0 }}#b3261e{{ else }}#2e7d32{{ end }}">
-{{ .Alerts | len }} alert{{ if gt (len .Alerts) 1 }}s{{ end }} for {{ range .GroupLabels.SortedPairs }}{{ .Name | html }}={{ .Value | html }} {{ end }}</td></tr>
+{{ .Alerts | len }} alert{{ if gt (len .Alerts) 1 }}s{{ end }} for {{ range .GroupLabels.SortedPairs }}{{ .Name }}={{ .Value }} {{ end }}</td></tr>
 <tr><td style="padding:12px 0"><a href="{{ template "__alertmanagerURL" . }}">View in {{ template "__alertmanager" . }}</a></td></tr>
 {{ if gt (len .Alerts.Firing) 0 }}<tr><td><b>[{{ .Alerts.Firing | len }}] Firing</b></td></tr>{{ template "__email_alerts" .Alerts.Firing }}{{ end }}
 {{ if gt (len .Alerts.Resolved) 0 }}<tr><td><b>[{{ .Alerts.Resolved | len }}] Resolved</b></td></tr>{{ template "__email_alerts" .Alerts.Resolved }}{{ end }}
-<tr><td style="padding-top:12px;color:#888">Sent by <a href="{{ .ExternalURL | html }}">{{ template "__alertmanager" . }}</a></td></tr>
+<tr><td style="padding-top:12px;color:#888">Sent by <a href="{{ .ExternalURL }}">{{ template "__alertmanager" . }}</a></td></tr>
 </table></body></html>{{ end }}
 )tmpl";
 

@@ -10,7 +10,7 @@
 #include "common/model/duration.h"
 #include "common/model/sample.h"
 #include "server/promql/functions/histogram_math.h"
-#include "tests/promql/series_text.h"
+#include "server/rehearsal/series_text.h"
 #include "tests/support/memory_storage.h"
 
 namespace vedette::promql {

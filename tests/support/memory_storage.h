@@ -1,0 +1,3 @@
+#pragma once
+
+#include "server/rehearsal/memory_storage.h"  // IWYU pragma: export
