@@ -91,6 +91,7 @@ class Tools(unittest.TestCase):
         config = self.write("posting.yml", POSTING.format(work=self.s.work, port=self.port))
         program = stack.Program("prometheus", [
             "prometheus", f"--config.file={config}", f"--storage.tsdb.path={self.s.work}/prom",
+            "--rules.alert.resend-delay=1s",
             f"--web.listen-address=127.0.0.1:{stack.free_port()}"], self.s.work)
         self.s.programs.append(program)
         found = stack.wait_until("its alert", lambda: [
