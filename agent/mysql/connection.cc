@@ -3,6 +3,7 @@
 #include <mariadb/errmsg.h>
 #include <mariadb/mysql.h>
 
+#include <algorithm>
 #include <cctype>
 #include <fstream>
 #include <iterator>
@@ -33,6 +34,7 @@ StatusCode CodeOf(unsigned number) {
     case 1193:  // Unknown system variable.
     case 1109:  // Unknown table in information_schema.
     case 1146:  // No such table.
+    case 1286:  // Unknown storage engine.
       return StatusCode::kNotFound;
     default:
       return StatusCode::kInternal;
@@ -61,6 +63,7 @@ struct MysqlConnection::State {
   }
 
   const MysqlOptions options;
+  int64_t wait_ms = options.query_timeout_ms;
   MYSQL* mysql = nullptr;
 };
 
@@ -80,6 +83,14 @@ bool MysqlConnection::is_mariadb() const {
 
 unsigned long MysqlConnection::version() const { return mysql_get_server_version(state_->mysql); }
 
+void MysqlConnection::LimitWait(int64_t ms) {
+  state_->wait_ms = std::min(ms, state_->options.query_timeout_ms);
+  if (state_->mysql == nullptr) return;
+  const unsigned seconds = Seconds(state_->wait_ms);
+  mysql_options(state_->mysql, MYSQL_OPT_READ_TIMEOUT, &seconds);
+  mysql_options(state_->mysql, MYSQL_OPT_WRITE_TIMEOUT, &seconds);
+}
+
 Status MysqlConnection::Connect() {
   State& s = *state_;
   const MysqlOptions& o = s.options;
@@ -96,7 +107,8 @@ Status MysqlConnection::Connect() {
   }
   s.mysql = mysql_init(nullptr);
   if (s.mysql == nullptr) return ResourceExhausted("no memory for a MySQL connection");
-  const unsigned connect = Seconds(o.connect_timeout_ms), query = Seconds(o.query_timeout_ms);
+  const unsigned connect = Seconds(std::min(o.connect_timeout_ms, s.wait_ms)),
+                 query = Seconds(std::min(o.query_timeout_ms, s.wait_ms));
   mysql_options(s.mysql, MYSQL_OPT_CONNECT_TIMEOUT, &connect);
   mysql_options(s.mysql, MYSQL_OPT_READ_TIMEOUT, &query);
   mysql_options(s.mysql, MYSQL_OPT_WRITE_TIMEOUT, &query);
@@ -127,7 +139,7 @@ Status MysqlConnection::Connect() {
   }
   if (is_mariadb()) {
     // Ends a query on the server too, where our own timeout would leave it running.
-    session.push_back(StrCat("SET SESSION max_statement_time=", query));
+    session.push_back(StrCat("SET SESSION max_statement_time=", Seconds(o.query_timeout_ms)));
     if (o.log_slow_filter) session.push_back("SET SESSION log_slow_filter='tmp_table_on_disk'");
   } else if (version() >= 50'708) {
     session.push_back(StrCat("SET SESSION max_execution_time=", o.query_timeout_ms));

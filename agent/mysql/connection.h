@@ -34,6 +34,8 @@ class MysqlConnection {
   // Uses the connection that stands if it still answers, or makes a new one and sets the session's
   // limits. PERMISSION_DENIED, UNAVAILABLE, ... with the server's sentence.
   Status Connect();
+  // No later query waits longer than this, nor longer than the options' timeout.
+  void LimitWait(int64_t ms);
   // After a failure that took the connection with it, connected() is false.
   Result<MysqlRows> Query(std::string_view sql);
   bool connected() const;

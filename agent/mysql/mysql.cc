@@ -26,53 +26,129 @@ Status ParsePort(std::string_view text, int& port) {
 
 class MysqlCollector final : public Collector {
  public:
-  MysqlCollector(MysqlOptions options, std::vector<MysqlScraper> scrapers)
-      : options_(std::move(options)), scrapers_(std::move(scrapers)), connection_(options_) {}
+  MysqlCollector(MysqlOptions options, std::vector<MysqlScraper> scrapers, const Clock& clock)
+      : options_(std::move(options)),
+        scrapers_(std::move(scrapers)),
+        clock_(clock),
+        connection_(options_),
+        last_(scrapers_.size()),
+        errors_(scrapers_.size() + 1) {}
 
   std::string_view name() const override { return options_.name; }
+  std::string_view reads() const override { return "the server, over one connection that is kept"; }
 
   Status Collect(MetricSink& sink) override {
-    struct Outcome {
-      std::string name;
-      bool success;
-      double seconds;
-    };
-    std::vector<Outcome> outcomes;
-    Status first;
-    const auto run = [&](std::string_view label, auto&& work) {
-      const int64_t began = SystemClock().MonotonicNs();
-      Status status = work();
-      const int64_t us = (SystemClock().MonotonicNs() - began) / 1000;
-      outcomes.push_back({std::string(label), status.ok(), static_cast<double>(us) / 1e6});
-      if (!status.ok() && first.ok()) first = status.Annotate(label);
-    };
-    run("connection", [&] { return connection_.Connect(); });
+    began_ms_ = clock_.MonotonicNs() / 1'000'000;
+    outcomes_.clear();
+    ++scrapes_;
+    // A server that hangs must be found out, and mysql_up 0 said, well within the budget.
+    connection_.LimitWait(std::min(options_.connect_timeout_ms, options_.budget_ms / 3));
+    Status first = Run("connection", errors_.size() - 1, [&] { return connection_.Connect(); });
     const bool up = first.ok();
     sink.Gauge("mysql_up", "Whether the MySQL server could be asked.", up ? 1 : 0);
-    if (up) {
-      for (const MysqlScraper& scraper : scrapers_) {
-        run(StrCat("collect.", scraper.name), [&]() -> Status {
-          // A scraper that hung took the connection with it; the next one gets a new one, or fails.
-          if (!connection_.connected()) {
-            VEDETTE_RETURN_IF_ERROR(connection_.Connect());
-          }
-          return scraper.scrape(connection_, options_, sink);
-        });
-      }
+    for (size_t i = 0; up && i < scrapers_.size(); ++i) {
+      Status status = Scrape(i, sink);
+      if (!status.ok() && first.ok()) first = std::move(status);
     }
-    sink.Family("mysql_exporter_collector_success", MetricType::kGauge,
-                "Whether a scraper succeeded.");
-    for (const Outcome& o : outcomes) sink.Add({{"collector", o.name}}, o.success ? 1 : 0);
-    sink.Family("mysql_exporter_collector_duration_seconds", MetricType::kGauge,
-                "What a scraper took.");
-    for (const Outcome& o : outcomes) sink.Add({{"collector", o.name}}, o.seconds);
+    AddBookkeeping(!first.ok(), sink);
     return first;
   }
 
  private:
+  struct Outcome {
+    std::string name;
+    bool success;
+    double seconds;
+  };
+  // A scraper's last good answer.
+  struct Last {
+    std::vector<MetricFamily> families;
+    BlankLabels blanks;
+    int64_t at_ms = 0;
+    bool known = false;
+  };
+
+  template <typename Work>
+  Status Run(std::string_view label, size_t index, Work work) {
+    const int64_t began = clock_.MonotonicNs();
+    Status status = work();
+    const int64_t us = (clock_.MonotonicNs() - began) / 1000;
+    outcomes_.push_back({std::string(label), status.ok(), static_cast<double>(us) / 1e6});
+    if (!status.ok()) ++errors_[index];
+    return status.Annotate(label);
+  }
+
+  Status Scrape(size_t i, MetricSink& sink) {
+    const MysqlScraper& scraper = scrapers_[i];
+    MetricSink own;
+    const std::string label = StrCat("collect.", scraper.name);
+    Status status = Run(label, i, [&]() -> Status {
+      const int64_t left = options_.budget_ms - (clock_.MonotonicNs() / 1'000'000 - began_ms_);
+      if (left <= 0) {
+        return DeadlineExceeded(StrCat("the scrapers before it took the ", options_.budget_ms,
+                                       " ms that a collection has"));
+      }
+      connection_.LimitWait(left);
+      // A scraper that hung took the connection with it; the next one gets a new one, or fails.
+      if (!connection_.connected()) {
+        VEDETTE_RETURN_IF_ERROR(connection_.Connect());
+      }
+      return scraper.scrape(connection_, options_, own);
+    });
+    const int64_t now = clock_.MonotonicNs() / 1'000'000;
+    Last& last = last_[i];
+    if (status.ok()) {
+      last = {own.Take(), own.TakeBlanks(), now, true};
+    } else if (!last.known || now - last.at_ms > options_.keep_last_ms) {
+      last = {};
+    }
+    // What a scraper found before it failed is not mixed with what it found the time before.
+    std::vector<MetricFamily> shown = last.known ? last.families : own.Take();
+    for (MetricFamily& family : shown) sink.AddFamily(std::move(family));
+    for (const auto& [family, labels] : last.blanks) {
+      for (const std::string& label : labels) sink.AddBlank(family, label);
+    }
+    if (last.known) ages_.emplace_back(label, static_cast<double>(now - last.at_ms) / 1e3);
+    return status;
+  }
+
+  void AddBookkeeping(bool failed, MetricSink& sink) {
+    sink.Family("mysql_exporter_collector_success", MetricType::kGauge,
+                "Whether a scraper succeeded.");
+    for (const Outcome& o : outcomes_) sink.Add({{"collector", o.name}}, o.success ? 1 : 0);
+    sink.Family("mysql_exporter_collector_duration_seconds", MetricType::kGauge,
+                "What a scraper took.");
+    for (const Outcome& o : outcomes_) sink.Add({{"collector", o.name}}, o.seconds);
+    sink.Counter("mysql_exporter_scrapes_total", "How often the server was asked.",
+                 static_cast<double>(scrapes_));
+    sink.Gauge("mysql_exporter_last_scrape_error", "1 if the last time anything failed.",
+               failed ? 1 : 0);
+    for (size_t i = 0; i < errors_.size(); ++i) {
+      if (errors_[i] == 0) continue;
+      sink.Family("mysql_exporter_scrape_errors_total", MetricType::kCounter,
+                  "How often a scraper failed.");
+      sink.Add({{"collector", i < scrapers_.size() ? StrCat("collect.", scrapers_[i].name)
+                                                   : std::string("connection")}},
+               static_cast<double>(errors_[i]));
+    }
+    sink.Family("vedette_mysql_collector_age_seconds", MetricType::kGauge,
+                "How old a scraper's answer is: 0, or more while it fails and its last good answer "
+                "is shown.");
+    for (const auto& [label, seconds] : ages_) sink.Add({{"collector", label}}, seconds);
+    ages_.clear();
+  }
+
   const MysqlOptions options_;
   const std::vector<MysqlScraper> scrapers_;
+  const Clock& clock_;
   MysqlConnection connection_;
+  std::vector<Last> last_;
+  std::vector<uint64_t> errors_;  // By scraper; the last is the connection's.
+  uint64_t scrapes_ = 0;
+  // Of the collection under way.
+  int64_t began_ms_ = 0;
+  std::vector<Outcome> outcomes_;
+  std::vector<std::pair<std::string, double>> ages_;
 };
 
 }  // namespace
@@ -196,7 +272,8 @@ std::vector<MysqlScraperName> MysqlScrapers() {
   return out;
 }
 
-Result<std::unique_ptr<Collector>> MakeMysqlCollector(MysqlOptions options) {
+Result<std::unique_ptr<Collector>> MakeMysqlCollector(MysqlOptions options,
+                                                      const Clock& clock) {
   std::vector<MysqlScraper> chosen;
   for (const std::string& name : options.collectors) {
     if (std::ranges::find(AllMysqlScrapers(), name, &MysqlScraper::name) ==
@@ -212,7 +289,7 @@ Result<std::unique_ptr<Collector>> MakeMysqlCollector(MysqlOptions options) {
     if (wanted) chosen.push_back(s);
   }
   return std::unique_ptr<Collector>(
-      std::make_unique<MysqlCollector>(std::move(options), std::move(chosen)));
+      std::make_unique<MysqlCollector>(std::move(options), std::move(chosen), clock));
 }
 
 }  // namespace vedette::agent

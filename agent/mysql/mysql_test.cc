@@ -140,7 +140,10 @@ TEST(MysqlLive, ShowsWhatARealServerSays) {
                  "ON *.* TO w@localhost; "
                  "CREATE USER poor@localhost IDENTIFIED BY 'right'; "
                  "CREATE DATABASE shop; CREATE TABLE shop.t (id INT AUTO_INCREMENT PRIMARY "
-                 "KEY, x INT); INSERT INTO shop.t (x) VALUES (1), (2), (3)"));
+                 "KEY, x INT); INSERT INTO shop.t (x) VALUES (1), (2), (3); "
+                 "CREATE DATABASE heartbeat; CREATE TABLE heartbeat.heartbeat (ts VARCHAR(26) NOT "
+                 "NULL, server_id INT UNSIGNED NOT NULL PRIMARY KEY); "
+                 "INSERT INTO heartbeat.heartbeat VALUES ('2026-01-05T10:00:00.5', 7)"));
   {
     SCOPED_TRACE("every collector");
     MysqlOptions options = server.Options("w", "right");
@@ -176,6 +179,10 @@ TEST(MysqlLive, ShowsWhatARealServerSays) {
         Value(families, "mysql_exporter_collector_success", "collector", "collect.global_status"),
         1);
     EXPECT_GT(families.size(), 700u);
+    EXPECT_GT(Value(families, "mysql_heartbeat_now_timestamp_seconds", "server_id", "7"), 1e9);
+    EXPECT_EQ(Value(families, "vedette_mysql_collector_age_seconds", "collector",
+                    "collect.global_status"),
+              0);
 
     // The connection is kept: the server counts one.
     MetricSink again;
