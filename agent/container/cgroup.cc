@@ -166,10 +166,12 @@ void ReadIoStat(const std::string& path, std::vector<BlockUsage>& block) {
   }
 }
 
-std::optional<double> CountLines(const std::string& path) {
+void ReadProcesses(const std::string& path, CgroupStats& stats) {
   const auto text = ReadSmallFile(path);
-  if (!text) return std::nullopt;
-  return static_cast<double>(std::ranges::count(*text, '\n'));
+  if (!text) return;
+  stats.processes = static_cast<double>(std::ranges::count(*text, '\n'));
+  const auto first = ToNumber(std::string_view(*text).substr(0, text->find('\n')));
+  if (first && *first > 0) stats.first_process = static_cast<int64_t>(*first);
 }
 
 void FinishMemory(CgroupStats& stats) {
@@ -243,14 +245,7 @@ Result<std::vector<CgroupStats>> CgroupReader::Read() const {
   std::vector<CgroupStats> out;
   for (const std::string& id : ids) {
     CgroupStats stats{.id = id};
-    const std::string below = id == "/" ? "" : id;
-    if (trees.version2) {
-      ReadVersion2(trees.unified + below, stats);
-    } else {
-      ReadVersion1(trees, stats);
-      if (!trees.unified.empty()) ReadPressure(trees.unified + below, stats);
-    }
-    FinishMemory(stats);
+    ReadGroup(trees, stats);
     out.push_back(std::move(stats));
   }
   if (cut) {
@@ -260,19 +255,49 @@ Result<std::vector<CgroupStats>> CgroupReader::Read() const {
   return out;
 }
 
-int64_t CgroupReader::FirstProcess(std::string_view id) const {
-  const auto trees = FindTrees();
-  if (!trees.ok()) return 0;
-  std::vector<std::string> roots;
-  if (!trees->unified.empty()) roots.push_back(trees->unified);
-  for (const auto& [controller, folder] : trees->controllers) roots.push_back(folder);
-  for (const std::string& root : roots) {
-    const auto text = ReadSmallFile(StrCat(root, id == "/" ? "" : id, "/cgroup.procs"));
-    if (!text) continue;
-    const auto pid = ToNumber(std::string_view(*text).substr(0, text->find('\n')));
-    if (pid && *pid > 0) return static_cast<int64_t>(*pid);
+std::string CgroupReader::MainTree(const Trees& trees) {
+  if (trees.version2) return trees.unified;
+  for (const char* controller : {"memory", "cpuacct", "cpu", "pids"}) {
+    const auto at = trees.controllers.find(controller);
+    if (at != trees.controllers.end()) return at->second;
   }
-  return 0;
+  return trees.controllers.empty() ? trees.unified : trees.controllers.begin()->second;
+}
+
+std::optional<CgroupStats> CgroupReader::ReadOne(const std::string& id) const {
+  const auto trees = FindTrees();
+  if (!trees.ok() || !Exists(MainTree(*trees) + id)) return std::nullopt;
+  CgroupStats stats{.id = id};
+  ReadGroup(*trees, stats);
+  // It went away meanwhile: half of what was read is from before.
+  if (!Exists(MainTree(*trees) + id)) return std::nullopt;
+  return stats;
+}
+
+std::vector<std::string> CgroupReader::IdsBelow(const std::string& id) const {
+  const auto trees = FindTrees();
+  if (!trees.ok()) return {};
+  std::set<std::string> ids;
+  bool cut = false;
+  Walk(MainTree(*trees), id == "/" ? "" : id, 0, ids, cut);
+  return {ids.begin(), ids.end()};
+}
+
+std::vector<std::string> CgroupReader::Folders(const std::string& id) const {
+  const auto trees = FindTrees();
+  if (!trees.ok()) return {};
+  return {MainTree(*trees) + (id == "/" ? "" : id)};
+}
+
+void CgroupReader::ReadGroup(const Trees& trees, CgroupStats& stats) const {
+  const std::string below = stats.id == "/" ? "" : stats.id;
+  if (trees.version2) {
+    ReadVersion2(trees.unified + below, stats);
+  } else {
+    ReadVersion1(trees, stats);
+    if (!trees.unified.empty()) ReadPressure(trees.unified + below, stats);
+  }
+  FinishMemory(stats);
 }
 
 void CgroupReader::ReadVersion1(const Trees& trees, CgroupStats& s) const {
@@ -311,7 +336,7 @@ void CgroupReader::ReadVersion1(const Trees& trees, CgroupStats& s) const {
     s.cpu_quota = ReadNumber(f + "/cpu.cfs_quota_us");
     if (s.cpu_quota && *s.cpu_quota < 0) s.cpu_quota.reset();
     s.cpu_shares = ReadNumber(f + "/cpu.shares");
-    s.processes = CountLines(f + "/cgroup.procs");
+    ReadProcesses(f + "/cgroup.procs", s);
   }
   if (const std::string f = folder("memory"); !f.empty()) {
     if (!s.start_time_seconds) s.start_time_seconds = ModifiedAt(f);
@@ -365,7 +390,7 @@ void CgroupReader::ReadVersion2(const std::string& f, CgroupStats& s) const {
     // The inverse of how container runtimes turn shares into a weight.
     s.cpu_shares = std::floor(2 + (*weight - 1) * 262142 / 9999);
   }
-  s.processes = CountLines(f + "/cgroup.procs");
+  ReadProcesses(f + "/cgroup.procs", s);
   s.threads = ReadNumber(f + "/pids.current");
   s.threads_max = ReadLimit(f + "/pids.max");
 

@@ -26,6 +26,7 @@ struct CgroupStats {
   std::string id;  // The path below the root: "/" is the machine.
   std::optional<double> start_time_seconds;
   std::optional<double> processes, threads, threads_max;
+  int64_t first_process = 0;  // Of the group itself; 0: it has none.
 
   std::map<std::string, double> cpu_usage_seconds;  // By "cpu00" or, on version 2, "total".
   std::optional<double> cpu_user_seconds, cpu_system_seconds;
@@ -62,8 +63,14 @@ class CgroupReader {
   // In order of their ids. A group that goes away while it is read is left out.
   Result<std::vector<CgroupStats>> Read() const;
 
-  // The first process of a group, or 0.
-  int64_t FirstProcess(std::string_view id) const;
+  // One group; nothing where it is not there (any more).
+  std::optional<CgroupStats> ReadOne(const std::string& id) const;
+
+  // The ids of `id` and of all groups below it, in one of the trees.
+  std::vector<std::string> IdsBelow(const std::string& id) const;
+  // The folders of a group that the kernel makes when it makes the group: one, in the tree that has
+  // them all.
+  std::vector<std::string> Folders(const std::string& id) const;
 
  private:
   struct Trees {
@@ -72,6 +79,9 @@ class CgroupReader {
     std::map<std::string, std::string> controllers;  // Version 1: controller to folder.
   };
   Result<Trees> FindTrees() const;
+  // The tree that shows all groups: version 2's, or that of a controller that everybody uses.
+  static std::string MainTree(const Trees& trees);
+  void ReadGroup(const Trees& trees, CgroupStats& stats) const;
   void ReadVersion1(const Trees& trees, CgroupStats& stats) const;
   void ReadVersion2(const std::string& folder, CgroupStats& stats) const;
 

@@ -1,12 +1,20 @@
 #include "agent/container/container.h"
 
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/sysmacros.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <set>
 #include <utility>
 
+#include "agent/container/group_watch.h"
+#include "agent/container/layer_usage.h"
+#include "common/base/mutex.h"
 #include "common/base/strings.h"
+#include "common/log/log.h"
 #include "common/model/labels.h"
 #include "common/model/metric_family.h"
 
@@ -119,47 +127,49 @@ std::string FirstLine(const std::string& path) {
 class ContainerCollector final : public Collector {
  public:
   explicit ContainerCollector(ContainerOptions options)
-      : options_(std::move(options)), reader_(options_.cgroup, options_.procfs) {}
+      : options_(std::move(options)), reader_(options_.cgroup, options_.procfs) {
+    if (options_.watch) {
+      watch_ = std::make_unique<GroupWatch>(
+          reader_,
+          GroupWatch::Options{
+              .wanted = [](std::string_view id) { return !ContainerIdOf(id).empty(); },
+              // While it still runs, so that it has a name when it is gone.
+              .born = [this] { AskRuntimes(true); },
+              .clock = options_.clock});
+    }
+    if (options_.count_files) layers_ = std::make_unique<LayerUsageScanner>();
+  }
 
   std::string_view name() const override { return "container"; }
+  std::string_view reads() const override {
+    return "/sys/fs/cgroup, /proc/PID/net/dev of each container, the runtimes' sockets";
+  }
 
   Status Collect(MetricSink& sink) override {
     Machine(sink);
-    std::map<std::string, ContainerInfo> known;
-    bool runtime_up = false;
-    if (options_.list != nullptr) {
-      auto list = options_.list();
-      runtime_up = list.ok();
-      if (list.ok()) {
-        for (ContainerInfo& c : *list) {
-          std::string id = c.id;
-          known.emplace(std::move(id), std::move(c));
-        }
-      }
-    }
-    sink.Gauge("vedette_container_runtime_up",
-               "Whether a container runtime answered, so that names and images are known.",
-               runtime_up ? 1 : 0);
+    AskRuntimes(false);
+    AddRuntimes(sink);
     auto groups = reader_.Read();
     sink.Gauge("container_scrape_error", "1 if control groups could not be read, 0 otherwise.",
                groups.ok() ? 0 : 1);
     if (!groups.ok()) return groups.status();
 
     std::vector<Group> all;
-    for (CgroupStats& stats : *groups) {
-      Group g;
-      const auto at = known.find(ContainerIdOf(stats.id));
-      g.labels.emplace_back("id", stats.id);
-      if (at != known.end()) {
-        g.labels.emplace_back("name", at->second.name);
-        g.labels.emplace_back("image", at->second.image);
-        if (options_.store_labels) {
-          for (const auto& [k, v] : at->second.labels) g.labels.emplace_back(LabelName(k), v);
-        }
-        if (at->second.created_seconds > 0) stats.start_time_seconds = at->second.created_seconds;
+    std::map<std::string, std::vector<std::string>> folders;
+    {
+      MutexLock lock(mu_);
+      std::set<std::string> there;
+      for (CgroupStats& stats : *groups) {
+        there.insert(stats.id);
+        all.push_back(MakeGroup(std::move(stats), options_.clock->NowMs(), folders));
       }
-      g.stats = std::move(stats);
-      all.push_back(std::move(g));
+      if (watch_ != nullptr) {
+        for (GroupWatch::Gone& gone : watch_->TakeGone()) {
+          if (there.contains(gone.stats.id)) continue;  // It is back.
+          all.push_back(MakeGroup(std::move(gone.stats), gone.seen_ms, folders));
+          all.back().gone = true;
+        }
+      }
     }
     for (const Row& row : kRows) {
       bool opened = false;
@@ -173,13 +183,24 @@ class ContainerCollector final : public Collector {
     }
     sink.Family("container_last_seen", kG,
                 "When the group was last seen, in seconds since the Unix epoch.");
-    const double now = std::floor(static_cast<double>(options_.clock->NowMs()) / 1000);
-    for (const Group& g : all) Put(sink, g, {}, now);
+    for (const Group& g : all) {
+      Put(sink, g, {}, std::floor(static_cast<double>(g.seen_ms) / 1000));
+    }
+    Times(sink, all);
     Cpu(sink, all);
     Faults(sink, all);
     Pressure(sink, all);
     Block(sink, all);
     Network(sink, all);
+    Filesystems(sink, all, std::move(folders));
+    Disks(sink, all);
+    // As cAdvisor has it: every group has the labels of all, empty where it has none.
+    std::set<std::string> names = {"name", "image"};
+    for (const Group& g : all) {
+      for (const auto& [name, value] : g.labels) names.insert(name);
+    }
+    names.erase("id");
+    sink.AddBlanks("id", {names.begin(), names.end()});
     return {};
   }
 
@@ -187,7 +208,216 @@ class ContainerCollector final : public Collector {
   struct Group {
     CgroupStats stats;
     std::vector<std::pair<std::string, std::string>> labels;
+    int64_t seen_ms = 0;
+    bool gone = false;
+    bool runtime_knows = false;
+    double created_seconds = 0;
+    std::optional<int> health;
+    std::string container;  // Its id; "" if the group is none.
   };
+  struct RuntimeState {
+    bool up = false;
+    std::string error;
+  };
+
+  // Asks every runtime what it runs, and remembers what was said: a container that is gone is still
+  // called by its name. Called by the collection and, when a container is born, by the watch.
+  void AskRuntimes(bool born) VEDETTE_EXCLUDES(mu_) {
+    for (size_t i = 0; i < options_.runtimes.size(); ++i) {
+      const ContainerRuntime& runtime = options_.runtimes[i];
+      // A socket that could not be read a moment ago is not worth waiting for.
+      if (born) {
+        MutexLock lock(mu_);
+        if (i < states_.size() && !states_[i].up) continue;
+      }
+      auto list = runtime.list();
+      MutexLock lock(mu_);
+      states_.resize(options_.runtimes.size());
+      RuntimeState& state = states_[i];
+      const std::string error = list.ok() ? "" : list.status().ToString();
+      // A host without this runtime has no socket: nothing to mend.
+      const bool absent = !list.ok() && list.status().code() == StatusCode::kNotFound;
+      if (!absent && error != state.error && !error.empty()) {
+        log::Warn(
+            "containers have no names: the runtime's socket cannot be used; an agent that is not "
+            "root must be in the group that owns it, or --container.*-socket= must say that there "
+            "is none",
+            {{"runtime", runtime.name}, {"socket", runtime.socket}, {"err", error}});
+      }
+      state = {list.ok(), error};
+      if (!list.ok()) continue;
+      if (known_.size() > kMaxKnown) known_.clear();
+      for (ContainerInfo& c : *list) {
+        std::string id = c.id;
+        known_[id] = std::move(c);
+      }
+    }
+  }
+
+  void AddRuntimes(MetricSink& sink) VEDETTE_EXCLUDES(mu_) {
+    MutexLock lock(mu_);
+    sink.Family("vedette_container_runtime_up", kG,
+                "Whether a container runtime answered, so that names and images are known.");
+    for (size_t i = 0; i < options_.runtimes.size(); ++i) {
+      sink.Add({{"runtime", options_.runtimes[i].name}, {"socket", options_.runtimes[i].socket}},
+               states_[i].up ? 1 : 0);
+    }
+  }
+
+  Group MakeGroup(CgroupStats stats, int64_t seen_ms,
+                  std::map<std::string, std::vector<std::string>>& folders)
+      VEDETTE_REQUIRES(mu_) {
+    Group g;
+    g.seen_ms = seen_ms;
+    g.container = ContainerIdOf(stats.id);
+    g.created_seconds = stats.start_time_seconds.value_or(0);
+    g.labels.emplace_back("id", stats.id);
+    const auto at = g.container.empty() ? known_.end() : known_.find(g.container);
+    if (at != known_.end()) {
+      const ContainerInfo& info = at->second;
+      g.runtime_knows = true;
+      g.labels.emplace_back("name", info.name);
+      g.labels.emplace_back("image", info.image);
+      if (options_.store_labels) {
+        for (const auto& [k, v] : info.labels) g.labels.emplace_back(LabelName(k), v);
+      }
+      if (info.created_seconds > 0) g.created_seconds = info.created_seconds;
+      stats.start_time_seconds =
+          info.started_seconds > 0 ? info.started_seconds : g.created_seconds;
+      g.health = info.health;
+      if (!info.folders.empty()) folders[g.container] = info.folders;
+    }
+    g.stats = std::move(stats);
+    return g;
+  }
+
+  static void Times(MetricSink& sink, const std::vector<Group>& all) {
+    sink.Family("container_creation_time_seconds", kG,
+                "When the group was made, in seconds since the Unix epoch.");
+    for (const Group& g : all) {
+      if (g.created_seconds > 0) Put(sink, g, {}, g.created_seconds);
+    }
+    sink.Family("container_health_state", kG,
+                "1: healthy; 0: starting or not healthy; -1: nobody checks.");
+    for (const Group& g : all) {
+      if (g.health) Put(sink, g, {}, *g.health);
+    }
+  }
+
+  struct Space {
+    std::string device;
+    double limit = 0, used = 0, inodes = 0, inodes_free = 0;
+  };
+
+  // Room of the file system that holds `path`.
+  static std::optional<Space> SpaceOf(const std::string& path) {
+    struct statvfs fs = {};
+    if (statvfs(path.c_str(), &fs) != 0) return std::nullopt;
+    const auto unit = static_cast<double>(fs.f_frsize);
+    return Space{"",
+                 static_cast<double>(fs.f_blocks) * unit,
+                 static_cast<double>(fs.f_blocks - fs.f_bfree) * unit,
+                 static_cast<double>(fs.f_files),
+                 static_cast<double>(fs.f_ffree)};
+  }
+
+  // The disks that the machine has mounted, each once.
+  std::vector<Space> MachineSpaces() const {
+    std::vector<Space> spaces;
+    std::set<std::string_view> seen;
+    const auto text = ReadSmallFile(options_.procfs + "/1/mounts");
+    if (!text) return spaces;
+    for (const std::string_view line : Split(*text, '\n')) {
+      const auto words = Split(line, ' ');
+      if (words.size() < 3 || !words[0].starts_with("/dev/") || !seen.insert(words[0]).second) {
+        continue;
+      }
+      const std::string root = options_.rootfs == "/" ? "" : options_.rootfs;
+      auto space = SpaceOf(StrCat(root, words[1]));
+      if (!space) continue;
+      space->device = words[0];
+      spaces.push_back(*std::move(space));
+    }
+    return spaces;
+  }
+
+  void Filesystems(MetricSink& sink, const std::vector<Group>& all,
+                   std::map<std::string, std::vector<std::string>> folders) {
+    std::vector<std::pair<const Group*, Space>> found;
+    for (const Group& g : all) {
+      if (g.stats.id == "/") {
+        for (Space& s : MachineSpaces()) found.emplace_back(&g, std::move(s));
+      }
+    }
+    if (layers_ != nullptr) {
+      const auto usage = layers_->Usage();
+      for (const Group& g : all) {
+        const auto counted = usage.find(g.container);
+        const auto at = folders.find(g.container);
+        if (counted == usage.end() || at == folders.end() || at->second.empty()) continue;
+        auto space = SpaceOf(at->second[0]);
+        struct stat info = {};
+        if (!space || stat(at->second[0].c_str(), &info) != 0) continue;
+        space->device = DeviceName(StrCat(major(info.st_dev)), StrCat(minor(info.st_dev)));
+        space->used = counted->second.bytes;
+        space->inodes_free = space->inodes - counted->second.inodes;
+        found.emplace_back(&g, *std::move(space));
+      }
+      layers_->Watch(std::move(folders));
+    }
+    const auto emit = [&](const char* family, const char* help, double Space::* value) {
+      if (found.empty()) return;
+      sink.Family(family, kG, help);
+      for (const auto& [g, s] : found) Put(sink, *g, {{"device", s.device}}, s.*value);
+    };
+    emit("container_fs_limit_bytes", "Size of the file system the container is on, in bytes.",
+         &Space::limit);
+    emit("container_fs_usage_bytes", "What the container's own files take, in bytes.", &Space::used);
+    emit("container_fs_inodes_total", "Inodes of the file system.", &Space::inodes);
+    emit("container_fs_inodes_free", "Inodes that are free.", &Space::inodes_free);
+  }
+
+  // What only the machine's disks count; groups have no such figures.
+  void Disks(MetricSink& sink, const std::vector<Group>& all) const {
+    struct Column {
+      const char* family;
+      MetricType type;
+      const char* help;
+      size_t word;
+      double divisor = 1;
+    };
+    static constexpr Column kColumns[] = {
+        {"container_fs_reads_merged_total", kC, "Reads merged.", 4},
+        {"container_fs_sector_reads_total", kC, "Sectors read.", 5},
+        {"container_fs_read_seconds_total", kC, "Time spent reading, in seconds.", 6, 1000},
+        {"container_fs_writes_merged_total", kC, "Writes merged.", 8},
+        {"container_fs_sector_writes_total", kC, "Sectors written.", 9},
+        {"container_fs_write_seconds_total", kC, "Time spent writing, in seconds.", 10, 1000},
+        {"container_fs_io_current", kG, "Operations under way.", 11},
+        {"container_fs_io_time_seconds_total", kC, "Time with operations under way.", 12, 1000},
+        {"container_fs_io_time_weighted_seconds_total", kC,
+         "Time with operations under way, times their number.", 13, 1000},
+    };
+    const auto root = std::ranges::find_if(all, [](const Group& g) { return g.stats.id == "/"; });
+    const auto text = ReadSmallFile(options_.procfs + "/diskstats");
+    if (root == all.end() || !text) return;
+    for (const std::string_view line : Split(*text, '\n')) {
+      std::vector<std::string_view> words;
+      for (const std::string_view word : Split(line, ' ')) {
+        if (!word.empty()) words.push_back(word);
+      }
+      if (words.size() < 14 || words[2].starts_with("loop") || words[2].starts_with("ram")) continue;
+      const std::string device = StrCat("/dev/", words[2]);
+      for (const Column& c : kColumns) {
+        double v = 0;
+        const std::string_view word = words[c.word - 1];
+        std::from_chars(word.data(), word.data() + word.size(), v);
+        sink.Family(c.family, c.type, c.help);
+        Put(sink, *root, {{"device", device}}, v / c.divisor);
+      }
+    }
+  }
+
   using Extra = std::initializer_list<std::pair<std::string_view, std::string_view>>;
 
   static void Put(MetricSink& sink, const Group& g, Extra extra, double value) {
@@ -241,22 +471,21 @@ class ContainerCollector final : public Collector {
     }
   }
 
-  std::string DeviceName(const BlockUsage& b) const {
-    const auto text =
-        ReadSmallFile(StrCat(options_.sysfs, "/dev/block/", b.major, ":", b.minor, "/uevent"));
+  std::string DeviceName(const std::string& major, const std::string& minor) const {
+    const auto text = ReadSmallFile(StrCat(options_.sysfs, "/dev/block/", major, ":", minor, "/uevent"));
     if (text) {
       for (const std::string_view line : Split(*text, '\n')) {
         if (line.starts_with("DEVNAME=")) return StrCat("/dev/", line.substr(8));
       }
     }
-    return StrCat(b.major, ":", b.minor);
+    return StrCat(major, ":", minor);
   }
 
   void Block(MetricSink& sink, const std::vector<Group>& all) const {
     std::map<std::string, std::string> names;
     const auto name = [&](const BlockUsage& b) -> const std::string& {
       auto [at, is_new] = names.try_emplace(StrCat(b.major, ":", b.minor));
-      if (is_new) at->second = DeviceName(b);
+      if (is_new) at->second = DeviceName(b.major, b.minor);
       return at->second;
     };
     const auto emit = [&](const char* family, const char* help, double BlockUsage::* value) {
@@ -320,9 +549,8 @@ class ContainerCollector final : public Collector {
       std::string path;
       if (g.stats.id == "/") {
         path = StrCat(options_.procfs, "/1/net/dev");
-      } else if (!ContainerIdOf(g.stats.id).empty()) {
-        const int64_t pid = reader_.FirstProcess(g.stats.id);
-        if (pid > 0) path = StrCat(options_.procfs, "/", pid, "/net/dev");
+      } else if (!g.container.empty() && !g.gone && g.stats.first_process > 0) {
+        path = StrCat(options_.procfs, "/", g.stats.first_process, "/net/dev");
       }
       if (path.empty()) continue;
       const auto text = ReadSmallFile(path);
@@ -397,8 +625,17 @@ class ContainerCollector final : public Collector {
     }
   }
 
+  // Beyond so many containers what was known is forgotten and asked again.
+  static constexpr size_t kMaxKnown = 10'000;
+
   const ContainerOptions options_;
   const CgroupReader reader_;
+  Mutex mu_;
+  std::map<std::string, ContainerInfo> known_ VEDETTE_GUARDED_BY(mu_);
+  std::vector<RuntimeState> states_ VEDETTE_GUARDED_BY(mu_);
+  // Last, so that their threads end first.
+  std::unique_ptr<LayerUsageScanner> layers_;
+  std::unique_ptr<GroupWatch> watch_;
 };
 
 }  // namespace

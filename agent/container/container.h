@@ -3,6 +3,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,19 +21,32 @@ struct ContainerInfo {
   std::string image;
   std::map<std::string, std::string> labels;
   double created_seconds = 0;
+  double started_seconds = 0;
+  // 1 healthy, 0 starting or sick, -1 nobody checks; nothing where the runtime does not say.
+  std::optional<int> health;
+  // What is the container's own on the disk: its writable layer, the runtime's folder with its log.
+  std::vector<std::string> folders;
 };
 
 // Asks a runtime for its running containers.
 using ContainerList = std::function<Result<std::vector<ContainerInfo>>()>;
+
+struct ContainerRuntime {
+  std::string name;    // "docker", "podman", "containerd".
+  std::string socket;  // For the log.
+  ContainerList list;
+};
 
 struct ContainerOptions {
   std::string cgroup = "/sys/fs/cgroup";
   std::string procfs = "/proc";
   std::string sysfs = "/sys";
   std::string rootfs = "/";
-  // Null: no runtime; names and images are then empty, and vedette_container_runtime_up is 0.
-  ContainerList list;
+  // Names and images come from whichever of them knows the container; without any they are empty.
+  std::vector<ContainerRuntime> runtimes;
   bool store_labels = true;  // container_label_X.
+  bool watch = true;         // Keep the last values of containers that go between two scrapes.
+  bool count_files = true;   // container_fs_usage_bytes of containers, counted in the background.
   const Clock* clock = &SystemClock();
 };
 

@@ -42,8 +42,10 @@ class ContainerTest : public ::testing::Test {
                        .procfs = std::string(kData) + "/proc",
                        .sysfs = std::string(kData) + "/nosys",
                        .rootfs = kData,
-                       .list = std::move(list),
+                       .watch = false,
+                       .count_files = false,
                        .clock = &clock_};
+    if (list != nullptr) o.runtimes = {{"docker", "/run/docker.sock", std::move(list)}};
     MetricSink sink;
     const Status status = MakeContainerCollector(std::move(o))->Collect(sink);
     EXPECT_TRUE(status.ok()) << status.ToString();
@@ -88,7 +90,7 @@ TEST_F(ContainerTest, ReadsVersion2) {
   EXPECT_EQ(Value(f, "machine_memory_bytes", ""), 1000 * 1024);
   EXPECT_EQ(Value(f, "machine_cpu_cores", ""), 2);
   EXPECT_EQ(Value(f, "machine_cpu_physical_cores", ""), 1);
-  EXPECT_EQ(Value(f, "vedette_container_runtime_up", ""), 0);
+  EXPECT_EQ(Value(f, "vedette_container_runtime_up", ""), std::nullopt);
 }
 
 TEST_F(ContainerTest, ReadsVersion1) {

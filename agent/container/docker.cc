@@ -1,7 +1,15 @@
 #include "agent/container/docker.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <utility>
 
 #include "common/base/clock.h"
@@ -14,6 +22,45 @@ namespace vedette::agent {
 namespace {
 
 constexpr int64_t kMaxAnswerBytes = 16 << 20;
+// A container that was restarted has a new start.
+constexpr int64_t kDetailsNs = 30'000'000'000;
+
+// "Up 3 minutes (healthy)": health is in words only. Without a check there are no parentheses.
+std::optional<int> HealthOf(std::string_view status) {
+  if (status.find("(healthy)") != std::string_view::npos) return 1;
+  if (status.find('(') != std::string_view::npos && status.starts_with("Up")) return 0;
+  return -1;
+}
+
+// "2026-01-05T10:00:00.123456789Z"; 0 where it is no time.
+double SecondsOf(const std::string& text) {
+  std::tm date = {};
+  const char* end = strptime(text.c_str(), "%Y-%m-%dT%H:%M:%S", &date);
+  // A container that never started says year 1.
+  if (end == nullptr || date.tm_year < 70) return 0;
+  return static_cast<double>(timegm(&date));
+}
+
+std::string Text(const nlohmann::json& json, const char* key) {
+  const auto at = json.is_object() ? json.find(key) : json.end();
+  return json.is_object() && at != json.end() && at->is_string() ? at->get<std::string>() : "";
+}
+
+// What only /containers/ID/json says: when it started, where its files are.
+void ParseDetails(const std::string& body, ContainerInfo& info) {
+  const auto json = nlohmann::json::parse(body, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object()) return;
+  if (json.contains("State")) info.started_seconds = SecondsOf(Text(json["State"], "StartedAt"));
+  if (json.contains("GraphDriver") && json["GraphDriver"].is_object() &&
+      json["GraphDriver"].contains("Data")) {
+    const std::string upper = Text(json["GraphDriver"]["Data"], "UpperDir");
+    if (!upper.empty()) info.folders.push_back(upper);
+  }
+  const std::string log = Text(json, "LogPath");
+  if (const size_t slash = log.rfind('/'); slash != std::string::npos && slash > 0) {
+    info.folders.push_back(log.substr(0, slash));
+  }
+}
 
 // What /containers/json answers. Fields that are missing or of another type are left empty.
 Result<std::vector<ContainerInfo>> ParseContainers(const std::string& body) {
@@ -33,6 +80,7 @@ Result<std::vector<ContainerInfo>> ParseContainers(const std::string& body) {
     if (c.contains("Created") && c["Created"].is_number()) {
       info.created_seconds = c["Created"].get<double>();
     }
+    info.health = HealthOf(Text(c, "Status"));
     if (c.contains("Labels") && c["Labels"].is_object()) {
       for (const auto& [k, v] : c["Labels"].items()) {
         if (v.is_string()) info.labels[k] = v.get<std::string>();
@@ -50,6 +98,8 @@ struct Docker {
   const int64_t max_age_ms;
   Mutex mu;
   std::vector<ContainerInfo> last VEDETTE_GUARDED_BY(mu);
+  // What was said of each container in detail, and when (monotonic).
+  std::map<std::string, std::pair<ContainerInfo, int64_t>> details VEDETTE_GUARDED_BY(mu);
   int64_t asked_ns VEDETTE_GUARDED_BY(mu) = 0;
 };
 
@@ -69,12 +119,36 @@ ContainerList DockerContainers(std::string socket_path, int64_t timeout_ms, int6
     if (docker->asked_ns != 0 && now - docker->asked_ns < docker->max_age_ms * 1'000'000) {
       return docker->last;
     }
+    struct stat socket = {};
+    if (stat(socket_path.c_str(), &socket) != 0) {
+      const std::string reason = StrCat(socket_path, ": ", std::strerror(errno));
+      return errno == EACCES ? PermissionDenied(reason) : NotFound(reason);
+    }
+    if (access(socket_path.c_str(), R_OK | W_OK) != 0) {
+      return PermissionDenied(StrCat(socket_path, ": ", std::strerror(errno)));
+    }
     auto answer = docker->client.Do({.url = "http://localhost/containers/json"});
     if (!answer.ok()) return answer.status().Annotate(socket_path);
     if (answer->status != 200) {
       return Unavailable(StrCat(socket_path, ": the container runtime answered ", answer->status));
     }
     VEDETTE_ASSIGN_OR_RETURN(docker->last, ParseContainers(answer->body));
+    std::map<std::string, std::pair<ContainerInfo, int64_t>> details;
+    for (ContainerInfo& info : docker->last) {
+      const auto known = docker->details.find(info.id);
+      if (known != docker->details.end() && now - known->second.second < kDetailsNs) {
+        details[info.id] = std::move(known->second);
+      } else {
+        ContainerInfo one;
+        auto more = docker->client.Do(
+            {.url = StrCat("http://localhost/containers/", info.id, "/json")});
+        if (more.ok() && more->status == 200) ParseDetails(more->body, one);
+        details[info.id] = {std::move(one), now};
+      }
+      info.started_seconds = details[info.id].first.started_seconds;
+      info.folders = details[info.id].first.folders;
+    }
+    docker->details = std::move(details);
     docker->asked_ns = now;
     return docker->last;
   };
