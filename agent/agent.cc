@@ -95,19 +95,13 @@ struct Agent::State {
   bool stopped = false;
 };
 
-std::vector<std::string> CollectorNames() {
-  std::vector<std::string> names = {"container"};
-  auto host = MakeHostCollectors({});
-  if (host.ok()) {
-    for (const auto& c : *host) names.emplace_back(c->name());
-  }
-  return names;
-}
-
 Status Agent::State::AddHostAndContainer(std::vector<Source>& sources) {
   const auto wanted = [&](std::string_view name) {
     if (Contains(options.disabled, name)) return false;
     return !options.disable_defaults || Contains(options.enabled, name);
+  };
+  const auto wanted_host = [&](const Collector& c) {
+    return Contains(options.enabled, c.name()) || (c.on_by_default() && wanted(c.name()));
   };
   VEDETTE_ASSIGN_OR_RETURN(auto collectors, MakeHostCollectors(options.host));
   // The host is there even if all its collectors are off: it carries the agent's own metrics.
@@ -115,7 +109,7 @@ Status Agent::State::AddHostAndContainer(std::vector<Source>& sources) {
               .kind = SourceState::Kind::kHost,
               .deadline_ms = options.collector_timeout_ms};
   for (auto& c : collectors) {
-    if (wanted(c->name())) host.collectors.push_back(std::move(c));
+    if (wanted_host(*c)) host.collectors.push_back(std::move(c));
   }
   sources.push_back(std::move(host));
   if (wanted("container")) {
@@ -125,7 +119,14 @@ Status Agent::State::AddHostAndContainer(std::vector<Source>& sources) {
         .sysfs = options.host.sysfs,
         .rootfs = options.host.rootfs,
         .clock = options.clock};
-    if (!options.docker_socket.empty()) container.list = DockerContainers(options.docker_socket);
+    if (!options.docker_socket.empty()) {
+      container.runtimes.push_back(
+          {"docker", options.docker_socket, DockerContainers(options.docker_socket)});
+    }
+    if (!options.podman_socket.empty()) {
+      container.runtimes.push_back(
+          {"podman", options.podman_socket, DockerContainers(options.podman_socket)});
+    }
     Source source{.name = "container",
                   .kind = SourceState::Kind::kContainer,
                   .deadline_ms = options.collector_timeout_ms};
@@ -147,7 +148,10 @@ Status Agent::State::AddMysqlAndApps(std::vector<Source>& sources) {
     VEDETTE_RETURN_IF_ERROR(unique(mysql.name));
     const std::string address =
         mysql.unix_socket.empty() ? StrCat(mysql.host, ":", mysql.port) : mysql.unix_socket;
-    VEDETTE_ASSIGN_OR_RETURN(auto collector, MakeMysqlCollector(mysql));
+    MysqlOptions own = mysql;
+    // Half a second for what is not a query, so that what was found still counts.
+    own.budget_ms = std::max<int64_t>(options.collector_timeout_ms - 500, 500);
+    VEDETTE_ASSIGN_OR_RETURN(auto collector, MakeMysqlCollector(std::move(own), *options.clock));
     Source source{.name = mysql.name,
                   .kind = SourceState::Kind::kMysql,
                   .address = address,

@@ -21,7 +21,9 @@ struct AgentOptions {
   HostOptions host;
   std::string cgroup;  // Empty: fs/cgroup under host.sysfs.
   std::string docker_socket = "/var/run/docker.sock";
-  // By --collector.NAME and --no-collector.NAME. With disable_defaults only those in `enabled`.
+  std::string podman_socket = "/run/podman/podman.sock";
+  // By --collector.NAME and --no-collector.NAME. Collectors that are off by default run when they are
+  // in `enabled`; with disable_defaults nothing else does.
   std::vector<std::string> enabled, disabled;
   bool disable_defaults = false;
   int64_t collector_timeout_ms = 5'000;
@@ -45,9 +47,6 @@ struct AgentOptions {
   int64_t alarm_repeat_ms = 4 * 3'600'000;
   const Clock* clock = &SystemClock();
 };
-
-// The names of all host and container collectors, for --collector.NAME.
-std::vector<std::string> CollectorNames();
 
 // Agent introduces the modules to each other: collectors to the snapshot taker, the taker to ring,
 // service and pages, those to their servers. Thread-safe.

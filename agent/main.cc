@@ -2,14 +2,13 @@
 #include <signal.h>
 
 #include <cstdio>
-#include <fstream>
-#include <iterator>
-#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "agent/agent.h"
+#include "agent/host_flags.h"
+#include "agent/mysql_flags.h"
 #include "common/base/status.h"
 #include "common/base/strings.h"
 #include "common/flags/flags.h"
@@ -20,97 +19,9 @@ namespace {
 
 // Flags whose text still has to be read.
 struct RawFlags {
-  std::vector<std::string> mysql_addresses, mysql_config_files, mysql_collect;
-  std::string mysql_user, mysql_password, mysql_password_file, mysql_config_section = "client";
-  int64_t mysql_lock_wait_timeout_s = 2, mysql_processlist_min_time_s = 0;
-  int64_t mysql_timeout_ms = 4'000;
-  bool mysql_log_slow_filter = false;
   std::vector<std::string> app_endpoints;
   std::string log_level = "info", log_format = "logfmt";
 };
-
-// --collector.NAME and --no-collector.NAME: a bool a collector, true by default.
-struct Switches {
-  std::vector<std::string> names;
-  std::unique_ptr<bool[]> on;
-};
-
-void AddHostFlags(flags::Flags& flags, HostOptions& host) {
-  flags.Group("Paths");
-  flags.Add("path.procfs", &host.procfs, "Mount point of procfs.");
-  flags.Add("path.sysfs", &host.sysfs, "Mount point of sysfs.");
-  flags.Add("path.rootfs", &host.rootfs, "Where the host's root is mounted.");
-  flags.Add("path.udev.data", &host.udev_data, "udev's data.");
-  flags.Group("Host collectors");
-  flags.Add("collector.diskstats.device-exclude", &host.diskstats_device_exclude,
-            "Disks to leave out.");
-  flags.Add("collector.diskstats.device-include", &host.diskstats_device_include,
-            "Disks to show, instead of leaving some out.");
-  flags.Add("collector.filesystem.mount-points-exclude", &host.filesystem_mount_points_exclude,
-            "Mount points to leave out.");
-  flags.Add("collector.filesystem.fs-types-exclude", &host.filesystem_fs_types_exclude,
-            "Types of file systems to leave out.");
-  flags.Add("collector.netdev.device-exclude", &host.netdev_device_exclude,
-            "Network devices to leave out.");
-  flags.Add("collector.netdev.device-include", &host.netdev_device_include,
-            "Network devices to show, instead of leaving some out.");
-  flags.Add("collector.netdev.netlink", &host.netdev_netlink,
-            "Read network devices by netlink rather than from procfs.");
-  flags.Add("collector.netclass.ignored-devices", &host.netclass_ignored_devices,
-            "Network devices that netclass leaves out.");
-  flags.Add("collector.netclass.ignore-invalid-speed", &host.netclass_ignore_invalid_speed,
-            "Leave out a speed that the device does not know.");
-  flags.Add("collector.netstat.fields", &host.netstat_fields, "Fields of netstat to show.");
-  flags.Add("collector.vmstat.fields", &host.vmstat_fields, "Fields of vmstat to show.");
-  flags.Add("collector.cpu.guest", &host.cpu_guest, "Show node_cpu_guest_seconds_total.");
-  flags.Add("collector.cpu.info", &host.cpu_info, "Show node_cpu_info.");
-  flags.Add("collector.stat.softirq", &host.stat_softirq, "Show softirqs by vector.");
-}
-
-Status ReadMysql(const RawFlags& raw, AgentOptions& options) {
-  MysqlOptions base;
-  base.user = raw.mysql_user;
-  base.password = raw.mysql_password;
-  base.password_file = raw.mysql_password_file;
-  base.lock_wait_timeout_s = raw.mysql_lock_wait_timeout_s;
-  base.processlist_min_time_s = raw.mysql_processlist_min_time_s;
-  base.log_slow_filter = raw.mysql_log_slow_filter;
-  base.query_timeout_ms = raw.mysql_timeout_ms;
-  base.collectors = raw.mysql_collect;
-  std::vector<MysqlOptions> found;
-  for (const std::string& path : raw.mysql_config_files) {
-    std::ifstream file(path);
-    if (!file) return NotFound(StrCat("--mysql.config-file=", path, ": cannot be read"));
-    const std::string text(std::istreambuf_iterator<char>(file), {});
-    MysqlOptions one = base;
-    if (Status s = ParseMyCnf(text, raw.mysql_config_section, one); !s.ok()) {
-      return s.Annotate(StrCat("--mysql.config-file=", path));
-    }
-    found.push_back(std::move(one));
-  }
-  for (size_t i = 0; i < raw.mysql_addresses.size(); ++i) {
-    // One file and one address speak of the same server.
-    const bool same = i == 0 && found.size() == 1;
-    MysqlOptions one = same ? found[0] : base;
-    VEDETTE_RETURN_IF_ERROR(ParseMysqlAddress(raw.mysql_addresses[i], one));
-    if (same) {
-      found[0] = std::move(one);
-    } else {
-      found.push_back(std::move(one));
-    }
-  }
-  // Servers beyond the first need a name; their address is one.
-  for (size_t i = 1; i < found.size(); ++i) {
-    MysqlOptions& o = found[i];
-    if (o.name != "mysql") continue;
-    o.name = StrCat("mysql/", o.unix_socket.empty() ? StrCat(o.host, ":", o.port) : o.unix_socket);
-  }
-  for (MysqlOptions& o : found) {
-    log::RegisterSecret(o.password);
-    options.mysql.push_back(std::move(o));
-  }
-  return {};
-}
 
 int Main(int argc, char** argv) {
   // Before any thread: they all inherit it, and the signals come to sigwait below.
@@ -142,16 +53,12 @@ int Main(int argc, char** argv) {
   flags.Add("grpc.tls.crl", &options.tls_crl, "What the CA has revoked, PEM.");
   flags.Add("grpc.insecure", &options.grpc_insecure,
             "No TLS, no roles: everybody who reaches the port reads everything.");
-  AddHostFlags(flags, options.host);
+  HostFlags host_flags(&options.host);
+  host_flags.Add(flags);
   flags.Add("collector.disable-defaults", &options.disable_defaults,
             "Run only the collectors that are named by --collector.NAME.");
-  Switches switches{.names = CollectorNames()};
-  switches.on = std::make_unique<bool[]>(switches.names.size());
-  for (size_t i = 0; i < switches.names.size(); ++i) {
-    switches.on[i] = true;
-    flags.Add(StrCat("collector.", switches.names[i]), &switches.on[i],
-              StrCat("Run the collector ", switches.names[i], "."));
-  }
+  CollectorSwitches switches;
+  switches.Add(flags);
   flags.AddDuration("collector.timeout", &options.collector_timeout_ms,
                     "How long a collector may take.");
   flags.Group("Containers");
@@ -159,30 +66,10 @@ int Main(int argc, char** argv) {
             "Mount point of control groups; by default fs/cgroup under --path.sysfs.");
   flags.Add("container.docker-socket", &options.docker_socket,
             "Socket of a Docker daemon, for names and images; empty: none.");
-  flags.Group("MySQL");
-  flags.Add("mysql.address", &raw.mysql_addresses,
-            "HOST:PORT or unix:///SOCKET[;name=N][;user=U][;password-file=F][;tls][;ca-file=F]"
-            "[;cert-file=F][;key-file=F][;insecure-skip-verify][;timeout=T][;collect=C]: a server "
-            "to watch; may be given several times.");
-  flags.Add("mysql.user", &raw.mysql_user, "User, where the address names none.");
-  flags.Add("mysql.password", &raw.mysql_password,
-            "Its password; better in a file or in VEDETTE_MYSQL_PASSWORD.");
-  flags.Add("mysql.password-file", &raw.mysql_password_file, "File that holds the password.");
-  flags.Add("mysql.config-file", &raw.mysql_config_files,
-            "A my.cnf with user, password, host, port, socket and ssl-*; may be given several "
-            "times, for a server each.");
-  flags.Add("mysql.config-section", &raw.mysql_config_section, "Its section.");
-  flags.Add(
-      "mysql.collect", &raw.mysql_collect,
-      "Collectors to run instead of the default ones, as in mysqld_exporter's --collect.NAME; "
-      "may be given several times.");
-  flags.AddDuration("mysql.timeout", &raw.mysql_timeout_ms, "How long a query may take.");
-  flags.Add("mysql.lock-wait-timeout", &raw.mysql_lock_wait_timeout_s,
-            "lock_wait_timeout of the session, in seconds; 0: the server's.");
-  flags.Add("mysql.log-slow-filter", &raw.mysql_log_slow_filter,
-            "Keep the agent's queries out of MariaDB's slow query log.");
-  flags.Add("mysql.processlist.min-time", &raw.mysql_processlist_min_time_s,
-            "Seconds a thread must have been busy to be counted.");
+  flags.Add("container.podman-socket", &options.podman_socket,
+            "Socket of Podman's service, for names and images; empty: none.");
+  MysqlFlags mysql_flags;
+  mysql_flags.Add(flags);
   flags.Group("Applications");
   flags.Add("app.endpoint", &raw.app_endpoints,
             "NAME=URL[;timeout=T][;max-body=S][;unix-socket=F][;username=U][;password-file=F]"
@@ -224,13 +111,11 @@ int Main(int argc, char** argv) {
   for (const std::string& name : flags.ignored()) {
     log::Warn("flag is accepted and without effect", {{"flag", name}});
   }
-  for (size_t i = 0; i < switches.names.size(); ++i) {
-    if (!switches.on[i]) options.disabled.push_back(switches.names[i]);
-    if (switches.on[i] && flags.Given(StrCat("collector.", switches.names[i]))) {
-      options.enabled.push_back(switches.names[i]);
-    }
-  }
-  if (Status s = ReadMysql(raw, options); !s.ok()) return complain(s);
+  if (Status s = host_flags.Finish(flags); !s.ok()) return complain(s);
+  switches.Finish(flags, options.enabled, options.disabled);
+  auto mysql = mysql_flags.Finish(flags);
+  if (!mysql.ok()) return complain(mysql.status());
+  options.mysql = *std::move(mysql);
   for (const std::string& text : raw.app_endpoints) {
     auto endpoint = ParseAppEndpoint(text);
     if (!endpoint.ok()) return complain(endpoint.status());
@@ -239,6 +124,9 @@ int Main(int argc, char** argv) {
   if (options.telemetry_path.empty() || options.telemetry_path[0] != '/') {
     return complain(InvalidArgument("--web.telemetry-path begins with a slash"));
   }
+  // --grpc.listen-address= with nothing behind it means: not at all.
+  std::erase(options.grpc_listen, "");
+  std::erase(options.web_listen, "");
   if (!options.grpc_listen.empty() && !options.grpc_insecure &&
       (options.tls_cert.empty() || options.tls_key.empty() || options.tls_ca.empty())) {
     return complain(InvalidArgument(

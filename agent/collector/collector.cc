@@ -9,12 +9,18 @@
 namespace vedette::agent {
 
 void MetricSink::Family(std::string_view name, MetricType type, std::string_view help) {
-  auto at = std::ranges::find(families_, name, &MetricFamily::name);
-  current_ = static_cast<size_t>(at - families_.begin());
-  if (at != families_.end()) return;
+  // Collectors open the families they just had, over and over.
+  if (current_ < families_.size() && families_[current_].name == name) return;
+  const auto at = index_.find(name);
+  if (at != index_.end()) {
+    current_ = at->second;
+    return;
+  }
+  current_ = families_.size();
   families_.push_back({.name = std::string(name),
                        .metadata = {.type = type, .help = std::string(help), .unit = {}},
                        .samples = {}});
+  index_.emplace(families_.back().name, current_);
 }
 
 MetricFamily& MetricSink::current() {
@@ -25,29 +31,59 @@ MetricFamily& MetricSink::current() {
 void MetricSink::Add(LabelPairs labels, double value) { AddPart("", labels, value); }
 
 void MetricSink::Add(std::span<const Label> labels, double value) {
-  std::vector<Label> all(labels.begin(), labels.end());
-  all.push_back({kMetricNameLabel, current().name});
-  current().samples.push_back({.labels = Labels::Of(std::move(all)), .value = value});
+  AddLabels(current().name, labels, value);
 }
 
 void MetricSink::AddPart(std::string_view suffix, LabelPairs labels, double value) {
-  const std::string name = StrCat(current().name, suffix);
+  pairs_.clear();
+  for (const auto& [n, v] : labels) pairs_.push_back({n, v});
+  if (suffix.empty()) {
+    AddLabels(current().name, pairs_, value);
+  } else {
+    AddLabels(StrCat(current().name, suffix), pairs_, value);
+  }
+}
+
+void MetricSink::AddLabels(std::string_view name, std::span<const Label> labels, double value) {
+  MetricFamily& family = current();
+  FamilySample& sample = family.samples.emplace_back();
+  sample.value = value;
   std::vector<Label> all;
   all.reserve(labels.size() + 1);
-  for (const auto& [n, v] : labels) all.push_back({n, v});
   all.push_back({kMetricNameLabel, name});
-  current().samples.push_back({.labels = Labels::Of(std::move(all)), .value = value});
+  for (const Label& label : labels) {
+    if (label.value.empty()) {
+      AddBlank(family.name, label.name);
+    } else {
+      all.push_back(label);
+    }
+  }
+  sample.labels = Labels::Of(std::move(all));
+}
+
+void MetricSink::AddBlank(std::string_view family, std::string_view label) {
+  auto at = blanks_.find(family);
+  if (at == blanks_.end()) at = blanks_.emplace(family, std::vector<std::string>()).first;
+  if (std::ranges::find(at->second, label) == at->second.end()) at->second.emplace_back(label);
+}
+
+void MetricSink::AddBlanks(std::string_view having, const std::vector<std::string>& labels) {
+  for (const MetricFamily& family : families_) {
+    if (family.samples.empty() || !family.samples[0].labels.Has(having)) continue;
+    for (const std::string& label : labels) AddBlank(family.name, label);
+  }
 }
 
 void MetricSink::AddFamily(MetricFamily family) {
-  auto at = std::ranges::find(families_, family.name, &MetricFamily::name);
-  if (at == families_.end()) {
+  const auto at = index_.find(family.name);
+  if (at == index_.end()) {
     current_ = families_.size();
+    index_.emplace(family.name, current_);
     families_.push_back(std::move(family));
     return;
   }
-  current_ = static_cast<size_t>(at - families_.begin());
-  std::ranges::move(family.samples, std::back_inserter(at->samples));
+  current_ = at->second;
+  std::ranges::move(family.samples, std::back_inserter(families_[current_].samples));
 }
 
 void MetricSink::Gauge(std::string_view name, std::string_view help, double value) {
@@ -62,6 +98,7 @@ void MetricSink::Counter(std::string_view name, std::string_view help, double va
 
 std::vector<MetricFamily> MetricSink::Take() {
   current_ = 0;
+  index_.clear();
   return std::exchange(families_, {});
 }
 

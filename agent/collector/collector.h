@@ -1,9 +1,12 @@
 #pragma once
 
+#include <functional>
 #include <initializer_list>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -14,6 +17,9 @@
 namespace vedette::agent {
 
 using LabelPairs = std::initializer_list<std::pair<std::string_view, std::string_view>>;
+
+// By family: labels that were given with an empty value, as the exporters show them in text.
+using BlankLabels = std::map<std::string, std::vector<std::string>, std::less<>>;
 
 // MetricSink is where a collector puts what it found: families, and in each its samples. Borrowed
 // for the length of one Collect(). The same family may be opened again; its samples are then
@@ -35,14 +41,31 @@ class MetricSink {
   void Gauge(std::string_view name, std::string_view help, double value);
   void Counter(std::string_view name, std::string_view help, double value);
 
+  // A label that text shows with an empty value on those samples of a family that have it not. Add
+  // says so of every label that comes with an empty value.
+  void AddBlank(std::string_view family, std::string_view label);
+
+  // The same of several labels, on every family whose samples have the label `having`.
+  void AddBlanks(std::string_view having, const std::vector<std::string>& labels);
+
   // What was collected, families in the order they were first opened.
   std::vector<MetricFamily> Take();
+  BlankLabels TakeBlanks() { return std::exchange(blanks_, {}); }
 
  private:
+  struct NameHash {
+    using is_transparent = void;
+    size_t operator()(std::string_view name) const { return std::hash<std::string_view>()(name); }
+  };
+
   MetricFamily& current();
+  void AddLabels(std::string_view name, std::span<const Label> labels, double value);
 
   std::vector<MetricFamily> families_;
+  std::unordered_map<std::string, size_t, NameHash, std::equal_to<>> index_;  // Into families_.
   size_t current_ = 0;
+  BlankLabels blanks_;
+  std::vector<Label> pairs_;  // Of AddPart, kept for its memory.
 };
 
 // A Collector reads one corner of the machine. Collect() runs on a collection thread, one call at a
@@ -53,6 +76,10 @@ class Collector {
   virtual ~Collector() = default;
   // The word of --collector.<name>, such as "loadavg".
   virtual std::string_view name() const = 0;
+  // What it reads: files, calls or daemons, in a few words.
+  virtual std::string_view reads() const { return {}; }
+  // Whether it runs without being asked for by --collector.<name>.
+  virtual bool on_by_default() const { return true; }
   virtual Status Collect(MetricSink& sink) = 0;
 };
 

@@ -1,5 +1,4 @@
-#include "agent/host/cpu.h"
-
+#include <algorithm>
 #include <array>
 #include <functional>
 #include <map>
@@ -8,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "agent/host/collector_groups.h"
 #include "agent/host/files.h"
 #include "common/base/strings.h"
 
@@ -27,9 +27,9 @@ constexpr double kIdleJumpSeconds = 3;
 
 using CpuTimes = std::array<double, 10>;
 
-Status CollectCpuTimes(const HostOptions& options,
+Status CollectCpuTimes(const Host& host,
                        std::vector<std::pair<std::string, CpuTimes>>& last, MetricSink& sink) {
-  VEDETTE_ASSIGN_OR_RETURN(const std::string text, ReadFile(options.procfs + "/stat"));
+  VEDETTE_ASSIGN_OR_RETURN(const std::string text, ReadFile(host.Proc("stat")));
   std::vector<std::pair<std::string, CpuTimes>> now;
   ForEachLine(text, [&](std::string_view line) {
     if (!line.starts_with("cpu") || line.starts_with("cpu ")) return;
@@ -54,7 +54,7 @@ Status CollectCpuTimes(const HostOptions& options,
       sink.Add({{"cpu", cpu}, {"mode", kModes[i]}}, times[i]);
     }
   }
-  if (!options.cpu_guest) return {};
+  if (!host.options.cpu_guest) return {};
   sink.Family("node_cpu_guest_seconds_total", MetricType::kCounter,
               "Seconds the CPUs spent on guests (VMs), in each mode.");
   for (const auto& [cpu, times] : now) {
@@ -64,13 +64,25 @@ Status CollectCpuTimes(const HostOptions& options,
   return {};
 }
 
-// One block of /proc/cpuinfo a CPU, "key : value" lines.
-Status CollectCpuInfo(const HostOptions& options, MetricSink& sink) {
-  VEDETTE_ASSIGN_OR_RETURN(const std::string text, ReadFile(options.procfs + "/cpuinfo"));
+// One block of /proc/cpuinfo a CPU, "key : value" lines. What the CPU can do (flags) and cannot be
+// trusted with (bugs) is told of the first one only: they are alike.
+Status CollectCpuInfo(const Host& host, MetricSink& sink) {
+  VEDETTE_ASSIGN_OR_RETURN(const std::string text, ReadFile(host.Proc("cpuinfo")));
   std::map<std::string, std::string, std::less<>> cpu;
-  sink.Family("node_cpu_info", MetricType::kGauge, "CPU information from /proc/cpuinfo.");
+  bool first = true;
+  const auto add_words = [&](const char* family, const char* help, const char* label,
+                             const std::string& values, const std::string& wanted,
+                             const Filter& filter) {
+    if (wanted.empty()) return;
+    for (const std::string_view word : Words(values)) {
+      if (!filter.Passes(word)) continue;
+      sink.Family(family, MetricType::kGauge, help);
+      sink.Add({{label, word}}, 1);
+    }
+  };
   const auto add = [&] {
     if (cpu.empty()) return;
+    sink.Family("node_cpu_info", MetricType::kGauge, "CPU information from /proc/cpuinfo.");
     sink.Add({{"package", cpu["physical id"]},
               {"core", cpu["core id"]},
               {"cpu", cpu["processor"]},
@@ -82,6 +94,15 @@ Status CollectCpuInfo(const HostOptions& options, MetricSink& sink) {
               {"stepping", cpu["stepping"]},
               {"cachesize", cpu["cache size"]}},
              1);
+    if (first) {
+      add_words("node_cpu_flag_info",
+                "The `flags` field of CPU information from /proc/cpuinfo taken from the first core.",
+                "flag", cpu["flags"], host.options.cpu_flags_include, host.cpu_flags);
+      add_words("node_cpu_bug_info",
+                "The `bugs` field of CPU information from /proc/cpuinfo taken from the first core.",
+                "bug", cpu["bugs"], host.options.cpu_bugs_include, host.cpu_bugs);
+    }
+    first = false;
     cpu.clear();
   };
   ForEachLine(text, [&](std::string_view line) {
@@ -96,8 +117,31 @@ Status CollectCpuInfo(const HostOptions& options, MetricSink& sink) {
   return {};
 }
 
-void CollectThrottling(const HostOptions& options, MetricSink& sink) {
-  const std::string cpus = options.sysfs + "/devices/system/cpu";
+// "1,3-5,9": CPUs that the scheduler leaves alone.
+void CollectIsolated(const Host& host, MetricSink& sink) {
+  const auto text = ReadAttribute(host.Sys("devices/system/cpu/isolated"));
+  if (!text) return;
+  for (const std::string_view range : Split(*text, ',')) {
+    const size_t dash = range.find('-');
+    const auto first = Number<int>(range.substr(0, dash));
+    const auto last = dash == std::string_view::npos ? first : Number<int>(range.substr(dash + 1));
+    if (!first || !last || *last - *first > 65536) continue;
+    for (int cpu = *first; cpu <= *last; ++cpu) {
+      sink.Family("node_cpu_isolated", MetricType::kGauge,
+                  "Whether each core is isolated, information from "
+                  "/sys/devices/system/cpu/isolated.");
+      sink.Add({{"cpu", StrCat(cpu)}}, 1);
+    }
+  }
+}
+
+// Beside cpu0, cpu1, ... the folder has cpufreq, cpuidle and others.
+bool IsCpu(std::string_view name) {
+  return name.size() > 3 && name.starts_with("cpu") && name[3] >= '0' && name[3] <= '9';
+}
+
+void CollectThrottling(const Host& host, MetricSink& sink) {
+  const std::string cpus = host.Sys("devices/system/cpu");
   struct Count {
     std::string package, core;
     double value;
@@ -107,7 +151,7 @@ void CollectThrottling(const HostOptions& options, MetricSink& sink) {
   std::set<std::pair<std::string, std::string>> seen_cores;
   std::set<std::string> seen_packages;
   for (const std::string& cpu : ListDirectory(cpus)) {
-    if (!cpu.starts_with("cpu") || cpu.size() < 4 || cpu[3] < '0' || cpu[3] > '9') continue;
+    if (!IsCpu(cpu)) continue;
     const std::string dir = StrCat(cpus, "/", cpu);
     const auto package = ReadAttribute(dir + "/topology/physical_package_id");
     const auto core = ReadAttribute(dir + "/topology/core_id");
@@ -133,7 +177,7 @@ void CollectThrottling(const HostOptions& options, MetricSink& sink) {
   }
 }
 
-Status CollectFrequencies(const HostOptions& options, MetricSink& sink) {
+Status CollectFrequencies(const Host& host, MetricSink& sink) {
   struct Attribute {
     const char* file;
     const char* name;
@@ -152,179 +196,78 @@ Status CollectFrequencies(const HostOptions& options, MetricSink& sink) {
       {"scaling_max_freq", "node_cpu_scaling_frequency_max_hertz",
        "Maximum scaled CPU thread frequency in hertz."},
   };
-  const std::string cpus = options.sysfs + "/devices/system/cpu";
+  const std::string cpus = host.Sys("devices/system/cpu");
   const auto names = ListDirectory(cpus);
   for (const Attribute& a : kAttributes) {
     for (const std::string& cpu : names) {
-      if (!cpu.starts_with("cpu")) continue;
+      if (!IsCpu(cpu)) continue;
       const auto khz = ReadNumber(StrCat(cpus, "/", cpu, "/cpufreq/", a.file));
       if (!khz) continue;
       sink.Family(a.name, MetricType::kGauge, a.help);
       sink.Add({{"cpu", cpu.substr(3)}}, *khz * 1000);
     }
   }
-  return {};
-}
-
-Status CollectStat(const HostOptions& options, MetricSink& sink) {
-  VEDETTE_ASSIGN_OR_RETURN(const std::string text, ReadFile(options.procfs + "/stat"));
-  ForEachLine(text, [&](std::string_view line) {
-    const auto words = Words(line);
-    if (words.size() < 2) return;
-    const double value = Real(words[1]).value_or(0);
-    if (words[0] == "intr") {
-      sink.Counter("node_intr_total", "Total number of interrupts serviced.", value);
-    } else if (words[0] == "ctxt") {
-      sink.Counter("node_context_switches_total", "Total number of context switches.", value);
-    } else if (words[0] == "processes") {
-      sink.Counter("node_forks_total", "Total number of forks.", value);
-    } else if (words[0] == "btime") {
-      sink.Gauge("node_boot_time_seconds", "Node boot time, in unixtime.", value);
-    } else if (words[0] == "procs_running") {
-      sink.Gauge("node_procs_running", "Number of processes in runnable state.", value);
-    } else if (words[0] == "procs_blocked") {
-      sink.Gauge("node_procs_blocked", "Number of processes blocked waiting for I/O to complete.",
-                 value);
-    } else if (words[0] == "softirq" && options.stat_softirq) {
-      static constexpr std::string_view kVectors[] = {
-          "hi",           "timer",   "net_tx", "net_rx",  "block",
-          "block_iopoll", "tasklet", "sched",  "hrtimer", "rcu"};
-      sink.Family("node_softirqs_total", MetricType::kCounter, "Number of softirq calls.");
-      for (size_t i = 0; i < std::size(kVectors) && i + 2 < words.size(); ++i) {
-        sink.Add({{"vector", kVectors[i]}}, Real(words[i + 2]).value_or(0));
-      }
+  for (const std::string& cpu : names) {
+    if (!IsCpu(cpu)) continue;
+    const std::string dir = StrCat(cpus, "/", cpu, "/cpufreq/");
+    const auto governor = ReadAttribute(dir + "scaling_governor");
+    const auto available = ReadAttribute(dir + "scaling_available_governors");
+    if (!governor || !available) continue;
+    for (const std::string_view one : Words(*available)) {
+      sink.Family("node_cpu_scaling_governor", MetricType::kGauge,
+                  "Current enabled CPU frequency governor.");
+      sink.Add({{"cpu", cpu.substr(3)}, {"governor", one}}, one == *governor ? 1 : 0);
     }
-  });
-  return {};
-}
-
-Status CollectSchedstat(const HostOptions& options, MetricSink& sink) {
-  VEDETTE_ASSIGN_OR_RETURN(const std::string text, ReadFile(options.procfs + "/schedstat"));
-  constexpr double kNanoseconds = 1e9;
-  struct Column {
-    size_t word;
-    double unit;
-    const char* name;
-    const char* help;
-  };
-  static constexpr Column kColumns[] = {
-      {7, kNanoseconds, "node_schedstat_running_seconds_total",
-       "Number of seconds CPU spent running a process."},
-      {8, kNanoseconds, "node_schedstat_waiting_seconds_total",
-       "Number of seconds spent by processing waiting for this CPU."},
-      {9, 1, "node_schedstat_timeslices_total", "Number of timeslices executed by CPU."}};
-  ForEachLine(text, [&](std::string_view line) {
-    if (!line.starts_with("cpu")) return;
-    const auto words = Words(line);
-    if (words.size() < 10) return;
-    for (const Column& c : kColumns) {
-      sink.Family(c.name, MetricType::kCounter, c.help);
-      sink.Add({{"cpu", words[0].substr(3)}}, Real(words[c.word]).value_or(0) / c.unit);
-    }
-  });
-  return {};
-}
-
-Status CollectSoftnet(const HostOptions& options, MetricSink& sink) {
-  VEDETTE_ASSIGN_OR_RETURN(const std::string text, ReadFile(options.procfs + "/net/softnet_stat"));
-  struct Column {
-    size_t word;
-    MetricType type;
-    const char* name;
-    const char* help;
-  };
-  static constexpr Column kColumns[] = {
-      {0, MetricType::kCounter, "node_softnet_processed_total", "Number of processed packets"},
-      {1, MetricType::kCounter, "node_softnet_dropped_total", "Number of dropped packets"},
-      {2, MetricType::kCounter, "node_softnet_times_squeezed_total",
-       "Number of times processing packets ran out of quota"},
-      {8, MetricType::kCounter, "node_softnet_cpu_collision_total",
-       "Number of collision occur while obtaining device lock while transmitting"},
-      {9, MetricType::kCounter, "node_softnet_received_rps_total",
-       "Number of times cpu woken up received_rps"},
-      {10, MetricType::kCounter, "node_softnet_flow_limit_count_total",
-       "Number of times flow limit has been reached"},
-      {11, MetricType::kGauge, "node_softnet_backlog_len", "Softnet backlog status"},
-  };
-  int row = 0;
-  ForEachLine(text, [&](std::string_view line) {
-    const auto words = Words(line);
-    if (words.empty()) return;
-    // Newer kernels skip CPUs that are off and name the CPU in the thirteenth column.
-    const int cpu = words.size() > 12 ? Number<int>(words[12], 16).value_or(row) : row;
-    ++row;
-    for (const Column& c : kColumns) {
-      if (c.word >= words.size()) continue;
-      sink.Family(c.name, c.type, c.help);
-      sink.Add({{"cpu", StrCat(cpu)}}, Number<uint32_t>(words[c.word], 16).value_or(0));
-    }
-  });
-  return {};
-}
-
-Status CollectLoadavg(const HostOptions& options, MetricSink& sink) {
-  VEDETTE_ASSIGN_OR_RETURN(const std::string text, ReadFile(options.procfs + "/loadavg"));
-  const auto words = Words(text);
-  if (words.size() < 3) {
-    return DataLoss(StrCat("three load averages expected in ", options.procfs, "/loadavg"));
   }
-  sink.Gauge("node_load1", "1m load average.", Real(words[0]).value_or(0));
-  sink.Gauge("node_load5", "5m load average.", Real(words[1]).value_or(0));
-  sink.Gauge("node_load15", "15m load average.", Real(words[2]).value_or(0));
   return {};
 }
 
-// "some avg10=0.00 avg60=0.00 avg300=0.00 total=20420920": microseconds since the boot.
-Status CollectPressure(const HostOptions& options, MetricSink& sink) {
-  struct Resource {
-    const char* file;
-    const char* some;
-    const char* some_help;
-    const char* full;
-    const char* full_help;
-  };
-  static constexpr Resource kResources[] = {
-      {"cpu", "node_pressure_cpu_waiting_seconds_total",
-       "Total time in seconds that processes have waited for CPU time", nullptr, nullptr},
-      {"io", "node_pressure_io_waiting_seconds_total",
-       "Total time in seconds that processes have waited due to IO congestion",
-       "node_pressure_io_stalled_seconds_total",
-       "Total time in seconds no process could make progress due to IO congestion"},
-      {"memory", "node_pressure_memory_waiting_seconds_total",
-       "Total time in seconds that processes have waited for memory",
-       "node_pressure_memory_stalled_seconds_total",
-       "Total time in seconds no process could make progress due to memory congestion"},
-  };
-  for (const Resource& r : kResources) {
-    VEDETTE_ASSIGN_OR_RETURN(const std::string text,
-                             ReadFile(StrCat(options.procfs, "/pressure/", r.file)));
-    ForEachLine(text, [&](std::string_view line) {
-      const size_t at = line.find("total=");
-      if (at == std::string_view::npos) return;
-      const double seconds = Number<uint64_t>(line.substr(at + 6)).value_or(0) / 1e6;
-      if (line.starts_with("some")) sink.Counter(r.some, r.some_help, seconds);
-      if (line.starts_with("full") && r.full != nullptr) sink.Counter(r.full, r.full_help, seconds);
-    });
+// "Not affected", "Vulnerable: why", "Mitigation: how".
+Status CollectVulnerabilities(const Host& host, MetricSink& sink) {
+  const std::string dir = host.Sys("devices/system/cpu/vulnerabilities");
+  const auto names = ListDirectory(dir);
+  if (names.empty()) return NotFound(StrCat(dir, " is missing or empty"));
+  sink.Family("node_cpu_vulnerabilities_info", MetricType::kGauge,
+              "Details of each CPU vulnerability reported by sysfs. The value of the series is an "
+              "int encoded state of the vulnerability. The same state is stored as a string in the "
+              "label");
+  for (const std::string& name : names) {
+    const std::string text = ReadAttribute(StrCat(dir, "/", name)).value_or("");
+    std::string_view state = "unknown";
+    std::string_view mitigation;
+    if (text.starts_with("Not affected")) {
+      state = "not affected";
+    } else if (text.starts_with("Vulnerable")) {
+      state = "vulnerable";
+      if (text.starts_with("Vulnerable: ")) mitigation = std::string_view(text).substr(12);
+    } else if (text.starts_with("Mitigation: ")) {
+      state = "mitigation";
+      mitigation = std::string_view(text).substr(12);
+    }
+    sink.Add({{"codename", name}, {"state", state}, {"mitigation", mitigation}}, 1);
   }
   return {};
 }
 
 }  // namespace
 
-void AddCpuCollectors(const HostOptions& options, Collectors& out) {
-  Add(out, "cpu",
-      [options, last = std::make_shared<std::vector<std::pair<std::string, CpuTimes>>>()](
-          MetricSink& sink) -> Status {
-        VEDETTE_RETURN_IF_ERROR(CollectCpuTimes(options, *last, sink));
-        CollectThrottling(options, sink);
-        return options.cpu_info ? CollectCpuInfo(options, sink) : Status();
+void AddCpuCollectors(const HostPtr& host, Collectors& out) {
+  using Last = std::vector<std::pair<std::string, CpuTimes>>;
+  Add(out,
+      {"cpu", "/proc/stat, /proc/cpuinfo (with --collector.cpu.info), "
+              "/sys/devices/system/cpu/{cpu*/thermal_throttle,isolated}"},
+      [host, last = std::make_shared<Last>()](MetricSink& sink) -> Status {
+        VEDETTE_RETURN_IF_ERROR(CollectCpuTimes(*host, *last, sink));
+        CollectThrottling(*host, sink);
+        CollectIsolated(*host, sink);
+        const HostOptions& o = host->options;
+        const bool info =
+            o.cpu_info || !o.cpu_flags_include.empty() || !o.cpu_bugs_include.empty();
+        return info ? CollectCpuInfo(*host, sink) : Status();
       });
-  Add(out, "cpufreq", [options](MetricSink& s) { return CollectFrequencies(options, s); });
-  Add(out, "stat", [options](MetricSink& s) { return CollectStat(options, s); });
-  Add(out, "schedstat", [options](MetricSink& s) { return CollectSchedstat(options, s); });
-  Add(out, "softnet", [options](MetricSink& s) { return CollectSoftnet(options, s); });
-  Add(out, "loadavg", [options](MetricSink& s) { return CollectLoadavg(options, s); });
-  Add(out, "pressure", [options](MetricSink& s) { return CollectPressure(options, s); });
+  Add(out, {"cpufreq", "/sys/devices/system/cpu/cpu*/cpufreq"}, host, CollectFrequencies);
+  Add(out, {"cpu_vulnerabilities", "/sys/devices/system/cpu/vulnerabilities", kOff}, host,
+      CollectVulnerabilities);
 }
 
 }  // namespace vedette::agent

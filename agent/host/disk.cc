@@ -1,8 +1,7 @@
-#include "agent/host/disk.h"
-
 #include <map>
 #include <string>
 
+#include "agent/host/collector_groups.h"
 #include "agent/host/files.h"
 #include "common/base/strings.h"
 
@@ -49,9 +48,9 @@ constexpr Column kColumns[] = {
 // The properties ("E:KEY=value" lines) of /run/udev/data/bMAJOR:MINOR.
 using Udev = std::map<std::string, std::string, std::less<>>;
 
-Udev ReadUdev(const HostOptions& options, std::string_view major, std::string_view minor) {
+Udev ReadUdev(const Host& host, std::string_view major, std::string_view minor) {
   Udev properties;
-  const Result<std::string> text = ReadFile(StrCat(options.udev_data, "/b", major, ":", minor));
+  const Result<std::string> text = ReadFile(StrCat(host.options.udev_data, "/b", major, ":", minor));
   if (!text.ok()) return properties;
   ForEachLine(*text, [&](std::string_view line) {
     if (!line.starts_with("E:")) return;
@@ -123,12 +122,12 @@ void AddInfo(std::string_view device, std::string_view major, std::string_view m
   }
 }
 
-Status CollectDiskstats(const HostOptions& options, const Filter& devices, MetricSink& sink) {
-  VEDETTE_ASSIGN_OR_RETURN(const std::string text, ReadFile(options.procfs + "/diskstats"));
+Status CollectDiskstats(const Host& host, MetricSink& sink) {
+  VEDETTE_ASSIGN_OR_RETURN(const std::string text, ReadFile(host.Proc("diskstats")));
   ForEachLine(text, [&](std::string_view line) {
     const auto words = Words(line);
-    if (words.size() < 14 || !devices.Passes(words[2])) return;
-    AddInfo(words[2], words[0], words[1], ReadUdev(options, words[0], words[1]), sink);
+    if (words.size() < 14 || !host.diskstats.Passes(words[2])) return;
+    AddInfo(words[2], words[0], words[1], ReadUdev(host, words[0], words[1]), sink);
     for (size_t i = 0; i < std::size(kColumns) && i + 3 < words.size(); ++i) {
       const Column& c = kColumns[i];
       // A unit of 1/1000 is divided by, so that 771 ms reads 0.771 and not 0.7710000000000001.
@@ -142,9 +141,8 @@ Status CollectDiskstats(const HostOptions& options, const Filter& devices, Metri
 
 }  // namespace
 
-void AddDiskCollectors(const HostOptions& options, const Filter& devices, Collectors& out) {
-  Add(out, "diskstats",
-      [options, devices](MetricSink& s) { return CollectDiskstats(options, devices, s); });
+void AddDiskCollectors(const HostPtr& host, Collectors& out) {
+  Add(out, {"diskstats", "/proc/diskstats, udev's data of each device"}, host, CollectDiskstats);
 }
 
 }  // namespace vedette::agent

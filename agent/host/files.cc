@@ -16,9 +16,12 @@ namespace {
 
 constexpr size_t kMaxFile = 16 << 20;
 
+thread_local uint64_t files_opened = 0;
+
 }  // namespace
 
 Result<std::string> ReadFile(const std::string& path) {
+  ++files_opened;
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) {
     const std::string reason = StrCat(path, ": ", std::strerror(errno));
@@ -59,6 +62,7 @@ std::optional<double> ReadNumber(const std::string& path) {
 }
 
 std::vector<std::string> ListDirectory(const std::string& path) {
+  ++files_opened;
   std::vector<std::string> names;
   std::error_code error;
   for (std::filesystem::directory_iterator at(path, error), end; !error && at != end;
@@ -67,6 +71,31 @@ std::vector<std::string> ListDirectory(const std::string& path) {
   }
   std::ranges::sort(names);
   return names;
+}
+
+std::string LinkName(const std::string& path) {
+  std::error_code error;
+  const std::filesystem::path target = std::filesystem::read_symlink(path, error);
+  if (error) return {};
+  return target.has_filename() ? target.filename().string()
+                               : target.parent_path().filename().string();
+}
+
+std::string ValidUtf8(std::string_view text) {
+  if (IsValidUtf8(text)) return std::string(text);
+  std::string out;
+  bool bad = false;
+  while (!text.empty()) {
+    const auto first = static_cast<unsigned char>(text[0]);
+    const size_t want = first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+    const std::string_view one = text.substr(0, want);
+    const bool good = one.size() == want && IsValidUtf8(one);
+    if (good) out += one;
+    if (!good && !bad) out += "\xef\xbf\xbd";
+    bad = !good;
+    text.remove_prefix(good ? want : 1);
+  }
+  return out;
 }
 
 std::vector<std::string_view> Words(std::string_view line) {
@@ -88,5 +117,14 @@ std::optional<double> Real(std::string_view text) {
   if (error != std::errc()) return std::nullopt;
   return value;
 }
+
+std::optional<double> AnyNumber(std::string_view text) {
+  if (!text.starts_with("0x")) return Real(text);
+  const auto value = Number<uint64_t>(text.substr(2), 16);
+  if (!value) return std::nullopt;
+  return static_cast<double>(*value);
+}
+
+uint64_t FilesOpened() { return files_opened; }
 
 }  // namespace vedette::agent

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <charconv>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -22,6 +23,12 @@ std::optional<double> ReadNumber(const std::string& path);
 // Names in a directory, sorted; empty where there is none.
 std::vector<std::string> ListDirectory(const std::string& path);
 
+// The last name of what a symbolic link points at; empty if `path` is none.
+std::string LinkName(const std::string& path);
+
+// `text` with each run of bytes that are no UTF-8 replaced by U+FFFD: firmware writes what it likes.
+std::string ValidUtf8(std::string_view text);
+
 // Words between blanks and tabs; views into `line`.
 std::vector<std::string_view> Words(std::string_view line);
 
@@ -34,6 +41,12 @@ std::optional<T> Number(std::string_view text, int base = 10) {
   return value;
 }
 std::optional<double> Real(std::string_view text);
+// The same, and 0x at its front makes it hexadecimal.
+std::optional<double> AnyNumber(std::string_view text);
+
+// How many files this thread has opened through ReadFile and ListDirectory: what a collector costs,
+// in docs/collectors.md.
+uint64_t FilesOpened();
 
 // Calls visit(line) for every line, without its newline.
 template <typename Visit>

@@ -1,5 +1,3 @@
-#include "agent/host/filesystem.h"
-
 #include <sys/statvfs.h>
 
 #include <cerrno>
@@ -11,6 +9,7 @@
 #include <tuple>
 #include <utility>
 
+#include "agent/host/collector_groups.h"
 #include "agent/host/files.h"
 #include "common/base/mutex.h"
 #include "common/base/strings.h"
@@ -57,7 +56,7 @@ bool MayHang(std::string_view type) {
 // mount that did not answer is not asked again before that thread is back: one thread a dead mount.
 class StuckMounts {
  public:
-  std::optional<int> Statvfs(const std::string& path, int timeout_ms, struct statvfs* out) {
+  std::optional<int> Statvfs(const std::string& path, int64_t timeout_ms, struct statvfs* out) {
     auto call = std::make_shared<Call>();
     {
       MutexLock lock(state_->mu);
@@ -94,8 +93,8 @@ class StuckMounts {
   std::shared_ptr<State> state_ = std::make_shared<State>();
 };
 
-Status CollectFilesystems(const HostOptions& options, const Filter& mount_points,
-                          const Filter& fs_types, StuckMounts& stuck, MetricSink& sink) {
+Status CollectFilesystems(const Host& host, StuckMounts& stuck, MetricSink& sink) {
+  const HostOptions& options = host.options;
   Result<std::string> text = ReadFile(options.procfs + "/1/mounts");
   if (!text.ok()) text = ReadFile(options.procfs + "/self/mounts");
   if (!text.ok()) return text.status();
@@ -110,7 +109,7 @@ Status CollectFilesystems(const HostOptions& options, const Filter& mount_points
       m.mount_point.erase(0, options.rootfs.size());
       if (m.mount_point.empty()) m.mount_point.push_back('/');
     }
-    if (!mount_points.Passes(m.mount_point) || !fs_types.Passes(m.type)) return;
+    if (!host.mount_points.Passes(m.mount_point) || !host.fs_types.Passes(m.type)) return;
     if (seen.insert(m).second) mounts.push_back(std::move(m));
   });
 
@@ -151,11 +150,10 @@ Status CollectFilesystems(const HostOptions& options, const Filter& mount_points
 
 }  // namespace
 
-void AddFilesystemCollectors(const HostOptions& options, const Filter& mount_points,
-                             const Filter& fs_types, Collectors& out) {
-  Add(out, "filesystem",
-      [options, mount_points, fs_types, stuck = std::make_shared<StuckMounts>()](MetricSink& s) {
-        return CollectFilesystems(options, mount_points, fs_types, *stuck, s);
+void AddFilesystemCollectors(const HostPtr& host, Collectors& out) {
+  Add(out, {"filesystem", "/proc/1/mounts, statvfs of each mount"},
+      [host, stuck = std::make_shared<StuckMounts>()](MetricSink& sink) {
+        return CollectFilesystems(*host, *stuck, sink);
       });
 }
 

@@ -1,17 +1,22 @@
+#include <arpa/inet.h>
+#include <ifaddrs.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "agent/host/collector_groups.h"
 #include "agent/host/files.h"
-#include "agent/host/network.h"
+#include "agent/host/netlink.h"
 #include "common/base/strings.h"
 
 namespace vedette::agent {
@@ -46,8 +51,6 @@ Interface FromStats(std::string name, const rtnl_link_stats64& s) {
 }
 
 Result<std::vector<Interface>> FromNetlink() {
-  const int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-  if (fd < 0) return Unavailable(StrCat("netlink socket: ", std::strerror(errno)));
   struct {
     nlmsghdr header;
     ifinfomsg info;
@@ -55,48 +58,71 @@ Result<std::vector<Interface>> FromNetlink() {
   request.header.nlmsg_len = sizeof request;
   request.header.nlmsg_type = RTM_GETLINK;
   request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-  request.info.ifi_family = AF_UNSPEC;
   std::vector<Interface> found;
-  Status status;
-  bool done = send(fd, &request, sizeof request, 0) < 0;
-  if (done) status = Unavailable(StrCat("netlink request: ", std::strerror(errno)));
-  std::vector<char> buffer(1 << 16);
-  while (!done) {
-    ssize_t n = recv(fd, buffer.data(), buffer.size(), 0);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) {
-      status = Unavailable(StrCat("netlink answer: ", std::strerror(errno)));
-      break;
-    }
-    auto left = static_cast<unsigned>(n);
-    for (auto* message = reinterpret_cast<nlmsghdr*>(buffer.data()); NLMSG_OK(message, left);
-         message = NLMSG_NEXT(message, left)) {
-      if (message->nlmsg_type == NLMSG_DONE || message->nlmsg_type == NLMSG_ERROR) done = true;
-      if (message->nlmsg_type != RTM_NEWLINK) continue;
-      auto* info = static_cast<ifinfomsg*>(NLMSG_DATA(message));
-      auto attributes = static_cast<unsigned>(IFLA_PAYLOAD(message));
-      std::string name;
-      rtnl_link_stats64 stats = {};
-      bool has_stats = false;
-      for (auto* a = IFLA_RTA(info); RTA_OK(a, attributes); a = RTA_NEXT(a, attributes)) {
-        const size_t size = RTA_PAYLOAD(a);
-        if (a->rta_type == IFLA_IFNAME && size > 0) {
-          name.assign(static_cast<const char*>(RTA_DATA(a)), size - 1);
-        } else if (a->rta_type == IFLA_STATS64) {
-          std::memcpy(&stats, RTA_DATA(a), std::min(size, sizeof stats));
-          has_stats = true;
-        }
-      }
-      if (has_stats) found.push_back(FromStats(std::move(name), stats));
-    }
-  }
-  close(fd);
-  if (!status.ok()) return status;
+  VEDETTE_RETURN_IF_ERROR(NetlinkDump(NETLINK_ROUTE, &request, [&](const nlmsghdr& m) {
+    if (m.nlmsg_type != RTM_NEWLINK) return;
+    const NetlinkAttributes a = AttributesOf(m, sizeof(ifinfomsg));
+    const auto name = a.find(IFLA_IFNAME);
+    const auto stats = a.find(IFLA_STATS64);
+    if (name == a.end() || stats == a.end()) return;
+    // Older kernels tell less than the struct holds.
+    rtnl_link_stats64 counters = {};
+    std::memcpy(&counters, stats->second.data(), std::min(stats->second.size(), sizeof counters));
+    found.push_back(FromStats(std::string(Text(name->second)), counters));
+  }));
   return found;
 }
 
-Result<std::vector<Interface>> FromProcfs(const HostOptions& options) {
-  VEDETTE_ASSIGN_OR_RETURN(const std::string text, ReadFile(options.procfs + "/net/dev"));
+// The addresses of the interfaces, as --collector.netdev.address-info asks for them.
+Status AddAddresses(const Host& host, MetricSink& sink) {
+  ifaddrs* list = nullptr;
+  if (getifaddrs(&list) != 0) return Unavailable(StrCat("getifaddrs: ", std::strerror(errno)));
+  const std::unique_ptr<ifaddrs, decltype(&freeifaddrs)> owner(list, freeifaddrs);
+  sink.Family("node_network_address_info", MetricType::kGauge, "node network address by device");
+  for (const ifaddrs* a = list; a != nullptr; a = a->ifa_next) {
+    if (a->ifa_addr == nullptr || a->ifa_netmask == nullptr || !host.netdev.Passes(a->ifa_name)) {
+      continue;
+    }
+    const void* address = nullptr;
+    const unsigned char* mask = nullptr;
+    size_t bytes = 0;
+    bool link_local = false;
+    bool global = false;
+    if (a->ifa_addr->sa_family == AF_INET) {
+      const auto* in = reinterpret_cast<const sockaddr_in*>(a->ifa_addr);
+      address = &in->sin_addr;
+      mask = reinterpret_cast<const unsigned char*>(
+          &reinterpret_cast<const sockaddr_in*>(a->ifa_netmask)->sin_addr);
+      bytes = 4;
+      const uint32_t ip = ntohl(in->sin_addr.s_addr);
+      link_local = ip >> 16 == 0xa9fe;
+      global = ip >> 24 != 127 && !link_local;
+    } else if (a->ifa_addr->sa_family == AF_INET6) {
+      const auto* in = reinterpret_cast<const sockaddr_in6*>(a->ifa_addr);
+      address = &in->sin6_addr;
+      mask = reinterpret_cast<const unsigned char*>(
+          &reinterpret_cast<const sockaddr_in6*>(a->ifa_netmask)->sin6_addr);
+      bytes = 16;
+      link_local = IN6_IS_ADDR_LINKLOCAL(&in->sin6_addr);
+      global = !link_local && !IN6_IS_ADDR_LOOPBACK(&in->sin6_addr);
+    } else {
+      continue;
+    }
+    char text[INET6_ADDRSTRLEN] = {};
+    inet_ntop(a->ifa_addr->sa_family, address, text, sizeof text);
+    int ones = 0;
+    for (size_t i = 0; i < bytes; ++i) ones += __builtin_popcount(mask[i]);
+    sink.Add({{"device", a->ifa_name},
+              {"address", text},
+              {"netmask", StrCat(ones)},
+              {"scope", global ? "global" : link_local ? "link-local" : "interface-local"}},
+             1);
+  }
+  return {};
+}
+
+Result<std::vector<Interface>> FromProcfs(const Host& host) {
+  VEDETTE_ASSIGN_OR_RETURN(const std::string text, ReadFile(host.Proc("net/dev")));
   std::vector<Interface> found;
   ForEachLine(text, [&](std::string_view line) {
     const size_t colon = line.rfind(':');
@@ -110,21 +136,21 @@ Result<std::vector<Interface>> FromProcfs(const HostOptions& options) {
   return found;
 }
 
-Status CollectNetdev(const HostOptions& options, const Filter& devices, MetricSink& sink) {
+Status CollectNetdev(const Host& host, MetricSink& sink) {
   VEDETTE_ASSIGN_OR_RETURN(const std::vector<Interface> interfaces,
-                           options.netdev_netlink ? FromNetlink() : FromProcfs(options));
+                           host.options.netdev_netlink ? FromNetlink() : FromProcfs(host));
   for (size_t c = 0; c < kCounters.size(); ++c) {
     for (const Interface& i : interfaces) {
-      if (c >= i.known || !devices.Passes(i.name)) continue;
+      if (c >= i.known || !host.netdev.Passes(i.name)) continue;
       sink.Family(StrCat("node_network_", kCounters[c], "_total"), MetricType::kCounter,
                   StrCat("Network device statistic ", kCounters[c], "."));
       sink.Add({{"device", i.name}}, static_cast<double>(i.counters[c]));
     }
   }
-  return {};
+  return host.options.netdev_address_info ? AddAddresses(host, sink) : Status();
 }
 
-Status CollectNetclass(const HostOptions& options, const Filter& devices, MetricSink& sink) {
+Status CollectNetclass(const Host& host, MetricSink& sink) {
   struct Attribute {
     const char* file;
     const char* name;
@@ -154,9 +180,9 @@ Status CollectNetclass(const HostOptions& options, const Filter& devices, Metric
       {"tx_queue_len", "transmit_queue_length", "transmit_queue_length"},
       {"type", "protocol_type", "protocol_type"},
   };
-  const std::string root = options.sysfs + "/class/net";
+  const std::string root = host.Sys("class/net");
   for (const std::string& device : ListDirectory(root)) {
-    if (!devices.Passes(device)) continue;
+    if (!host.netclass.Passes(device)) continue;
     const std::string dir = StrCat(root, "/", device, "/");
     // A plain file among the devices, such as bonding_masters.
     const auto state = ReadAttribute(dir + "operstate");
@@ -180,7 +206,7 @@ Status CollectNetclass(const HostOptions& options, const Filter& devices, Metric
                              ? Number<int64_t>(std::string_view(*text).substr(2), 16)
                              : Number<int64_t>(*text);
       if (!value) continue;
-      if (a.unit != 1 && *value < 0 && options.netclass_ignore_invalid_speed) continue;
+      if (a.unit != 1 && *value < 0 && host.options.netclass_ignore_invalid_speed) continue;
       sink.Family(StrCat("node_network_", a.name), a.type,
                   StrCat("Network device property: ", a.help));
       sink.Add({{"device", device}}, static_cast<double>(*value) * a.unit);
@@ -191,12 +217,10 @@ Status CollectNetclass(const HostOptions& options, const Filter& devices, Metric
 
 }  // namespace
 
-void AddInterfaceCollectors(const HostOptions& options, const Filter& netdev,
-                            const Filter& netclass, Collectors& out) {
-  Add(out, "netdev",
-      [options, netdev](MetricSink& s) { return CollectNetdev(options, netdev, s); });
-  Add(out, "netclass",
-      [options, netclass](MetricSink& s) { return CollectNetclass(options, netclass, s); });
+void AddInterfaceCollectors(const HostPtr& host, Collectors& out) {
+  Add(out, {"netdev", "netlink (RTM_GETLINK), or /proc/net/dev; getifaddrs for addresses"}, host,
+      CollectNetdev);
+  Add(out, {"netclass", "/sys/class/net/*"}, host, CollectNetclass);
 }
 
 }  // namespace vedette::agent

@@ -1,11 +1,16 @@
+#include <arpa/inet.h>
 #include <unistd.h>
 
+#include <functional>
+#include <iterator>
 #include <map>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "agent/host/collector_groups.h"
 #include "agent/host/files.h"
-#include "agent/host/network.h"
 #include "common/base/strings.h"
 
 namespace vedette::agent {
@@ -46,13 +51,13 @@ void ReadSnmp6(const std::string& path, NetstatFields& out) {
   });
 }
 
-Status CollectNetstat(const HostOptions& options, const Filter& fields, MetricSink& sink) {
+Status CollectNetstat(const Host& host, MetricSink& sink) {
   NetstatFields found;
-  VEDETTE_RETURN_IF_ERROR(ReadPairedLines(options.procfs + "/net/netstat", found));
-  VEDETTE_RETURN_IF_ERROR(ReadPairedLines(options.procfs + "/net/snmp", found));
-  ReadSnmp6(options.procfs + "/net/snmp6", found);
+  VEDETTE_RETURN_IF_ERROR(ReadPairedLines(host.Proc("net/netstat"), found));
+  VEDETTE_RETURN_IF_ERROR(ReadPairedLines(host.Proc("net/snmp"), found));
+  ReadSnmp6(host.Proc("net/snmp6"), found);
   for (const auto& [name, value] : found) {
-    if (!fields.Passes(name)) continue;
+    if (!host.netstat.Passes(name)) continue;
     const size_t underscore = name.find('_');
     const std::string_view text = name;
     sink.Family(StrCat("node_netstat_", name), MetricType::kUnknown,
@@ -79,23 +84,23 @@ void AddSockstat(std::string_view text, MetricSink& sink) {
   });
 }
 
-Status CollectSockstat(const HostOptions& options, MetricSink& sink) {
-  VEDETTE_ASSIGN_OR_RETURN(const std::string v4, ReadFile(options.procfs + "/net/sockstat"));
+Status CollectSockstat(const Host& host, MetricSink& sink) {
+  VEDETTE_ASSIGN_OR_RETURN(const std::string v4, ReadFile(host.Proc("net/sockstat")));
   AddSockstat(v4, sink);
-  const Result<std::string> v6 = ReadFile(options.procfs + "/net/sockstat6");
+  const Result<std::string> v6 = ReadFile(host.Proc("net/sockstat6"));
   if (v6.ok()) AddSockstat(*v6, sink);
   return {};
 }
 
 // The fifth column is "tx:rx", in hexadecimal.
-Status CollectUdpQueues(const HostOptions& options, MetricSink& sink) {
+Status CollectUdpQueues(const Host& host, MetricSink& sink) {
   struct Family {
     const char* file;
     const char* ip;
   };
   int found = 0;
-  for (const Family f : {Family{"/net/udp", "v4"}, Family{"/net/udp6", "v6"}}) {
-    const Result<std::string> text = ReadFile(options.procfs + f.file);
+  for (const Family f : {Family{"net/udp", "v4"}, Family{"net/udp6", "v6"}}) {
+    const Result<std::string> text = ReadFile(host.Proc(f.file));
     if (!text.ok()) continue;
     ++found;
     uint64_t tx = 0;
@@ -113,13 +118,13 @@ Status CollectUdpQueues(const HostOptions& options, MetricSink& sink) {
     sink.Add({{"queue", "tx"}, {"ip", f.ip}}, static_cast<double>(tx));
     sink.Add({{"queue", "rx"}, {"ip", f.ip}}, static_cast<double>(rx));
   }
-  if (found == 0) return NotFound(StrCat(options.procfs, "/net/udp and udp6 are missing"));
+  if (found == 0) return NotFound(StrCat(host.Proc("net/udp"), " and udp6 are missing"));
   return {};
 }
 
 // A table with a line of names and a line of hexadecimal counters for each CPU.
-Status CollectConntrack(const HostOptions& options, MetricSink& sink) {
-  const std::string sys = options.procfs + "/sys/net/netfilter/nf_conntrack_";
+Status CollectConntrack(const Host& host, MetricSink& sink) {
+  const std::string sys = host.Proc("sys/net/netfilter/nf_conntrack_");
   const auto entries = ReadNumber(sys + "count");
   const auto limit = ReadNumber(sys + "max");
   if (!entries || !limit) return NotFound("connection tracking is not loaded");
@@ -128,7 +133,7 @@ Status CollectConntrack(const HostOptions& options, MetricSink& sink) {
   sink.Gauge("node_nf_conntrack_entries_limit", "Maximum size of connection tracking table.",
              *limit);
   VEDETTE_ASSIGN_OR_RETURN(const std::string text,
-                           ReadFile(options.procfs + "/net/stat/nf_conntrack"));
+                           ReadFile(host.Proc("net/stat/nf_conntrack")));
   std::vector<std::string_view> names;
   std::map<std::string_view, uint64_t> sums;
   ForEachLine(text, [&](std::string_view line) {
@@ -165,32 +170,176 @@ Status CollectConntrack(const HostOptions& options, MetricSink& sink) {
   return {};
 }
 
-Status CollectArp(const HostOptions& options, MetricSink& sink) {
-  VEDETTE_ASSIGN_OR_RETURN(const std::string text, ReadFile(options.procfs + "/net/arp"));
-  std::map<std::string_view, int> entries;
-  bool header = true;
+// A table a protocol with a line of names and a line of hexadecimal counters for each CPU.
+Status CollectLnstat(const Host& host, MetricSink& sink) {
+  const std::string dir = host.Proc("net/stat");
+  for (const std::string& subsystem : ListDirectory(dir)) {
+    VEDETTE_ASSIGN_OR_RETURN(const std::string text, ReadFile(StrCat(dir, "/", subsystem)));
+    std::vector<std::string_view> names;
+    size_t cpu = 0;
+    ForEachLine(text, [&](std::string_view line) {
+      const auto words = Words(line);
+      if (names.empty()) {
+        names = words;
+        return;
+      }
+      const std::string index = StrCat(cpu++);
+      for (size_t i = 0; i < words.size() && i < names.size(); ++i) {
+        sink.Family(StrCat("node_lnstat_", names[i], "_total"), MetricType::kCounter,
+                    "linux network cache stats");
+        sink.Add({{"subsystem", subsystem}, {"cpu", index}},
+                 static_cast<double>(Number<uint64_t>(words[i], 16).value_or(0)));
+      }
+    });
+  }
+  return {};
+}
+
+// "XfrmInNoPols 12": what IPsec refused, and why. The name becomes in_no_pols.
+Status CollectXfrm(const Host& host, MetricSink& sink) {
+  VEDETTE_ASSIGN_OR_RETURN(const std::string text, ReadFile(host.Proc("net/xfrm_stat")));
   ForEachLine(text, [&](std::string_view line) {
     const auto words = Words(line);
-    if (!header && words.size() >= 6) ++entries[words[5]];
-    header = false;
+    if (words.size() != 2 || !words[0].starts_with("Xfrm")) return;
+    std::string snake;
+    for (const char c : words[0].substr(4)) {
+      if (c >= 'A' && c <= 'Z') {
+        if (!snake.empty()) snake += '_';
+        snake += static_cast<char>(c - 'A' + 'a');
+      } else {
+        snake += c;
+      }
+    }
+    sink.Counter(StrCat("node_xfrm_", snake, "_packets_total"),
+                 StrCat("Packets that IPsec counted as ", words[0], "."),
+                 Real(words[1]).value_or(0));
   });
-  if (entries.empty()) return {};
-  sink.Family("node_arp_entries", MetricType::kGauge, "ARP entries by device");
-  for (const auto& [device, count] : entries) sink.Add({{"device", device}}, count);
+  return {};
+}
+
+// "C0A80016:0CEA" or "[2620...]:0050": an address in hexadecimal and a port.
+struct IpvsEndpoint {
+  std::string address, port;
+};
+
+std::optional<IpvsEndpoint> ParseIpvsEndpoint(std::string_view text) {
+  const size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos) return std::nullopt;
+  const auto port = Number<uint16_t>(text.substr(colon + 1), 16);
+  std::string_view host = text.substr(0, colon);
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  std::string hex;
+  for (const char c : host) {
+    if (c != ':') hex += c;
+  }
+  if (!port || (hex.size() != 8 && hex.size() != 32)) return std::nullopt;
+  unsigned char bytes[16] = {};
+  for (size_t i = 0; i < hex.size() / 2; ++i) {
+    const auto byte = Number<uint8_t>(std::string_view(hex).substr(i * 2, 2), 16);
+    if (!byte) return std::nullopt;
+    bytes[i] = *byte;
+  }
+  char name[INET6_ADDRSTRLEN] = {};
+  inet_ntop(hex.size() == 8 ? AF_INET : AF_INET6, bytes, name, sizeof name);
+  return IpvsEndpoint{name, StrCat(*port)};
+}
+
+// The third line of ip_vs_stats has the totals, in hexadecimal.
+Status CollectIpvsTotals(const Host& host, MetricSink& sink) {
+  VEDETTE_ASSIGN_OR_RETURN(const std::string text, ReadFile(host.Proc("net/ip_vs_stats")));
+  const auto lines = Split(text, '\n');
+  const auto words = lines.size() < 3 ? std::vector<std::string_view>() : Words(lines[2]);
+  if (words.size() < 5) return DataLoss(host.Proc("net/ip_vs_stats has not its five totals"));
+  static constexpr std::pair<const char*, const char*> kTotals[] = {
+      {"node_ipvs_connections_total", "The total number of connections made."},
+      {"node_ipvs_incoming_packets_total", "The total number of incoming packets."},
+      {"node_ipvs_outgoing_packets_total", "The total number of outgoing packets."},
+      {"node_ipvs_incoming_bytes_total", "The total amount of incoming data."},
+      {"node_ipvs_outgoing_bytes_total", "The total amount of outgoing data."},
+  };
+  for (size_t i = 0; i < std::size(kTotals); ++i) {
+    sink.Counter(kTotals[i].first, kTotals[i].second,
+                 static_cast<double>(Number<uint64_t>(words[i], 16).value_or(0)));
+  }
+  return {};
+}
+
+// Virtual services, and below each its backends ("->"). The labels that are wanted decide which
+// backends are told apart; those that look alike are added up.
+Status CollectIpvs(const Host& host, MetricSink& sink) {
+  VEDETTE_RETURN_IF_ERROR(CollectIpvsTotals(host, sink));
+  VEDETTE_ASSIGN_OR_RETURN(const std::string text, ReadFile(host.Proc("net/ip_vs")));
+  struct Backends {
+    double active = 0, inactive = 0, weight = 0;
+  };
+  std::map<std::vector<std::string>, Backends> found;
+  const auto wanted = Split(host.options.ipvs_backend_labels, ',');
+  std::map<std::string, std::string, std::less<>> labels;
+  bool inside = false;
+  ForEachLine(text, [&](std::string_view line) {
+    const auto words = Words(line);
+    if (words.size() < 2) return;
+    if (words[0] == "TCP" || words[0] == "UDP" || words[0] == "SCTP") {
+      const auto local = ParseIpvsEndpoint(words[1]);
+      inside = local.has_value();
+      if (!inside) return;
+      labels["proto"] = words[0];
+      labels["local_address"] = local->address;
+      labels["local_port"] = local->port;
+      labels["local_mark"] = "";
+    } else if (words[0] == "FWM") {
+      inside = true;
+      labels["proto"] = words[0];
+      labels["local_address"] = "";
+      labels["local_port"] = "0";
+      labels["local_mark"] = words[1];
+    } else if (words[0] == "->" && words.size() >= 6 && inside) {
+      const auto remote = ParseIpvsEndpoint(words[1]);
+      if (!remote) return;
+      labels["remote_address"] = remote->address;
+      labels["remote_port"] = remote->port;
+      std::vector<std::string> key;
+      for (const std::string_view label : wanted) {
+        const auto at = labels.find(Trim(label));
+        if (at != labels.end()) key.push_back(at->second);
+      }
+      Backends& b = found[key];
+      b.weight += Real(words[3]).value_or(0);
+      b.active += Real(words[4]).value_or(0);
+      b.inactive += Real(words[5]).value_or(0);
+    }
+  });
+  const auto add = [&](const char* name, const char* help, double Backends::* value) {
+    sink.Family(name, MetricType::kGauge, help);
+    for (const auto& [key, backends] : found) {
+      std::vector<Label> set;
+      size_t i = 0;
+      for (const std::string_view label : wanted) {
+        if (labels.contains(Trim(label)) && i < key.size()) set.push_back({Trim(label), key[i++]});
+      }
+      sink.Add(set, backends.*value);
+    }
+  };
+  add("node_ipvs_backend_connections_active", "The current active connections by local and remote "
+      "address.", &Backends::active);
+  add("node_ipvs_backend_connections_inactive", "The current inactive connections by local and "
+      "remote address.", &Backends::inactive);
+  add("node_ipvs_backend_weight", "The current backend weight by local and remote address.",
+      &Backends::weight);
   return {};
 }
 
 }  // namespace
 
-void AddProtocolCollectors(const HostOptions& options, const Filter& netstat_fields,
-                           Collectors& out) {
-  Add(out, "netstat", [options, netstat_fields](MetricSink& s) {
-    return CollectNetstat(options, netstat_fields, s);
-  });
-  Add(out, "sockstat", [options](MetricSink& s) { return CollectSockstat(options, s); });
-  Add(out, "udp_queues", [options](MetricSink& s) { return CollectUdpQueues(options, s); });
-  Add(out, "conntrack", [options](MetricSink& s) { return CollectConntrack(options, s); });
-  Add(out, "arp", [options](MetricSink& s) { return CollectArp(options, s); });
+void AddProtocolCollectors(const HostPtr& host, Collectors& out) {
+  Add(out, {"netstat", "/proc/net/{netstat,snmp,snmp6}"}, host, CollectNetstat);
+  Add(out, {"sockstat", "/proc/net/{sockstat,sockstat6}"}, host, CollectSockstat);
+  Add(out, {"udp_queues", "/proc/net/{udp,udp6}"}, host, CollectUdpQueues);
+  Add(out, {"conntrack", "/proc/sys/net/netfilter, /proc/net/stat/nf_conntrack"}, host,
+      CollectConntrack);
+  Add(out, {"ipvs", "/proc/net/{ip_vs,ip_vs_stats}"}, host, CollectIpvs);
+  Add(out, {"lnstat", "/proc/net/stat/*", kOff}, host, CollectLnstat);
+  Add(out, {"xfrm", "/proc/net/xfrm_stat", kOff}, host, CollectXfrm);
 }
 
 }  // namespace vedette::agent

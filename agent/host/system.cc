@@ -1,5 +1,3 @@
-#include "agent/host/system.h"
-
 #include <sys/timex.h>
 #include <sys/utsname.h>
 
@@ -10,6 +8,7 @@
 #include <map>
 #include <string>
 
+#include "agent/host/collector_groups.h"
 #include "agent/host/files.h"
 #include "common/base/strings.h"
 
@@ -32,10 +31,9 @@ Status CollectUname(MetricSink& sink) {
 }
 
 // os-release(5): KEY=value lines as a shell would read them.
-Status CollectOs(const HostOptions& options, MetricSink& sink) {
-  const std::string root = options.rootfs == "/" ? "" : options.rootfs;
-  Result<std::string> text = ReadFile(root + "/etc/os-release");
-  if (!text.ok()) text = ReadFile(root + "/usr/lib/os-release");
+Status CollectOs(const Host& host, MetricSink& sink) {
+  Result<std::string> text = ReadFile(host.Root("etc/os-release"));
+  if (!text.ok()) text = ReadFile(host.Root("usr/lib/os-release"));
   if (!text.ok()) return text.status();
   std::map<std::string, std::string, std::less<>> os;
   ForEachLine(*text, [&](std::string_view line) {
@@ -70,7 +68,7 @@ Status CollectOs(const HostOptions& options, MetricSink& sink) {
   return {};
 }
 
-Status CollectTime(const HostOptions& options, MetricSink& sink) {
+Status CollectTime(const Host& host, MetricSink& sink) {
   const auto now = std::chrono::system_clock::now();
   const std::time_t seconds = std::chrono::system_clock::to_time_t(now);
   std::tm local = {};
@@ -80,7 +78,7 @@ Status CollectTime(const HostOptions& options, MetricSink& sink) {
   sink.Family("node_time_zone_offset_seconds", MetricType::kGauge,
               "System time zone offset in seconds.");
   sink.Add({{"time_zone", local.tm_zone}}, static_cast<double>(local.tm_gmtoff));
-  const std::string root = options.sysfs + "/devices/system/clocksource";
+  const std::string root = host.Sys("devices/system/clocksource");
   for (const std::string& device : ListDirectory(root)) {
     if (!device.starts_with("clocksource")) continue;
     const std::string index = device.substr(11);
@@ -143,10 +141,10 @@ Status CollectTimex(MetricSink& sink) {
 }
 
 // "allocated unused maximum"
-Status CollectFilefd(const HostOptions& options, MetricSink& sink) {
-  VEDETTE_ASSIGN_OR_RETURN(const std::string text, ReadFile(options.procfs + "/sys/fs/file-nr"));
+Status CollectFilefd(const Host& host, MetricSink& sink) {
+  VEDETTE_ASSIGN_OR_RETURN(const std::string text, ReadFile(host.Proc("sys/fs/file-nr")));
   const auto words = Words(Trim(text));
-  if (words.size() < 3) return DataLoss(options.procfs + "/sys/fs/file-nr has not three numbers");
+  if (words.size() < 3) return DataLoss(host.Proc("sys/fs/file-nr has not three numbers"));
   sink.Gauge("node_filefd_allocated", "File descriptor statistics: allocated.",
              Real(words[0]).value_or(0));
   sink.Gauge("node_filefd_maximum", "File descriptor statistics: maximum.",
@@ -154,8 +152,8 @@ Status CollectFilefd(const HostOptions& options, MetricSink& sink) {
   return {};
 }
 
-Status CollectEntropy(const HostOptions& options, MetricSink& sink) {
-  const std::string dir = options.procfs + "/sys/kernel/random/";
+Status CollectEntropy(const Host& host, MetricSink& sink) {
+  const std::string dir = host.Proc("sys/kernel/random/");
   const auto available = ReadNumber(dir + "entropy_avail");
   const auto pool = ReadNumber(dir + "poolsize");
   if (!available || !pool) return NotFound(dir + "entropy_avail or poolsize is missing");
@@ -164,8 +162,8 @@ Status CollectEntropy(const HostOptions& options, MetricSink& sink) {
   return {};
 }
 
-Status CollectSelinux(const HostOptions& options, MetricSink& sink) {
-  const auto enforcing = ReadNumber(options.sysfs + "/fs/selinux/enforce");
+Status CollectSelinux(const Host& host, MetricSink& sink) {
+  const auto enforcing = ReadNumber(host.Sys("fs/selinux/enforce"));
   sink.Gauge("node_selinux_enabled", "SELinux is enabled, 1 is true, 0 is false",
              enforcing ? 1 : 0);
   if (enforcing) {
@@ -174,44 +172,42 @@ Status CollectSelinux(const HostOptions& options, MetricSink& sink) {
   return {};
 }
 
-Status CollectThermal(const HostOptions& options, MetricSink& sink) {
-  const std::string root = options.sysfs + "/class/thermal";
-  for (const std::string& name : ListDirectory(root)) {
-    const std::string dir = StrCat(root, "/", name, "/");
-    const auto type = ReadAttribute(dir + "type");
-    if (!type) continue;
-    if (name.starts_with("thermal_zone")) {
-      const auto millidegrees = ReadNumber(dir + "temp");
-      if (!millidegrees) continue;
-      sink.Family("node_thermal_zone_temp", MetricType::kGauge, "Zone temperature in Celsius");
-      sink.Add({{"zone", name.substr(12)}, {"type", *type}}, *millidegrees / 1000);
-    } else if (name.starts_with("cooling_device")) {
-      const std::string index = name.substr(14);
-      const auto current = ReadNumber(dir + "cur_state");
-      const auto max = ReadNumber(dir + "max_state");
-      if (!current || !max) continue;
-      sink.Family("node_cooling_device_cur_state", MetricType::kGauge,
-                  "Current throttle state of the cooling device");
-      sink.Add({{"name", index}, {"type", *type}}, *current);
-      sink.Family("node_cooling_device_max_state", MetricType::kGauge,
-                  "Maximum throttle state of the cooling device");
-      sink.Add({{"name", index}, {"type", *type}}, *max);
-    }
-  }
+// "cpuset 5 47 1": a controller, its hierarchy, how many groups, whether it is enabled.
+Status CollectCgroups(const Host& host, MetricSink& sink) {
+  VEDETTE_ASSIGN_OR_RETURN(const std::string text, ReadFile(host.Proc("cgroups")));
+  ForEachLine(text, [&](std::string_view line) {
+    const auto words = Words(line);
+    if (words.size() < 4 || line.starts_with('#')) return;
+    sink.Family("node_cgroups_cgroups", MetricType::kGauge,
+                "Current cgroup number of the subsystem.");
+    sink.Add({{"subsys_name", words[0]}}, Real(words[2]).value_or(0));
+    sink.Family("node_cgroups_enabled", MetricType::kGauge,
+                "Current cgroup number of the subsystem.");
+    sink.Add({{"subsys_name", words[0]}}, Real(words[3]).value_or(0));
+  });
+  return {};
+}
+
+Status CollectKernelHung(const Host& host, MetricSink& sink) {
+  const auto count = ReadNumber(host.Proc("sys/kernel/hung_task_detect_count"));
+  if (!count) return NotFound("this kernel does not count hung tasks");
+  sink.Counter("node_kernel_hung_task_detect_count",
+               "Total number of tasks that have been detected as hung", *count);
   return {};
 }
 
 }  // namespace
 
-void AddSystemCollectors(const HostOptions& options, Collectors& out) {
-  Add(out, "uname", [](MetricSink& s) { return CollectUname(s); });
-  Add(out, "os", [options](MetricSink& s) { return CollectOs(options, s); });
-  Add(out, "time", [options](MetricSink& s) { return CollectTime(options, s); });
-  Add(out, "timex", [](MetricSink& s) { return CollectTimex(s); });
-  Add(out, "filefd", [options](MetricSink& s) { return CollectFilefd(options, s); });
-  Add(out, "entropy", [options](MetricSink& s) { return CollectEntropy(options, s); });
-  Add(out, "selinux", [options](MetricSink& s) { return CollectSelinux(options, s); });
-  Add(out, "thermal_zone", [options](MetricSink& s) { return CollectThermal(options, s); });
+void AddSystemCollectors(const HostPtr& host, Collectors& out) {
+  Add(out, {"uname", "uname(2)"}, [](MetricSink& s) { return CollectUname(s); });
+  Add(out, {"os", "/etc/os-release or /usr/lib/os-release"}, host, CollectOs);
+  Add(out, {"time", "the clock, /sys/devices/system/clocksource"}, host, CollectTime);
+  Add(out, {"timex", "adjtimex(2)"}, [](MetricSink& s) { return CollectTimex(s); });
+  Add(out, {"filefd", "/proc/sys/fs/file-nr"}, host, CollectFilefd);
+  Add(out, {"entropy", "/proc/sys/kernel/random"}, host, CollectEntropy);
+  Add(out, {"selinux", "/sys/fs/selinux"}, host, CollectSelinux);
+  Add(out, {"kernel_hung", "/proc/sys/kernel/hung_task_detect_count"}, host, CollectKernelHung);
+  Add(out, {"cgroups", "/proc/cgroups", kOff}, host, CollectCgroups);
 }
 
 }  // namespace vedette::agent

@@ -58,7 +58,8 @@ void Metrics(SnapshotTaker& taker, const http::Request& request, http::Response&
   const std::vector<MetricFamily> families = MergedFamilies((*taken)->snapshot);
   const exposition::Negotiated negotiated =
       exposition::NegotiateAccept(request.headers.Get("Accept"));
-  const exposition::WriteOptions write{.allow_utf8 = negotiated.allow_utf8};
+  const exposition::WriteOptions write{.allow_utf8 = negotiated.allow_utf8,
+                                       .blank_labels = &(*taken)->blanks};
   std::string body;
   switch (negotiated.protocol) {
     case exposition::Protocol::kPrometheusProto:

@@ -6,7 +6,9 @@
 #include <deque>
 #include <exception>
 #include <iterator>
+#include <string>
 #include <thread>
+#include <unordered_map>
 #include <utility>
 
 #include "common/base/strings.h"
@@ -25,13 +27,17 @@ bool Contains(const std::vector<std::string>& names, std::string_view name) {
 }
 
 // Collectors share family names (two applications, a relayed node_exporter): one family then.
-void Merge(std::vector<MetricFamily>& into, std::vector<MetricFamily> from) {
+// The index remembers where each family is: a thousand families and fifty collectors compared each
+// with each would be the dearest part of a scrape.
+using FamilyIndex = std::unordered_map<std::string, size_t>;
+
+void Merge(std::vector<MetricFamily>& into, FamilyIndex& index, std::vector<MetricFamily> from) {
   for (MetricFamily& family : from) {
-    auto at = std::ranges::find(into, family.name, &MetricFamily::name);
-    if (at == into.end()) {
+    const auto [at, is_new] = index.try_emplace(family.name, into.size());
+    if (is_new) {
       into.push_back(std::move(family));
     } else {
-      std::ranges::move(family.samples, std::back_inserter(at->samples));
+      std::ranges::move(family.samples, std::back_inserter(into[at->second].samples));
     }
   }
 }
@@ -49,6 +55,7 @@ struct SnapshotTaker::Run {
   Status status;
   double duration_seconds = 0;
   std::vector<MetricFamily> families;
+  BlankLabels blanks;
 };
 
 // The threads. Outlives the taker as long as a collector hangs in one of them.
@@ -97,13 +104,14 @@ class SnapshotTaker::Pool : public std::enable_shared_from_this<Pool> {
   }
 
   // The outcome, or nothing if it is still running. Takes the families out of the run.
-  bool Outcome(Run& run, Status& status, double& seconds, std::vector<MetricFamily>& families)
-      VEDETTE_EXCLUDES(mu_) {
+  bool Outcome(Run& run, Status& status, double& seconds, std::vector<MetricFamily>& families,
+               BlankLabels& blanks) VEDETTE_EXCLUDES(mu_) {
     MutexLock lock(mu_);
     if (!run.done) return false;
     status = run.status;
     seconds = run.duration_seconds;
     families = std::move(run.families);
+    blanks = std::move(run.blanks);
     return true;
   }
 
@@ -182,6 +190,7 @@ class SnapshotTaker::Pool : public std::enable_shared_from_this<Pool> {
       run->status = std::move(status);
       run->duration_seconds = seconds;
       run->families = std::move(families);
+      run->blanks = sink.TakeBlanks();
       run->done = true;
       std::erase(running_, run->collector.get());
       stuck_ = std::min(stuck_, static_cast<int>(running_.size()));
@@ -298,6 +307,7 @@ std::shared_ptr<const TakenSnapshot> SnapshotTaker::Collect(const TakeOptions& o
   const std::vector<bool> started = pool_->RunAll(runs);
 
   std::vector<SourceSnapshot> found(sources_.size());
+  std::vector<FamilyIndex> indexes(sources_.size());
   std::vector<bool> asked(sources_.size(), false);
   for (size_t i = 0; i < runs.size(); ++i) {
     Run& run = *runs[i];
@@ -307,9 +317,10 @@ std::shared_ptr<const TakenSnapshot> SnapshotTaker::Collect(const TakeOptions& o
     CollectorRun outcome{.name = std::string(run.collector->name()), .source = source.name};
     Status status;
     std::vector<MetricFamily> families;
+    BlankLabels blanks;
     if (!started[i]) {
       status = DeadlineExceeded("still running since an earlier collection");
-    } else if (!pool_->Outcome(run, status, outcome.duration_seconds, families)) {
+    } else if (!pool_->Outcome(run, status, outcome.duration_seconds, families, blanks)) {
       outcome.duration_seconds = static_cast<double>(MonotonicMs() - began) / 1e3;
       status = DeadlineExceeded(
           StrCat("no answer within ", std::min(source.deadline_ms, options.timeout_ms), " ms"));
@@ -328,7 +339,13 @@ std::shared_ptr<const TakenSnapshot> SnapshotTaker::Collect(const TakeOptions& o
     outcome.duration_seconds =
         static_cast<double>(static_cast<int64_t>(outcome.duration_seconds * 1e6 + 0.5)) / 1e6;
     state.duration_seconds = std::max(state.duration_seconds, outcome.duration_seconds);
-    Merge(out.families, std::move(families));
+    Merge(out.families, indexes[run.source], std::move(families));
+    for (auto& [family, labels] : blanks) {
+      auto& all = taken->blanks[family];
+      for (std::string& label : labels) {
+        if (!Contains(all, label)) all.push_back(std::move(label));
+      }
+    }
     taken->runs.push_back(std::move(outcome));
   }
   for (size_t i = 0; i < sources_.size(); ++i) {
@@ -341,7 +358,7 @@ std::shared_ptr<const TakenSnapshot> SnapshotTaker::Collect(const TakeOptions& o
     if (source.kind == SourceState::Kind::kHost && options_.self != nullptr) {
       MetricSink sink;
       options_.self(taken->runs, sink);
-      Merge(out.families, sink.Take());
+      Merge(out.families, indexes[i], sink.Take());
     }
     // A host whose collectors all failed still says so in its own metrics. What failed beside
     // others that did not is in the runs.

@@ -53,6 +53,7 @@ struct TakeOptions {
 struct TakenSnapshot {
   Snapshot snapshot;
   std::vector<CollectorRun> runs;
+  BlankLabels blanks;  // For whoever writes text.
 };
 
 // SnapshotTaker runs all collectors side by side and puts what they found into one snapshot.

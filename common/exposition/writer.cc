@@ -71,7 +71,7 @@ void AppendPair(std::string& out, char& separator, const Label& label,
 
 // name{labels}, up to but without the space before the value.
 void AppendSeries(std::string& out, std::string_view name, const Labels& labels,
-                  const WriteOptions& options) {
+                  const WriteOptions& options, const std::vector<std::string>* blanks = nullptr) {
   char separator = '{';
   const bool quoted = options.allow_utf8 && !IsLegacyMetricName(name);
   if (quoted) {
@@ -84,6 +84,11 @@ void AppendSeries(std::string& out, std::string_view name, const Labels& labels,
   }
   for (const Label& label : labels) {
     if (label.name != kMetricNameLabel) AppendPair(out, separator, label, options);
+  }
+  if (blanks != nullptr) {
+    for (const std::string& blank : *blanks) {
+      if (!labels.Has(blank)) AppendPair(out, separator, {blank, ""}, options);
+    }
   }
   if (separator == ',') out.push_back('}');
 }
@@ -102,8 +107,9 @@ void AppendSeconds(std::string& out, int64_t t_ms) {
 }
 
 void AppendLine(std::string& out, std::string_view name, const FamilySample& sample, double value,
-                Form form, const WriteOptions& options) {
-  AppendSeries(out, name, sample.labels, options);
+                Form form, const WriteOptions& options,
+                const std::vector<std::string>* blanks = nullptr) {
+  AppendSeries(out, name, sample.labels, options, blanks);
   out.push_back(' ');
   if (form == Form::kOpenMetrics) {
     AppendCanonicalFloat(out, value);
@@ -218,12 +224,18 @@ void AppendOpenMetrics(std::string& out, const MetricFamily& family, const Write
 void AppendText(std::string& out, const MetricFamily& family, const WriteOptions& options) {
   AppendMetadata(out, family.name, TextType(family.metadata.type), family.metadata, Form::kText,
                  options);
+  const std::vector<std::string>* blanks = nullptr;
+  if (options.blank_labels != nullptr) {
+    const auto at = options.blank_labels->find(family.name);
+    if (at != options.blank_labels->end()) blanks = &at->second;
+  }
   for (const FamilySample& sample : family.samples) {
     if (sample.histogram != nullptr) {
       AppendNative(out, sample.labels.metric_name(), sample, Form::kText, options);
       continue;
     }
-    AppendLine(out, sample.labels.metric_name(), sample, sample.value, Form::kText, options);
+    AppendLine(out, sample.labels.metric_name(), sample, sample.value, Form::kText, options,
+               blanks);
     out.push_back('\n');
   }
 }

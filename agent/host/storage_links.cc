@@ -1,0 +1,236 @@
+#include <array>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "agent/host/collector_groups.h"
+#include "agent/host/files.h"
+#include "common/base/strings.h"
+
+namespace vedette::agent {
+namespace {
+
+Status CollectNvme(const Host& host, MetricSink& sink) {
+  const std::string root = host.Sys("class/nvme");
+  const auto names = ListDirectory(root);
+  if (names.empty()) return NotFound(StrCat(root, " is missing or empty"));
+  for (const std::string& name : names) {
+    const auto text = [&](const char* file) {
+      return ReadAttribute(StrCat(root, "/", name, "/", file)).value_or("");
+    };
+    sink.Family("node_nvme_info", MetricType::kGauge,
+                "Non-numeric data from /sys/class/nvme/<device>, value is always 1.");
+    sink.Add({{"device", name},
+              {"firmware_revision", text("firmware_rev")},
+              {"model", text("model")},
+              {"serial", text("serial")},
+              {"state", text("state")}},
+             1);
+  }
+  return {};
+}
+
+// st0, st1, ...; st0a, st0l, st0m and nst0 are the same drives in other modes.
+Status CollectTapes(const Host& host, MetricSink& sink) {
+  using enum MetricType;
+  static constexpr NumberFile kFiles[] = {
+      {"in_flight", "node_tape_io_now",
+       "The number of I/Os currently outstanding to this device."},
+      {"io_ns", "node_tape_io_time_seconds_total",
+       "The amount of time spent waiting for all I/O to complete, tape movement included.",
+       kCounter, 1e-9},
+      {"other_cnt", "node_tape_io_others_total",
+       "The number of I/Os issued to the tape drive other than read or write commands.", kCounter},
+      {"read_byte_cnt", "node_tape_read_bytes_total",
+       "The number of bytes read from the tape drive.", kCounter},
+      {"read_cnt", "node_tape_reads_completed_total",
+       "The number of read requests issued to the tape drive.", kCounter},
+      {"read_ns", "node_tape_read_time_seconds_total",
+       "The amount of time spent waiting for read requests to complete.", kCounter, 1e-9},
+      {"resid_cnt", "node_tape_residual_total",
+       "The number of times a read or write found the residual amount to be non-zero.", kCounter},
+      {"write_byte_cnt", "node_tape_written_bytes_total",
+       "The number of bytes written to the tape drive.", kCounter},
+      {"write_cnt", "node_tape_writes_completed_total",
+       "The number of write requests issued to the tape drive.", kCounter},
+      {"write_ns", "node_tape_write_time_seconds_total",
+       "The amount of time spent waiting for write requests to complete.", kCounter, 1e-9},
+  };
+  const std::string root = host.Sys("class/scsi_tape");
+  const auto names = ListDirectory(root);
+  if (names.empty()) return NotFound(StrCat(root, " is missing or empty"));
+  for (const std::string& name : names) {
+    if (!name.starts_with("st") || name.size() < 3 ||
+        name.find_first_not_of("0123456789", 2) != std::string::npos) {
+      continue;
+    }
+    AddNumberFiles(StrCat(root, "/", name, "/stats"), kFiles, {{"device", name}}, sink);
+  }
+  return {};
+}
+
+Status CollectFibreChannel(const Host& host, MetricSink& sink) {
+  static constexpr std::pair<const char*, const char*> kCounters[] = {
+      {"dumped_frames", "Number of dumped frames"},
+      {"error_frames", "Number of errors in frames"},
+      {"fcp_packet_aborts", "Number of aborted packets"},
+      {"invalid_crc_count", "Invalid Cyclic Redundancy Check count"},
+      {"invalid_tx_word_count", "Number of invalid words transmitted by host port"},
+      {"link_failure_count", "Number of times the host port link has failed"},
+      {"loss_of_signal_count", "Number of times signal has been lost"},
+      {"loss_of_sync_count", "Number of failures on either bit or transmission word boundaries"},
+      {"nos_count", "Number Not_Operational Primitive Sequence received by host port"},
+      {"rx_frames", "Number of frames received"},
+      {"rx_words", "Number of words received by host port"},
+      {"seconds_since_last_reset", "Number of seconds since last host port reset"},
+      {"tx_frames", "Number of frames transmitted by host port"},
+      {"tx_words", "Number of words transmitted by host port"},
+  };
+  const std::string root = host.Sys("class/fc_host");
+  const auto names = ListDirectory(root);
+  if (names.empty()) return NotFound(StrCat(root, " is missing or empty"));
+  for (const std::string& name : names) {
+    const std::string dir = StrCat(root, "/", name, "/");
+    const auto text = [&](const char* file) {
+      const std::string value = ReadAttribute(dir + file).value_or("");
+      return value.starts_with("0x") ? value.substr(2) : value;
+    };
+    sink.Family("node_fibrechannel_info", MetricType::kGauge,
+                "Non-numeric data from /sys/class/fc_host/<host>, value is always 1.");
+    sink.Add({{"fc_host", name},
+              {"speed", text("speed")},
+              {"port_state", text("port_state")},
+              {"port_type", text("port_type")},
+              {"port_id", text("port_id")},
+              {"port_name", text("port_name")},
+              {"fabric_name", text("fabric_name")},
+              {"symbolic_name", text("symbolic_name")},
+              {"supported_classes", text("supported_classes")},
+              {"supported_speeds", text("supported_speeds")},
+              {"dev_loss_tmo", text("dev_loss_tmo")}},
+             1);
+    for (const auto& [file, help] : kCounters) {
+      const auto raw = ReadAttribute(StrCat(dir, "statistics/", file));
+      // All ones: the driver does not count it.
+      if (!raw || *raw == "0xffffffffffffffff") continue;
+      const auto value = AnyNumber(*raw);
+      if (!value) continue;
+      std::string_view stem = file;
+      if (stem.ends_with("_count")) stem.remove_suffix(6);
+      sink.Family(StrCat("node_fibrechannel_",
+                         stem == "invalid_tx_word" ? "invalid_tx_words" : stem, "_total"),
+                  MetricType::kCounter, help);
+      sink.Add({{"fc_host", name}}, *value);
+    }
+  }
+  return {};
+}
+
+constexpr NumberFile kInfinibandCounters[] = {
+    {"counters_ext/port_multicast_rcv_packets",
+     "node_infiniband_legacy_multicast_packets_received_total",
+     "Number of multicast packets received", MetricType::kCounter},
+    {"counters_ext/port_multicast_xmit_packets",
+     "node_infiniband_legacy_multicast_packets_transmitted_total",
+     "Number of multicast packets transmitted", MetricType::kCounter},
+    // Data are counted in words of four bytes.
+    {"counters_ext/port_rcv_data_64", "node_infiniband_legacy_data_received_bytes_total",
+     "Number of data octets received on all links", MetricType::kCounter, 4},
+    {"counters_ext/port_rcv_packets_64", "node_infiniband_legacy_packets_received_total",
+     "Number of data packets received on all links", MetricType::kCounter},
+    {"counters_ext/port_unicast_rcv_packets",
+     "node_infiniband_legacy_unicast_packets_received_total", "Number of unicast packets received",
+     MetricType::kCounter},
+    {"counters_ext/port_unicast_xmit_packets",
+     "node_infiniband_legacy_unicast_packets_transmitted_total",
+     "Number of unicast packets transmitted", MetricType::kCounter},
+    {"counters_ext/port_xmit_data_64", "node_infiniband_legacy_data_transmitted_bytes_total",
+     "Number of data octets transmitted on all links", MetricType::kCounter, 4},
+    {"counters_ext/port_xmit_packets_64", "node_infiniband_legacy_packets_transmitted_total",
+     "Number of data packets transmitted on all links", MetricType::kCounter},
+    {"counters/link_downed", "node_infiniband_link_downed_total",
+     "Number of times the link failed to recover from an error state and went down",
+     MetricType::kCounter},
+    {"counters/link_error_recovery", "node_infiniband_link_error_recovery_total",
+     "Number of times the link successfully recovered from an error state", MetricType::kCounter},
+    {"counters/multicast_rcv_packets", "node_infiniband_multicast_packets_received_total",
+     "Number of multicast packets received (including errors)", MetricType::kCounter},
+    {"counters/multicast_xmit_packets", "node_infiniband_multicast_packets_transmitted_total",
+     "Number of multicast packets transmitted (including errors)", MetricType::kCounter},
+    {"counters/port_rcv_constraint_errors", "node_infiniband_port_constraint_errors_received_total",
+     "Number of packets received on the switch physical port that are discarded",
+     MetricType::kCounter},
+    {"counters/port_xmit_constraint_errors",
+     "node_infiniband_port_constraint_errors_transmitted_total",
+     "Number of packets not transmitted from the switch physical port", MetricType::kCounter},
+    {"counters/port_rcv_data", "node_infiniband_port_data_received_bytes_total",
+     "Number of data octets received on all links", MetricType::kCounter, 4},
+    {"counters/port_xmit_data", "node_infiniband_port_data_transmitted_bytes_total",
+     "Number of data octets transmitted on all links", MetricType::kCounter, 4},
+    {"counters/port_rcv_discards", "node_infiniband_port_discards_received_total",
+     "Number of inbound packets discarded by the port because the port is down or congested",
+     MetricType::kCounter},
+    {"counters/port_xmit_discards", "node_infiniband_port_discards_transmitted_total",
+     "Number of outbound packets discarded by the port because the port is down or congested",
+     MetricType::kCounter},
+    {"counters/port_rcv_errors", "node_infiniband_port_errors_received_total",
+     "Number of packets containing an error that were received on this port",
+     MetricType::kCounter},
+    {"counters/port_rcv_packets", "node_infiniband_port_packets_received_total",
+     "Number of packets received on all VLs by this port (including errors)",
+     MetricType::kCounter},
+    {"counters/port_xmit_packets", "node_infiniband_port_packets_transmitted_total",
+     "Number of packets transmitted on all VLs from this port (including errors)",
+     MetricType::kCounter},
+    {"counters/port_xmit_wait", "node_infiniband_port_transmit_wait_total",
+     "Number of ticks during which the port had data to transmit but no data was sent",
+     MetricType::kCounter},
+    {"counters/unicast_rcv_packets", "node_infiniband_unicast_packets_received_total",
+     "Number of unicast packets received (including errors)", MetricType::kCounter},
+    {"counters/unicast_xmit_packets", "node_infiniband_unicast_packets_transmitted_total",
+     "Number of unicast packets transmitted (including errors)", MetricType::kCounter},
+};
+
+Status CollectInfiniband(const Host& host, MetricSink& sink) {
+  const std::string root = host.Sys("class/infiniband");
+  const auto names = ListDirectory(root);
+  if (names.empty()) return NotFound(StrCat(root, " is missing or empty"));
+  for (const std::string& device : names) {
+    const std::string dir = StrCat(root, "/", device, "/");
+    sink.Family("node_infiniband_info", MetricType::kGauge,
+                "Non-numeric data from /sys/class/infiniband/<device>, value is always 1.");
+    sink.Add({{"device", device},
+              {"board_id", ReadAttribute(dir + "board_id").value_or("")},
+              {"firmware_version", ReadAttribute(dir + "fw_ver").value_or("")},
+              {"hca_type", ReadAttribute(dir + "hca_type").value_or("")}},
+             1);
+    for (const std::string& port : ListDirectory(dir + "ports")) {
+      const std::string port_dir = StrCat(dir, "ports/", port);
+      // "4: ACTIVE", "40 Gb/sec (4X QDR)": the number is what counts.
+      static constexpr NumberFile kStates[] = {
+          {"state", "node_infiniband_state_id",
+           "State of the InfiniBand port (0: no change, 1: down, 2: init, 3: armed, 4: active, "
+           "5: act defer)"},
+          {"phys_state", "node_infiniband_physical_state_id",
+           "Physical state of the InfiniBand port (0: no change, 1: sleep, 2: polling, 3: disable, "
+           "4: shift, 5: link up, 6: link error recover, 7: phytest)"},
+          {"rate", "node_infiniband_rate_bytes_per_second", "Maximum signal transfer rate",
+           MetricType::kGauge, 1e9 / 8}};
+      AddNumberFiles(port_dir, kStates, {{"device", device}, {"port", port}}, sink);
+      AddNumberFiles(port_dir, kInfinibandCounters, {{"device", device}, {"port", port}}, sink);
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+void AddStorageLinkCollectors(const HostPtr& host, Collectors& out) {
+  Add(out, {"nvme", "/sys/class/nvme"}, host, CollectNvme);
+  Add(out, {"tapestats", "/sys/class/scsi_tape"}, host, CollectTapes);
+  Add(out, {"fibrechannel", "/sys/class/fc_host"}, host, CollectFibreChannel);
+  Add(out, {"infiniband", "/sys/class/infiniband"}, host, CollectInfiniband);
+}
+
+}  // namespace vedette::agent
