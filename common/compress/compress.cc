@@ -51,8 +51,7 @@ void Grow(std::string& out, size_t used, size_t max_bytes) {
   out.resize(std::min(cap, want));
 }
 
-// libdeflate and not zlib: the body is whole already, and a scrape of text spends more on this than
-// on anything else; it takes half the time.
+// libdeflate and not zlib: the body is there whole, so nothing needs to be kept between pieces.
 Status Gunzip(std::string_view in, size_t max_bytes, std::string& out) {
   using Decompressor = std::unique_ptr<libdeflate_decompressor, void (*)(libdeflate_decompressor*)>;
   thread_local Decompressor decompressor(libdeflate_alloc_decompressor(),

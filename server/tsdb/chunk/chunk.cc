@@ -72,12 +72,12 @@ Result<ChunkHeader> ReadChunkHeader(std::string_view bytes) {
   return TakeHeader(in);
 }
 
-Result<ChunkHeader> DecodeChunk(std::string_view bytes, std::vector<double>& values) {
+Result<ChunkHeader> DecodeChunk(std::string_view bytes, std::vector<double>& values, size_t from) {
   VEDETTE_ASSIGN_OR_RETURN(std::string_view body, Checked(bytes, "chunk"));
   ByteReader in(body);
   VEDETTE_ASSIGN_OR_RETURN(ChunkHeader header, TakeHeader(in));
   values.resize(header.count);
-  if (!DecodeColumn(in, values) || !in.done()) return DataLoss("chunk: column is damaged");
+  if (!DecodeColumn(in, values, from) || !in.done()) return DataLoss("chunk: column is damaged");
   return header;
 }
 

@@ -30,8 +30,9 @@ std::string EncodeChunk(uint32_t instants_id, int64_t span_ms, std::span<const d
 
 // Without a look at the column or the checksum.
 Result<ChunkHeader> ReadChunkHeader(std::string_view bytes);
-// `values` is made as long as the chunk's count.
-Result<ChunkHeader> DecodeChunk(std::string_view bytes, std::vector<double>& values);
+// `values` is made as long as the chunk's count; what lies before `from` is undefined.
+Result<ChunkHeader> DecodeChunk(std::string_view bytes, std::vector<double>& values,
+                                size_t from = 0);
 
 // Longer columns than this are not written, and not believed when read.
 inline constexpr uint32_t kMaxChunkValues = 1 << 16;

@@ -73,10 +73,23 @@ int FindExponent(std::span<const double> values) {
   return exponent;
 }
 
+// Most columns are integers: one pass over the values finds that out and has them.
+bool AllIntegers(std::span<const double> values) {
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (!FitsDecimal(values[i], 0, integers[i])) return false;
+  }
+  return true;
+}
+
 bool TryDecimal(std::span<const double> values, std::string& out, uint8_t holes) {
+  integers.resize(values.size());
+  if (AllIntegers(values)) {
+    out.push_back(static_cast<char>(kDecimal | holes));
+    EncodeIntegers(integers, out);
+    return true;
+  }
   const int exponent = FindExponent(values);
   if (exponent < 0) return false;
-  integers.resize(values.size());
   patches.clear();
   int64_t last = 0;
   for (size_t i = 0; i < values.size(); ++i) {
@@ -179,7 +192,7 @@ void EncodeDense(std::span<const double> values, std::string& out, uint8_t holes
   out.append(reinterpret_cast<const char*>(values.data()), raw);
 }
 
-bool DecodeDense(ByteReader& in, uint8_t head, std::span<double> out) {
+bool DecodeDense(ByteReader& in, uint8_t head, std::span<double> out, size_t from) {
   const uint8_t form = head & 7;
   const size_t exponent = head >> 4;
   if (exponent != 0 && form != kDecimal && form != kPatchedDecimal) return false;
@@ -210,10 +223,10 @@ bool DecodeDense(ByteReader& in, uint8_t head, std::span<double> out) {
       decoded.resize(out.size());
       if (!DecodeIntegers(in, decoded)) return false;
       if (exponent == 0) {
-        for (size_t i = 0; i < out.size(); ++i) out[i] = static_cast<double>(decoded[i]);
+        for (size_t i = from; i < out.size(); ++i) out[i] = static_cast<double>(decoded[i]);
       } else {
         const double power = kPowers[exponent];
-        for (size_t i = 0; i < out.size(); ++i) out[i] = static_cast<double>(decoded[i]) / power;
+        for (size_t i = from; i < out.size(); ++i) out[i] = static_cast<double>(decoded[i]) / power;
       }
       for (const Patch& p : patched) out[p.at] = std::bit_cast<double>(p.bits);
       return in.ok();
@@ -269,11 +282,11 @@ void EncodeColumn(std::span<const double> values, std::string& out) {
   out.append(body, 1);
 }
 
-bool DecodeColumn(ByteReader& in, std::span<double> out) {
+bool DecodeColumn(ByteReader& in, std::span<double> out, size_t from) {
   if (out.empty()) return true;
   const uint8_t head = in.Fixed<uint8_t>();
   if (!in.ok()) return false;
-  if (!(head & kHoles)) return DecodeDense(in, head, out);
+  if (!(head & kHoles)) return DecodeDense(in, head, out, std::min(from, out.size()));
 
   const uint64_t count = in.Varint();
   if (!in.ok() || count > out.size() + 1) return false;
@@ -288,16 +301,16 @@ bool DecodeColumn(ByteReader& in, std::span<double> out) {
     if (i % 2 == 0) present += run;
   }
   if (total != out.size()) return false;
-  if (present > 0 && !DecodeDense(in, head & ~kHoles, out.first(present))) return false;
+  if (present > 0 && !DecodeDense(in, head & ~kHoles, out.first(present), 0)) return false;
   if (present == 0 && (head & 7) != kConstantInteger) return false;
   // Spread from the back, so that nothing is overwritten before it is moved.
   size_t to = out.size();
-  size_t from = present;
+  size_t source = present;
   for (size_t i = runs.size(); i-- > 0;) {
     to -= runs[i];
     if (i % 2 == 0) {
-      from -= runs[i];
-      std::memmove(out.data() + to, out.data() + from, runs[i] * sizeof(double));
+      source -= runs[i];
+      std::memmove(out.data() + to, out.data() + source, runs[i] * sizeof(double));
     } else {
       std::fill_n(out.begin() + static_cast<ptrdiff_t>(to), runs[i], kAbsent);
     }

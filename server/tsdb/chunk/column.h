@@ -21,7 +21,8 @@ namespace vedette::tsdb {
 // The number of values is not in the bytes: whoever holds the column knows it.
 void EncodeColumn(std::span<const double> values, std::string& out);
 
-// Fills `out`. False where the bytes do not hold as many.
-bool DecodeColumn(ByteReader& in, std::span<double> out);
+// Fills `out`. False where the bytes do not hold as many. What lies before `from` is left
+// undefined: most readers want the end of a column, and half of the work is making doubles.
+bool DecodeColumn(ByteReader& in, std::span<double> out, size_t from = 0);
 
 }  // namespace vedette::tsdb

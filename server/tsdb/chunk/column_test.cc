@@ -29,6 +29,17 @@ void ExpectRoundTrip(const std::vector<double>& values) {
   for (size_t i = 0; i < values.size(); ++i) {
     ASSERT_EQ(std::bit_cast<uint64_t>(values[i]), std::bit_cast<uint64_t>(got[i])) << "at " << i;
   }
+  // The end of it alone is the same.
+  for (const size_t from : {size_t{1}, values.size() / 2, values.size()}) {
+    std::vector<double> tail(values.size());
+    ByteReader again(bytes);
+    ASSERT_TRUE(DecodeColumn(again, tail, from));
+    EXPECT_TRUE(again.done());
+    for (size_t i = from; i < values.size(); ++i) {
+      ASSERT_EQ(std::bit_cast<uint64_t>(values[i]), std::bit_cast<uint64_t>(tail[i]))
+          << "at " << i << " from " << from;
+    }
+  }
 }
 
 TEST(Column, KeepsEveryBitOfOddValues) {

@@ -192,26 +192,41 @@ class Reader final : public storage::SeriesSet {
         continue;
       }
       if (start + key.last_offset - header->span_ms > max_) continue;
-      header = DecodeChunk(it.value(), chunk_values_);
+      const Status found = FindInstants(w.window, header->instants_id);
+      // What lies before the range is not made into values.
+      header = DecodeChunk(it.value(), chunk_values_, found.ok() ? shared_.first : 0);
       if (!header.ok()) {
         Damaged(header.status());
         continue;
       }
-      Result<InstantsTable::Instants> instants =
-          parts_.instants.Get(w.window, header->instants_id, snapshot_.get());
-      if (!instants.ok() || (*instants)->size() != chunk_values_.size()) {
-        Damaged(instants.ok() ? DataLoss("chunk and instants differ in length")
-                              : instants.status());
+      if (!found.ok() || shared_.instants->size() != chunk_values_.size()) {
+        Damaged(found.ok() ? DataLoss("chunk and instants differ in length") : found);
         continue;
       }
+      if (shared_.first == shared_.last) continue;
       const size_t at = values_.size();
-      values_.insert(values_.end(), chunk_values_.begin(), chunk_values_.end());
+      values_.insert(values_.end(), chunk_values_.data() + shared_.first,
+                     chunk_values_.data() + shared_.last);
       pieces_.push_back(
-          {**instants, at,
+          {std::span(*shared_.instants).subspan(shared_.first, shared_.last - shared_.first), at,
            Mix(static_cast<uint64_t>(WindowBits(w.window)) << 32, header->instants_id)});
-      held_.push_back(*std::move(instants));
+      held_.push_back(shared_.instants);
     }
     if (Status s = it.status(); !s.ok()) status_ = s;
+  }
+
+  // The instants of a chunk and which of them are in the range: worked out once for all series that
+  // share them, as those of one metric do that follow each other.
+  Status FindInstants(int32_t window, uint32_t id) {
+    if (shared_.instants != nullptr && shared_.window == window && shared_.id == id) return {};
+    shared_.instants = nullptr;
+    VEDETTE_ASSIGN_OR_RETURN(shared_.instants, parts_.instants.Get(window, id, snapshot_.get()));
+    shared_.window = window;
+    shared_.id = id;
+    const std::vector<int64_t>& t = *shared_.instants;
+    shared_.first = static_cast<size_t>(std::ranges::lower_bound(t, min_) - t.begin());
+    shared_.last = static_cast<size_t>(std::ranges::upper_bound(t, max_) - t.begin());
+    return {};
   }
 
   // Whether the iterator stands on the first chunk of this series that there is.
@@ -368,6 +383,13 @@ class Reader final : public storage::SeriesSet {
   // Of the series being read.
   std::vector<Piece> pieces_;
   std::vector<InstantsTable::Instants> held_;
+  struct {
+    int32_t window = 0;
+    uint32_t id = 0;
+    InstantsTable::Instants instants;
+    size_t first = 0;
+    size_t last = 0;
+  } shared_;
   std::vector<double> values_;
   std::vector<double> chunk_values_;
   std::vector<std::pair<int64_t, std::shared_ptr<const Histogram>>> histograms_;
