@@ -77,7 +77,7 @@ class Browser:
                     if listener is not None:
                         listener(message["method"], message["params"])
 
-    def call(self, method, params=None, session=None, timeout=30):
+    def call(self, method, params=None, session=None, timeout=120):
         answer = queue.Queue()
         with self._lock:
             self._next += 1
@@ -118,10 +118,12 @@ class Page:
 
     def __init__(self, browser, context, width, height, theme):
         self._browser = browser
+        self._context = context
         target = browser.call("Target.createTarget", {"url": "about:blank", "browserContextId": context})
         self._session = browser.call("Target.attachToTarget", {"targetId": target["targetId"], "flatten": True})["sessionId"]
         self.errors = []
         self.requests = []
+        self.bodies = []
         browser.listeners[self._session] = self._event
         for domain in ("Page", "Runtime", "Network", "Log", "Performance"):
             self.call(domain + ".enable")
@@ -139,6 +141,7 @@ class Page:
             self.errors.append(params["entry"]["text"])
         elif method == "Network.requestWillBeSent":
             self.requests.append(params["request"]["method"] + " " + params["request"]["url"])
+            self.bodies.append(params["request"].get("postData", ""))
 
     def theme(self, theme):
         self.call("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": theme}]})
@@ -153,7 +156,7 @@ class Page:
             raise RuntimeError(got["exceptionDetails"].get("exception", {}).get("description", "exception"))
         return got["result"].get("value")
 
-    def wait(self, expression, timeout=15):
+    def wait(self, expression, timeout=60):
         """Until the expression is true; returns its value."""
         until = time.monotonic() + timeout
         while True:
@@ -170,6 +173,12 @@ class Page:
 
     def text(self, keys):
         self.call("Input.insertText", {"text": keys})
+
+    def type(self, keys):
+        """Key by key, as a person does: completion listens to that."""
+        for key in keys:
+            self.call("Input.dispatchKeyEvent", {"type": "keyDown", "text": key, "key": key})
+            self.call("Input.dispatchKeyEvent", {"type": "keyUp", "key": key})
 
     def key(self, key, modifiers=0):
         code = {"Enter": 13, "Escape": 27, "ArrowUp": 38, "ArrowDown": 40, "Tab": 9}.get(key, ord(key[0].upper()))
@@ -188,11 +197,19 @@ class Page:
                                                "clickCount": 1 if kind != "mouseMoved" else 0, "modifiers": modifiers})
 
     def click(self, selector, modifiers=0):
+        self.wait("document.querySelector(%s)" % json.dumps(selector))
         x, y = self.eval("(() => { const e = document.querySelector(%s); e.scrollIntoView({block: 'center'});"
                          " const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]; })()" % json.dumps(selector))
         self.mouse("mouseMoved", x, y, modifiers=modifiers)
         self.mouse("mousePressed", x, y, "left", modifiers)
         self.mouse("mouseReleased", x, y, "left", modifiers)
+
+    def hover_all(self, selector):
+        for x, y in self.eval("[...document.querySelectorAll(%s)].map(e => { e.scrollIntoView({block: 'center'}); const r = e.getBoundingClientRect(); return [r.x + r.width * .7, r.y + r.height / 2]; })" % json.dumps(selector)):
+            self.mouse("mouseMoved", x, y)
+
+    def size(self, width, height):
+        self.call("Emulation.setDeviceMetricsOverride", {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False})
 
     def drag(self, x0, y0, x1, y1):
         self.mouse("mouseMoved", x0, y0)
@@ -200,6 +217,10 @@ class Page:
         for i in range(1, 6):
             self.mouse("mouseMoved", x0 + (x1 - x0) * i / 5, y0 + (y1 - y0) * i / 5, "left")
         self.mouse("mouseReleased", x1, y1, "left")
+
+    def close(self):
+        self._browser.listeners.pop(self._session, None)
+        self._browser.call("Target.disposeBrowserContext", {"browserContextId": self._context})
 
     def screenshot(self, path):
         data = self.call("Page.captureScreenshot", {"format": "png"})["data"]

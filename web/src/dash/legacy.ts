@@ -71,7 +71,7 @@ export function upgrade(p: Json): Upgraded {
   } else if (p.type === 'graph') graph(p, up);
   if (type === 'stat' && (p.valueName !== undefined || /singlestat/.test(text(p.type)) && p.fieldConfig?.defaults?.thresholds === undefined)) singlestat(p, up);
   if (type === 'table' && Array.isArray(p.styles)) styles(p, up);
-  if (type === 'table' && text(p.transform) !== '') tableTransform(p, up);
+  if (type === 'table' && (text(p.transform) !== '' || Array.isArray(p.styles))) tableTransform(p, up);
   if (type === 'heatmap' && p.dataFormat !== undefined) heatmap(p, up);
   if (p.type === 'grafana-piechart-panel') pie(p, up);
   return up;
@@ -206,7 +206,8 @@ function styles(p: Json, up: Upgraded): void {
 
 function tableTransform(p: Json, up: Upgraded): void {
   const how: Json = { timeseries_aggregations: 'reduce', timeseries_to_rows: 'seriesToRows', timeseries_to_columns: 'seriesToColumns', table: 'merge' };
-  const id = how[p.transform];
+  // An old table shows all its queries as one.
+  const id = how[p.transform] ?? 'merge';
   if (id) up.options.legacyTransform = { id, options: id === 'reduce' ? { reducers: (p.columns ?? []).map((c: Json) => reducerId(c.value)) } : id === 'seriesToColumns' ? { byField: 'Time' } : {} };
 }
 

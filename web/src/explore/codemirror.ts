@@ -61,6 +61,8 @@ export function create(
     view.dispatch({ changes: { from: 0, to: view.state.doc.length, insert: entry }, selection: { anchor: entry.length } });
     return true;
   };
+  // What is set from outside is known there: telling it back would make the two chase each other.
+  let setting = false;
   const view = new EditorView({
     parent: host,
     state: EditorState.create({
@@ -85,13 +87,16 @@ export function create(
             { key: 'ArrowDown', run: recall(on.next) },
           ]),
         ),
-        EditorView.updateListener.of((u) => u.docChanged && on.change(u.state.doc.toString())),
+        EditorView.updateListener.of((u) => u.docChanged && !setting && on.change(u.state.doc.toString())),
       ],
     }),
   });
   return {
     set(next) {
-      if (next !== view.state.doc.toString()) view.dispatch({ changes: { from: 0, to: view.state.doc.length, insert: next } });
+      if (next === view.state.doc.toString()) return;
+      setting = true;
+      view.dispatch({ changes: { from: 0, to: view.state.doc.length, insert: next } });
+      setting = false;
     },
     focus: () => view.focus(),
     destroy: () => view.destroy(),

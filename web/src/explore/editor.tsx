@@ -7,6 +7,7 @@ export function Editor({ value, onChange, onRun, broken, label }: { value: strin
   const host = useRef<HTMLDivElement>(null);
   const heavy = useRef<Heavy | null>(null);
   const at = useRef(-1);
+  const typed = useRef(new Set<string>());
   const latest = useRef({ value, onChange, onRun });
   latest.current = { value, onChange, onRun };
   const [ready, setReady] = useState(false);
@@ -30,7 +31,10 @@ export function Editor({ value, onChange, onRun, broken, label }: { value: strin
           host.current,
           latest.current.value,
           {
-            change: (text) => latest.current.onChange(text),
+            change: (text) => {
+              typed.current.add(text);
+              latest.current.onChange(text);
+            },
             run: () => ((at.current = -1), latest.current.onRun()),
             previous: recall(1),
             next: recall(-1),
@@ -48,7 +52,13 @@ export function Editor({ value, onChange, onRun, broken, label }: { value: strin
       heavy.current = null;
     };
   }, []);
-  useEffect(() => heavy.current?.set(value), [value]);
+  // A value that was typed here comes back a moment later, when more may have been typed: only what
+  // comes from elsewhere is put into the editor.
+  useEffect(() => {
+    if (typed.current.delete(value)) return;
+    typed.current.clear();
+    heavy.current?.set(value);
+  }, [value]);
 
   return (
     <div ref={host} class={broken ? 'editor broken' : 'editor'}>

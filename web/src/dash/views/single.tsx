@@ -2,7 +2,7 @@
 import { href } from '../../app/router';
 import { fieldLocals, type Answer, type Context, type One } from '../ask';
 import { inkOn } from '../colors';
-import { display, thresholdEdges, type Config, type Shown } from '../field';
+import { display, thresholdColor, thresholdEdges, type Config, type Shown } from '../field';
 import { nameOf, type Cell } from '../frames';
 import { linksOf, type Link } from '../links';
 import type { Panel } from '../model';
@@ -51,6 +51,8 @@ export function singles(panel: Panel, answer: Answer, context: Context): Single[
     const color = autoColor(name, i, list.length);
     const bounds: [number, number] = panel.type === 'stat' ? found : [one.config.min ?? 0, one.config.max ?? (panel.type === 'gauge' ? 100 : Math.max(found[1], 0) || 100)];
     const shown = display(one.config, value, bounds, color, context.utc);
+    // A gauge without a word about colour has Grafana's own thresholds.
+    if (panel.type !== 'stat' && shown.color === '#808080' && !one.config.color && !one.config.thresholds) shown.color = thresholdColor({}, shown.number, bounds[0], bounds[1]);
     const local = { ...fieldLocals(one.field, name), '__value.text': shown.text, '__value.raw': String(value ?? ''), '__value.numeric': String(value ?? '') };
     return { name, shown, config: one.config, values: one.values, color, bounds, links: linksOf(one.config.links, context, local) };
   });

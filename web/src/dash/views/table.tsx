@@ -1,4 +1,4 @@
-import { useMemo, useState } from 'preact/hooks';
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { href } from '../../app/router';
 import { Virtual } from '../../ui/parts';
 import { fieldLocals, type Answer, type Context } from '../ask';
@@ -35,6 +35,13 @@ export function TableView({ panel, answer, context }: { panel: Panel; answer: An
     return s ? { name: String(s.displayName), desc: s.desc === true } : panel.source.sort?.col !== undefined && panel.source.sort?.col !== null ? null : null;
   });
   const [at, setAt] = useState(0);
+  const host = useRef<HTMLDivElement>(null);
+  const [room, setRoom] = useState(300);
+  useEffect(() => {
+    const watch = new ResizeObserver(() => host.current && setRoom(Math.max(56, host.current.clientHeight - 64)));
+    if (host.current) watch.observe(host.current);
+    return () => watch.disconnect();
+  }, [answer]);
   const tables = useMemo(() => tablesOf(answer, panel), [answer]);
   const frame = tables[Math.min(at, tables.length - 1)]?.frame;
   const columns = useMemo((): Col[] => {
@@ -67,11 +74,11 @@ export function TableView({ panel, answer, context }: { panel: Panel; answer: An
     </thead>
   );
   return (
-    <div class={tables.length > 1 ? 'panel-table with-choice' : 'panel-table'} tabIndex={0}>
+    <div ref={host} class={tables.length > 1 ? 'panel-table with-choice' : 'panel-table'} tabIndex={0}>
       {order.length > VIRTUAL ? (
         <>
-          <table>{head}</table>
-          <Virtual count={order.length} rowHeight={28} height={400}>{(i) => <div class="table-row" key={i}>{columns.map((c) => <span class="clip" key={c.title}>{display(c.config, c.field.values[order[i]], c.bounds).text}</span>)}</div>}</Virtual>
+          <div class="table-row head">{columns.map(({ title }) => <button type="button" class="th-button clip" key={title} onClick={() => setSort({ name: title, desc: sort?.name === title ? !sort.desc : true })}>{title}</button>)}</div>
+          <Virtual count={order.length} rowHeight={28} height={room}>{(i) => <div class="table-row" key={i}>{columns.map((c) => <span class="clip" key={c.title}>{display(c.config, c.field.values[order[i]], c.bounds).text}</span>)}</div>}</Virtual>
         </>
       ) : (
         <table>

@@ -1,4 +1,4 @@
-import{a as $,p as m,u as e,L as v,S as y,k as S,j as f,F as N,P as x,l as O,B as R,I as u,h as o,b as g,v as q,c as w,w as C}from"./index-C_m2QKhH.js";import{l as L}from"./rules_data-B5Oyv9cA.js";import{s as I}from"./silence_link-Zh9oCkdt.js";import{S as E}from"./subnav-oN3kc6CO.js";function J(a){const i=n=>Object.entries(n??{}).map(([s,c])=>`
+import{a as $,p as m,u as e,L as v,S as y,k as S,j as f,F as N,P as x,l as O,B as R,I as u,h as o,b as g,v as q,c as w,w as C}from"./index-8MJvx7r7.js";import{l as L}from"./rules_data-C8Uqb51s.js";import{s as I}from"./silence_link-D0WvrsDf.js";import{S as E}from"./subnav-TU5f1AMW.js";function J(a){const i=n=>Object.entries(n??{}).map(([s,c])=>`
       ${JSON.stringify(s)}: ${JSON.stringify(c)}`).join("");return`groups:
 - name: rehearsal
   rules:

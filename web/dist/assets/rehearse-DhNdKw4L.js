@@ -1,4 +1,4 @@
-import{l,p as y,e as w,m as S,u as e,o as D,P as O,r as R,t as T,d as g,f as x,B as A,b as k,S as I}from"./index-C_m2QKhH.js";import{S as N}from"./subnav-oN3kc6CO.js";const P=`groups:
+import{l,p as y,e as w,m as S,u as e,o as D,P as O,r as R,t as T,d as g,f as x,B as A,b as k,S as I}from"./index-8MJvx7r7.js";import{S as N}from"./subnav-TU5f1AMW.js";const P=`groups:
 - name: rehearsal
   rules:
   - alert: HighLoad

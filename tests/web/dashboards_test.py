@@ -1,0 +1,185 @@
+"""Dashboards in a real Chromium: checks 19 to 22 of the design of the web interface, every panel type, and
+hostile text wherever a file or a label can bring it."""
+
+import json
+import os
+import shutil
+import sys
+import unittest
+import urllib.parse
+import urllib.request
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from stack import CONFORMANCE, DASHBOARDS, Exposition, WebTest, query  # noqa: E402
+
+# Twenty kinds of markup that would run a script where text is taken for a page.
+HOSTILE = ["<script>boom()</script>", "<img src=x onerror=boom()>", "<svg onload=boom()>", "\"><script>boom()</script>", "'><img src=x onerror=boom()>", "<iframe srcdoc='<script>parent.boom()</script>'></iframe>",
+           "<a href=javascript:boom()>x</a>", "javascript:boom()", "<body onload=boom()>", "<details open ontoggle=boom()>", "<input autofocus onfocus=boom()>", "<math><a xlink:href=javascript:boom()>x</a></math>",
+           "<object data=javascript:boom()>", "<embed src=javascript:boom()>", "<style>@import 'javascript:boom()'</style>", "</script><script>boom()</script>", "<video><source onerror=boom()></video>", "<template><script>boom()</script></template>",
+           "[x](javascript:boom())", "{{constructor.constructor('boom()')()}} ${boom()} `${boom()}`"]
+TARGET = {"refId": "A", "expr": "up"}
+
+
+def panel(ident, kind, expr="vector(5)", **more):
+    return dict({"id": ident, "type": kind, "title": kind, "gridPos": {"x": (ident % 4) * 6, "y": ident // 4 * 6, "w": 6, "h": 6},
+                 "targets": [{"refId": "A", "expr": expr}]}, **more)
+
+
+KINDS = [
+    panel(1, "timeseries", options={"legend": {"displayMode": "table", "calcs": ["mean", "lastNotNull"]}}),
+    panel(2, "graph", yaxes=[{"format": "bytes"}, {}], seriesOverrides=[{"alias": "/x/", "transform": "negative-Y"}]),
+    panel(3, "stat", fieldConfig={"defaults": {"unit": "bytes"}, "overrides": []}),
+    panel(4, "singlestat", format="percent", valueName="current"),
+    panel(5, "gauge"), panel(6, "bargauge"), panel(7, "table", "up"), panel(8, "table-old", "up", styles=[]),
+    panel(9, "heatmap", "label_replace(vector(1), 'le', '1', '', '') or label_replace(vector(3), 'le', '2', '', '')"),
+    panel(10, "histogram"), panel(11, "piechart", "label_replace(vector(1), 'a', 'x', '', '') or label_replace(vector(3), 'a', 'y', '', '')"),
+    panel(12, "state-timeline"), panel(13, "status-history"), panel(14, "barchart"),
+    {"id": 15, "type": "text", "gridPos": {"x": 0, "y": 40, "w": 6, "h": 4}, "options": {"mode": "markdown", "content": "# Head\n\n* a\n* **b**"}},
+    {"id": 16, "type": "dashlist", "gridPos": {"x": 6, "y": 40, "w": 6, "h": 4}, "options": {}},
+    {"id": 17, "type": "alertlist", "gridPos": {"x": 12, "y": 40, "w": 6, "h": 4}, "options": {}},
+    {"id": 18, "type": "logs", "gridPos": {"x": 18, "y": 40, "w": 6, "h": 4}, "options": {}},
+]
+SMALL = {"uid": "small", "title": "Small one", "schemaVersion": 39, "panels": [
+    {"id": 8, "type": "no-such-panel", "title": "Odd", "gridPos": {"x": 12, "y": 0, "w": 12, "h": 6}},
+    panel(9, "timeseries", "vector($which)", repeat="which"),
+    panel(10, "stat", "vector(7)"),
+], "templating": {"list": [{"name": "which", "type": "custom", "query": "1,2,3", "multi": True, "current": {"value": ["1", "2"], "text": ["1", "2"]}},
+                           {"name": "chained", "type": "query", "query": "label_values(up{job=~\"$which|.*\"}, job)", "refresh": 1}]}}
+
+
+class DashboardsTest(WebTest):
+    @classmethod
+    def prepare(cls):
+        cls.hostile = Exposition(lambda: "".join('evil{n="%d",text=%s} %d\n' % (i, json.dumps(t), i + 1) for i, t in enumerate(HOSTILE)))
+        cls.addClassCleanup(cls.hostile.shutdown)
+        cls.config = ("global: {scrape_interval: 1s, evaluation_interval: 1s}\nscrape_configs:\n- job_name: self\n  static_configs: [{targets: ['SELF']}]\n"
+                      "- job_name: evil\n  static_configs: [{targets: ['%s']}]\n" % cls.hostile.address)
+        cls.rules = "groups:\n- name: g\n  interval: 1s\n  rules:\n" + "".join(
+            "  - alert: Evil%d\n    expr: vector(1)\n    labels: {text: %s}\n    annotations: {summary: %s}\n"
+            % (i, json.dumps(t.replace("{{", "(").replace("}}", ")")), json.dumps(t.replace("{{", "(").replace("}}", ")"))) for i, t in enumerate(HOSTILE))
+        for name in os.listdir(DASHBOARDS):
+            if name.endswith(".json"):
+                shutil.copy(os.path.join(DASHBOARDS, name), cls.home + "/boards/" + name)
+        evil = {"uid": "evil", "title": HOSTILE[0], "tags": HOSTILE[:3], "panels": [], "links": [{"type": "link", "title": t, "url": t} for t in HOSTILE],
+                "templating": {"list": [{"name": "v", "label": HOSTILE[1], "type": "query", "query": "label_values(evil, text)", "refresh": 1, "multi": True, "includeAll": True, "current": {"value": ["$__all"]}},
+                                        {"name": "t", "type": "textbox", "query": HOSTILE[2], "current": {"value": HOSTILE[2]}}]},
+                "annotations": {"list": [{"name": HOSTILE[3], "expr": "evil", "enable": True, "titleFormat": "{{text}}", "textFormat": HOSTILE[4]}]}}
+        kinds = ["timeseries", "stat", "gauge", "bargauge", "table", "piechart", "state-timeline", "barchart", "heatmap"]
+        for i, kind in enumerate(kinds):
+            evil["panels"].append(panel(i + 1, kind, "evil", description=HOSTILE[i], links=[{"title": t, "url": t} for t in HOSTILE],
+                                        fieldConfig={"defaults": {"displayName": "${__field.labels.text}", "unit": HOSTILE[i], "links": [{"title": HOSTILE[i], "url": HOSTILE[7]}],
+                                                                  "mappings": [{"type": "value", "options": {"1": {"text": HOSTILE[1], "color": "url(javascript:boom())"}}}]}, "overrides": []}))
+            evil["panels"][-1]["title"] = HOSTILE[i] + " $v $t"
+            evil["panels"][-1]["targets"][0].update(legendFormat="{{text}}", format="table" if kind == "table" else "time_series")
+        for i, mode in enumerate(("markdown", "html")):
+            evil["panels"].append({"id": 20 + i, "type": "text", "gridPos": {"x": 0, "y": 60 + i * 4, "w": 24, "h": 4}, "options": {"mode": mode, "content": "\n\n".join(HOSTILE)}})
+        for name, board in (("kinds", {"uid": "kinds", "title": "Kinds", "panels": KINDS}), ("small", SMALL), ("evil", evil)):
+            with open(cls.home + "/boards/%s.json" % name, "w") as f:
+                json.dump(board, f, indent=1)
+        nef = os.path.join(CONFORMANCE, "dashboards", "core", "node-exporter-full.json")
+        cls.nef = nef if CONFORMANCE and os.path.exists(nef) else None
+        if cls.nef:
+            shutil.copy(cls.nef, cls.home + "/boards/nef.json")
+
+    def setUp(self):
+        super().setUp()
+        self.until_drawn("up{job='self'}", 1)
+
+    def settle(self, page):
+        """Opens every row and brings every panel into sight until all have said how they are."""
+        page.wait("document.querySelector('[data-panel-id]')")
+        page.wait("(async () => { for (const b of document.querySelectorAll('[data-row-toggle][aria-expanded=false]')) b.click();"
+                  " let open = 0; for (const e of document.querySelectorAll('[data-panel-id]')) if (!/^(ok|error|nodata)$/.test(e.dataset.panelState)) { open++; e.scrollIntoView({block: 'center'}); await new Promise(r => setTimeout(r, 20)); }"
+                  " return open === 0 && !document.querySelector('[data-row-toggle][aria-expanded=false]'); })()", 180)
+
+    def states(self, page):
+        return page.eval("Object.fromEntries([...document.querySelectorAll('[data-panel-id]')].map(e => [e.dataset.panelId, e.dataset.panelState]))")
+
+    def test_19_the_dashboards_that_are_shipped_open(self):
+        for name in sorted(os.listdir(DASHBOARDS)):
+            if not name.endswith(".json"):
+                continue
+            with open(os.path.join(DASHBOARDS, name)) as f:
+                uid = json.load(f)["uid"]
+            with self.subTest(uid):
+                page = self.open("/d/%s?from=now-5m&to=now" % uid)
+                self.settle(page)
+                self.assertNotIn("error", self.states(page).values())
+
+    def test_19_node_exporter_full_opens(self):
+        if not self.nef:
+            self.skipTest("no file of Node Exporter Full here")
+        page = self.open("/d/rYdddlPWk?from=now-5m&to=now")
+        self.settle(page)
+        states = self.states(page)
+        self.assertEqual(len(states), 125)
+        self.assertNotIn("error", states.values())
+        for name in ("job", "nodename", "node"):
+            self.assertTrue(page.eval("!!document.querySelector('[data-variable=\"%s\"]')" % name), name)
+
+    def test_20_a_variable_lives_in_the_address(self):
+        page = self.open("/d/small?from=now-5m&to=now")
+        self.panel(page, "10", "ok")
+        page.wait("document.querySelectorAll('[data-panel-id=\"9\"][data-panel-state=ok]').length === 2")
+        asked = len([b for b in page.bodies if "vector%287%29" in b])
+        page.click("[data-variable=which] button")
+        page.wait("document.querySelectorAll('.option').length === 3")
+        page.click(".option:nth-child(3)")
+        page.wait("new URLSearchParams(location.search).getAll('var-which').length === 3")
+        page.wait("document.querySelectorAll('[data-panel-id=\"9\"][data-panel-state=ok]').length === 3")
+        # A panel that does not name the variable is not asked again.
+        self.assertEqual(len([b for b in page.bodies if "vector%287%29" in b]), asked)
+        page = self.open("/d/small?var-which=3&from=now-5m&to=now")
+        page.wait("document.querySelectorAll('[data-panel-id=\"9\"]').length === 1")
+
+    def test_21_repeats_and_unknown_panels(self):
+        page = self.open("/d/small?from=now-5m&to=now")
+        self.panel(page, "8", "error")
+        self.assertIn("no-such-panel", page.eval("document.querySelector('[data-panel-id=\"8\"] [role=alert]').textContent"))
+        page.wait("document.querySelectorAll('[data-panel-id=\"9\"]').length === 2")
+        self.assertEqual(page.eval("[...document.querySelectorAll('[data-panel-id=\"9\"]')].map(e => e.dataset.panelRepeat)"), ["1", "2"])
+
+    def test_22_the_download_is_the_file(self):
+        for name in ("small", "vedette-host"):
+            with urllib.request.urlopen(self.base + "/api/dashboards/uid/%s/raw" % name) as answer:
+                got = answer.read()
+            with open(self.home + "/boards/%s.json" % ("host" if name == "vedette-host" else name), "rb") as f:
+                self.assertEqual(got, f.read())
+
+    def test_every_type_of_panel_draws(self):
+        page = self.open("/d/kinds?from=now-5m&to=now")
+        self.settle(page)
+        self.assertEqual({k: v for k, v in self.states(page).items() if v != "ok"}, {})
+        self.assertEqual(page.eval("document.querySelector('[data-panel-id=\"3\"] [data-panel-value]').textContent"), "5 B")
+        self.assertEqual(page.eval("document.querySelector('[data-panel-id=\"4\"] [data-panel-value]').textContent"), "5%")
+        self.assertIn("not available", page.eval("document.querySelector('[data-panel-id=\"18\"]').textContent"))
+
+    def test_a_dashboard_is_taken_in_and_shown(self):
+        board = {"uid": "sent", "title": "Sent", "panels": [panel(1, "stat", "vector(3)")]}
+        self.assertEqual(self.post("/api/dashboards/db", {"dashboard": board, "overwrite": True})["uid"], "sent")
+        page = self.open("/d/sent")
+        self.panel(page, "1", "ok")
+
+    def test_hostile_text_runs_nowhere(self):
+        self.until_drawn("evil", 1)
+        for path in ("/d/evil?from=now-5m&to=now", "/dashboards", "/alerts", "/rules", "/", "/tsdb-status", query("evil", "table"), query("evil"),
+                     query("evil", "raw"), "/targets?search=" + urllib.parse.quote(HOSTILE[1]), "/alerting?filter=" + urllib.parse.quote(HOSTILE[0]), "/d/" + urllib.parse.quote(HOSTILE[1], safe="")):
+            with self.subTest(path):
+                page = self.browser.page()
+                self.pages.append(page)
+                page.call("Page.addScriptToEvaluateOnNewDocument", {"source": "window.ran = 0; window.boom = () => { window.ran++; };"})
+                page.open(self.base + path)
+                page.wait("document.querySelector('[data-page]') && !document.querySelector('[aria-busy=true]')")
+                if path.startswith("/d/evil"):
+                    self.settle(page)
+                    self.assertEqual({k: v for k, v in self.states(page).items() if v != "ok"}, {})
+                    page.hover_all(".u-over, .timeline, .heatmap")
+                page.wait("document.readyState === 'complete'")
+                self.assertEqual(page.eval("window.ran"), 0)
+                bad = "[...document.querySelectorAll('a[href], area, form, iframe, object, embed, script:not([src])')].filter(e => e.tagName !== 'A' || !/^(https?|mailto):$/.test(e.protocol)).map(e => e.outerHTML.slice(0, 200))"
+                self.assertEqual(page.eval(bad), [])
+                self.assertEqual(page.eval("[...document.querySelectorAll('*')].filter(e => [...e.attributes].some(a => /^on/.test(a.name))).length"), 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
