@@ -51,7 +51,10 @@ class Exposition(http.server.ThreadingHTTPServer):
                 handler.send_header("Content-Type", "text/plain; version=0.0.4")
                 handler.send_header("Content-Length", str(len(body)))
                 handler.end_headers()
-                handler.wfile.write(body)
+                try:
+                    handler.wfile.write(body)
+                except BrokenPipeError:
+                    pass  # The scrape was given up: the machine is busy.
 
             def log_message(handler, *_):
                 pass

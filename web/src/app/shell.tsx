@@ -3,7 +3,6 @@ import type { ComponentType } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { online, recovered } from '../api/client';
 import { learnRole } from './access';
-import { Explore } from '../explore/page';
 import { Icon } from '../ui/icons';
 import { Dialog, Menu, Skeleton } from '../ui/parts';
 import { installKeys, KEYS } from './keys';
@@ -24,8 +23,9 @@ const NAV: [string, string, RegExp][] = [
 ];
 
 type Loader = () => Promise<ComponentType>;
-// Explore is in the first bytes; the others come when they are opened.
+// Each page comes when it is opened; the one that the address names is asked for before anything is drawn.
 const PAGES: [RegExp, Loader][] = [
+  [/^\/query\/?$/, () => import('../explore/page').then((m) => m.Explore)],
   [/^\/$/, () => import('../pages/overview').then((m) => m.Overview)],
   [/^\/targets\/?$/, () => import('../pages/targets').then((m) => m.Targets)],
   [/^\/service-discovery\/?$/, () => import('../pages/discovery').then((m) => m.Discovery)],
@@ -39,6 +39,8 @@ const PAGES: [RegExp, Loader][] = [
   [/^\/dashboards\/?$/, () => import('../dash/list').then((m) => m.DashboardList)],
   [/^\/d\/.+$/, () => import('../dash/page').then((m) => m.DashboardPage)],
 ];
+
+void PAGES.find(([pattern]) => pattern.test(path.value))?.[1]();
 
 function Lazy({ load, name }: { load: Loader; name: string }) {
   const [page, setPage] = useState<{ name: string; View: ComponentType } | null>(null);
@@ -78,7 +80,6 @@ function Lazy({ load, name }: { load: Loader; name: string }) {
 
 function Content() {
   const here = path.value;
-  if (/^\/query\/?$/.test(here)) return <Explore />;
   const found = PAGES.find(([pattern]) => pattern.test(here));
   if (found) return <Lazy load={found[1]} name={String(found[0])} />;
   return (
@@ -111,7 +112,7 @@ export function Shell() {
           ))}
         </nav>
         <span class="spacer" />
-        <button type="button" class="quiet" aria-label="Command palette" title="Search metrics, dashboards, targets, pages" onClick={() => (paletteOpen.value = true)}>
+        <button type="button" class="quiet" aria-label="Command palette, Ctrl K" title="Search metrics, dashboards, targets, pages" onClick={() => (paletteOpen.value = true)}>
           <Icon name="search" />
           <kbd>Ctrl K</kbd>
         </button>

@@ -1,3 +1,4 @@
+import type { ComponentType } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { recovered } from '../api/client';
 import { href } from '../app/router';
@@ -7,13 +8,10 @@ import { ask, rangeOf, stepOf, type Answer, type Context } from './ask';
 import { ALL, fill, type Times } from './interpolate';
 import { linksOf } from './links';
 import type { Panel } from './model';
-import { BarChart } from './views/bars';
-import { HeatPanel, HistogramPanel } from './views/heat';
 import { AlertList, DashList } from './views/lists';
 import { Text } from './views/markup';
 import { BarGauge, GaugeView, Pie, singles, Stat, type Single } from './views/single';
 import { TableView } from './views/table';
-import { Timeline } from './views/timeline';
 import { TimeSeries } from './views/timeseries';
 export type { Context } from './ask';
 
@@ -28,6 +26,34 @@ const ABSENT: Record<string, string> = {
 };
 const QUIET = new Set(['text', 'row', 'dashlist', 'alertlist', ...Object.keys(ABSENT)]);
 
+interface ViewProps {
+  panel: Panel;
+  answer: Answer;
+  context: Context;
+  title: string;
+}
+
+// Drawings that few dashboards have come when one has them.
+const RARE: Record<string, () => Promise<ComponentType<ViewProps>>> = {
+  heatmap: () => import('./views/heat').then((m) => m.HeatPanel),
+  histogram: () => import('./views/heat').then((m) => m.HistogramPanel as ComponentType<ViewProps>),
+  barchart: () => import('./views/bars').then((m) => m.BarChart),
+  'state-timeline': () => import('./views/timeline').then((m) => m.Timeline),
+  'status-history': () => import('./views/timeline').then((m) => m.Timeline),
+};
+
+function Rare(props: ViewProps) {
+  const [Drawn, setDrawn] = useState<{ view: ComponentType<ViewProps> } | null>(null);
+  useEffect(() => {
+    let current = true;
+    void RARE[props.panel.type]().then((view) => current && setDrawn({ view }));
+    return () => {
+      current = false;
+    };
+  }, [props.panel.type]);
+  return Drawn ? <Drawn.view {...props} /> : <div class="panel-message">…</div>;
+}
+
 function View({ panel, answer, context, title, list }: { panel: Panel; answer: Answer; context: Context; title: string; list: Single[] }) {
   switch (panel.type) {
     case 'stat': return <Stat panel={panel} list={list} />;
@@ -35,12 +61,8 @@ function View({ panel, answer, context, title, list }: { panel: Panel; answer: A
     case 'bargauge': return <BarGauge panel={panel} list={list} />;
     case 'piechart': return <Pie panel={panel} list={list} />;
     case 'table': return <TableView panel={panel} answer={answer} context={context} />;
-    case 'heatmap': return <HeatPanel panel={panel} answer={answer} context={context} title={title} />;
-    case 'histogram': return <HistogramPanel panel={panel} answer={answer} />;
-    case 'barchart': return <BarChart panel={panel} answer={answer} context={context} title={title} />;
-    case 'state-timeline':
-    case 'status-history': return <Timeline panel={panel} answer={answer} context={context} title={title} />;
   }
+  if (Object.hasOwn(RARE, panel.type)) return <Rare panel={panel} answer={answer} context={context} title={title} />;
   return <TimeSeries panel={panel} answer={answer} context={context} title={title} />;
 }
 
