@@ -85,6 +85,11 @@ void ServerFlags::Bind() {
   f.Add("storage.max-series", &o.max_series,
         "Most series in memory; beyond it new ones are refused. 0: no limit.");
   f.Add("storage.max-series-per-job", &o.max_series_per_job, "The same for each job. 0: no limit.");
+  f.Add("storage.max-series-of-job", &o.max_series_of_job,
+        "JOB=N: the same for one job, instead of --storage.max-series-per-job; repeatable.");
+  f.AddDuration("storage.max-future", &o.max_future_ms,
+                "How far ahead of this machine's clock a sample may be; beyond it the sample is "
+                "refused, so that a wrong clock cannot keep honest samples out. 0s: any.");
 
   f.Add("storage.remote.read-sample-limit", &o.remote_read_sample_limit,
         "Most samples in the answer to one remote read. 0: no limit.");

@@ -45,6 +45,8 @@ struct ServerOptions {
   int64_t wal_sync_ms = 1000;  // 0: "always".
   int64_t max_series = 0;
   int64_t max_series_per_job = 0;
+  std::vector<std::string> max_series_of_job;  // JOB=N
+  int64_t max_future_ms = 600'000;             // 0: any.
   int64_t remote_read_sample_limit = 50'000'000;  // 0: none.
   int64_t remote_queue_bytes = 4LL << 30;  // 0: no bound.
   int64_t remote_rewind_ms = 10'000;

@@ -67,10 +67,18 @@ void Storage(const tsdb::TsdbStats& s, std::vector<MetricFamily>& out) {
         "Samples refused because their instant has another value.", real(s.duplicate_samples));
   Value(out, "vedette_tsdb_too_far_ahead_samples_total", kCounter,
         "Samples refused because they lie too far in the future.", real(s.too_far_ahead_samples));
-  Value(out, "vedette_tsdb_series_refused_total", kCounter,
-        "Series refused because a budget is used up.", real(s.series_refused));
+  {
+    Group g(out, "vedette_tsdb_series_refused_total", kCounter,
+            "Times that a new series was refused because a budget is used up, by job.");
+    for (const auto& [job, refused] : s.refused_by_owner) g.Add("job", job, real(refused.series));
+  }
+  Value(out, "vedette_tsdb_lost_series", kGauge,
+        "Series whose labels were in a file that is damaged; their samples cannot be found.",
+        real(s.lost_series));
   Value(out, "vedette_tsdb_damaged_chunks_total", kCounter,
-        "Chunks left out of answers because their checksum did not match.", real(s.damaged_chunks));
+        "What was found damaged since the start: chunks left out of answers because their checksum "
+        "did not match, tables, parts of the log.",
+        real(s.damaged_chunks));
   Value(out, "vedette_tsdb_writable", kGauge, "0 while the disk refuses writes.",
         s.background_error.empty() ? 1 : 0);
   {

@@ -49,6 +49,7 @@
 #include "server/scrape/scrape_manager.h"
 #include "server/self_metrics.h"
 #include "server/sources.h"
+#include "server/storage_limits.h"
 #include "server/tsdb/tsdb.h"
 #include "server/ui/ui.h"
 #include "server/version.h"
@@ -248,8 +249,7 @@ Status Server::Parts::Open() {
   storage.out_of_order_window_ms = sc.out_of_order_time_window_ms;
   storage.max_exemplars = static_cast<uint64_t>(sc.max_exemplars);
   storage.wal_sync_ms = options.wal_sync_ms;
-  storage.max_series = static_cast<uint64_t>(options.max_series);
-  storage.max_series_per_owner = static_cast<uint64_t>(options.max_series_per_job);
+  VEDETTE_RETURN_IF_ERROR(LimitStorage(options, sc, storage));
   Result<std::unique_ptr<tsdb::Tsdb>> opened = tsdb::Tsdb::Open(storage, clock);
   if (!opened.ok()) return opened.status().Annotate("--storage.tsdb.path");
   db = *std::move(opened);
@@ -573,6 +573,13 @@ Status Server::Parts::OpenDoors() {
           if (c.job_name == pool) return config::ToYaml(*config, pool);
         }
         return std::nullopt;
+      },
+      [this] {
+        std::map<std::string, std::string> out;
+        for (const auto& [job, refused] : db->refused()) {
+          if (refused.now) out[job] = refused.why;
+        }
+        return out;
       });
   read_door = std::make_unique<api::ReadDoor>(
       db->queryable(), external_labels, static_cast<uint64_t>(options.remote_read_sample_limit));

@@ -191,11 +191,20 @@ struct RemoteReadConfig {
 };
 
 // Unset where the file is silent, so that the --storage.tsdb.retention.* flags may speak.
+// Vedette's own: how long the series of a selector are kept, instead of as long as the others.
+struct RetentionRuleConfig {
+  std::string match;  // A selector: {job="debug"}.
+  int64_t time_ms = 0;
+
+  bool operator==(const RetentionRuleConfig&) const = default;
+};
+
 struct StorageConfig {
   int64_t out_of_order_time_window_ms = 0;
   std::optional<int64_t> retention_time_ms;
   std::optional<uint64_t> retention_size_bytes;
   std::optional<double> retention_percentage;
+  std::vector<RetentionRuleConfig> retention_rules;
   int64_t max_exemplars = 100'000;
 
   bool operator==(const StorageConfig&) const = default;

@@ -238,6 +238,17 @@ void ReadStorage(const Value& value, StorageConfig& out) {
       (*out.retention_percentage < 0 || *out.retention_percentage > 100)) {
     percentage.Fail(StrCat("must be from 0 to 100, not ", *out.retention_percentage));
   }
+  r["rules"].EachBlock([&](const Value& item) {
+    Object rule(item);
+    RetentionRuleConfig& added = out.retention_rules.emplace_back();
+    const Value match = rule["match"];
+    match.Read(added.match);
+    if (added.match.empty()) match.Fail("a selector is expected, such as {job=\"debug\"}");
+    const Value time = rule["time"];
+    time.ReadDuration(added.time_ms);
+    if (!time.present()) time.Fail("how long the series are kept; 0s: for ever");
+    rule.Finish();
+  });
   r.Finish();
   t["stale_series_compaction_threshold"].Notice(
       "Vedette's head drops stale series by itself; there is no threshold to set");

@@ -19,10 +19,12 @@ std::string SlotKey(uint32_t slot) {
 
 }  // namespace
 
-Status ExemplarStore::Load() {
+Status ExemplarStore::Load(const DamageSink& damage) {
   StoreIterator it = store_.Iterate(Family::kMeta);
   MutexLock lock(mu_);
-  for (it.Seek(kPrefix); it.valid() && it.key().starts_with(kPrefix); it.Next()) {
+  it.Seek(kPrefix);
+  for (; it.valid() || PassDamage(it, "exemplars", damage); it.Next()) {
+    if (!it.key().starts_with(kPrefix)) break;
     ByteReader in(it.value());
     Entry e;
     e.sequence = in.Varint();

@@ -8,6 +8,7 @@
 #include "common/base/mutex.h"
 #include "server/storage/queryable.h"
 #include "server/tsdb/head/head.h"
+#include "server/tsdb/store/damage.h"
 
 namespace vedette::tsdb {
 
@@ -17,7 +18,7 @@ class ExemplarStore final : public ExemplarSink, public storage::ExemplarQueryab
  public:
   ExemplarStore(Store& store, uint64_t capacity) : store_(store), capacity_(capacity) {}
 
-  Status Load();
+  Status Load(const DamageSink& damage);
   void Add(const Labels& series, const Exemplar& exemplar, StoreBatch& batch) override;
   Result<std::vector<storage::SeriesExemplars>> Select(
       int64_t start_ms, int64_t end_ms,

@@ -11,9 +11,11 @@
 #include "common/base/strings.h"
 #include "server/tsdb/chunk/bytes.h"
 #include "server/tsdb/compact/compactor.h"
+#include "server/tsdb/compact/retention.h"
 #include "server/tsdb/exemplar_store.h"
 #include "server/tsdb/head/head.h"
 #include "server/tsdb/query/reader.h"
+#include "server/tsdb/recovery.h"
 #include "server/tsdb/store/keys.h"
 
 namespace vedette::tsdb {
@@ -23,7 +25,7 @@ constexpr std::string_view kUserPrefix = "kv/";
 constexpr std::string_view kMetadataPrefix = "metadata/";
 constexpr std::string_view kWindowKey = "settings/window_ms";
 constexpr std::string_view kFormatKey = "settings/format";
-constexpr std::string_view kFormat = "1";
+constexpr std::string_view kFormat = "2";  // 2: series journals say where they begin.
 constexpr int64_t kMinWindowMs = 60'000;
 constexpr int64_t kMaxWindowMs = 31LL * 24 * 3600 * 1000;
 
@@ -45,7 +47,11 @@ std::vector<NameCount> ToNameCounts(std::vector<SeriesIndex::Count> counts) {
 
 // The window length a directory was made with; the option for a new one.
 Result<int64_t> SettleWindow(Store& store, int64_t option_ms) {
-  VEDETTE_ASSIGN_OR_RETURN(std::optional<std::string> format, store.Get(Family::kMeta, kFormatKey));
+  Result<std::optional<std::string>> settings = store.Get(Family::kMeta, kFormatKey);
+  // Damaged, which the store has said or the walk over the same block will: the length is that of
+  // the option then, which is the same in every directory of a server.
+  if (settings.status().code() == StatusCode::kDataLoss) return option_ms;
+  VEDETTE_ASSIGN_OR_RETURN(std::optional<std::string> format, std::move(settings));
   if (format && *format != kFormat) {
     return FailedPrecondition(StrCat("the storage directory has format ", Quoted(*format),
                                      ", this program knows ", Quoted(kFormat)));
@@ -81,6 +87,7 @@ class Tsdb::Impl final : public storage::Appender,
   Impl(const TsdbOptions& options, const Clock& clock, std::unique_ptr<Store> store,
        int64_t window_ms)
       : options_(options),
+        clock_(clock),
         window_ms_(window_ms),
         store_(std::move(store)),
         instants_(*store_),
@@ -90,7 +97,9 @@ class Tsdb::Impl final : public storage::Appender,
         head_(ToHeadOptions(options, window_ms), *store_, index_, instants_, presence_, histograms_,
               exemplars_, clock),
         compactor_(*store_, instants_, presence_, histograms_, window_ms,
-                   head_.counters().damaged) {}
+                   head_.counters().damaged),
+        retention_({options.retention_ms, options.retention_bytes, options.retention_rules},
+                   window_ms, *store_, index_, presence_, compactor_) {}
 
   ~Impl() override {
     {
@@ -102,11 +111,23 @@ class Tsdb::Impl final : public storage::Appender,
   }
 
   Status Start() {
-    VEDETTE_RETURN_IF_ERROR(presence_.Load());
-    VEDETTE_RETURN_IF_ERROR(histograms_.Load());
-    VEDETTE_RETURN_IF_ERROR(exemplars_.Load());
+    const DamageSink damage = damage_.sink();
+    for (const std::string& found : store_->damage()) damage(found);
+    VEDETTE_RETURN_IF_ERROR(presence_.Load(damage));
+    VEDETTE_RETURN_IF_ERROR(histograms_.Load(damage));
+    VEDETTE_RETURN_IF_ERROR(exemplars_.Load(damage));
     VEDETTE_RETURN_IF_ERROR(LoadMetadata());
-    VEDETTE_RETURN_IF_ERROR(head_.Restore());
+    VEDETTE_RETURN_IF_ERROR(head_.RestoreIndex(damage));
+    // What the index has lost must not be given to others: their chunks would be taken for theirs.
+    if (const uint32_t seen = presence_.SeriesBound(); seen > index_.size()) {
+      damage("the labels of series with sealed data are lost");
+      index_.Reserve(seen);
+    }
+    if (damage_.count() > 0 && !store_->failed()) {
+      VEDETTE_RETURN_IF_ERROR(AfterDamage());
+    }
+    VEDETTE_RETURN_IF_ERROR(head_.Restore(damage));
+    (void)compactor_.FinishDrops();  // On a full disk: at the next start.
     if (options_.maintenance_interval_ms > 0) {
       maintainer_ = std::thread([this] { MaintenanceLoop(); });
       pthread_setname_np(maintainer_.native_handle(), "tsdb-maintain");
@@ -165,7 +186,10 @@ class Tsdb::Impl final : public storage::Appender,
 
   // KeyValue
   Result<std::optional<std::string>> Get(std::string_view key) const override {
-    return store_->Get(Family::kMeta, StrCat(kUserPrefix, key));
+    auto value = store_->Get(Family::kMeta, StrCat(kUserPrefix, key));
+    if (value.ok() || value.status().code() != StatusCode::kDataLoss) return value;
+    damage_.Add(StrCat("the pair ", Quoted(key), ": ", value.status().message()));
+    return std::optional<std::string>();
   }
   Status Apply(std::span<const Change> changes, bool sync) override {
     StoreBatch batch;
@@ -183,13 +207,24 @@ class Tsdb::Impl final : public storage::Appender,
               const std::function<bool(std::string_view, std::string_view)>& visit) const override {
     const std::string whole = StrCat(kUserPrefix, prefix);
     StoreIterator it = store_->Iterate(Family::kMeta);
-    for (it.Seek(whole); it.valid() && it.key().starts_with(whole); it.Next()) {
+    it.Seek(whole);
+    for (; it.valid() || PassDamage(it, "pairs", damage_.sink()); it.Next()) {
+      if (!it.key().starts_with(whole)) break;
       if (!visit(it.key().substr(kUserPrefix.size()), it.value())) break;
     }
     return it.status();
   }
 
   const ExemplarStore& exemplars() const { return exemplars_; }
+
+  std::map<std::string, RefusedSeries> refused() const {
+    constexpr int64_t kRefusedNowMs = 5 * 60'000;
+    std::map<std::string, RefusedSeries> out;
+    for (const auto& [owner, r] : head_.refused_owners()) {
+      out[owner] = {r.series, r.why, clock_.NowMs() - r.last_ms < kRefusedNowMs};
+    }
+    return out;
+  }
 
   TsdbStats stats() const {
     TsdbStats s;
@@ -208,13 +243,16 @@ class Tsdb::Impl final : public storage::Appender,
     s.too_far_ahead_samples = c.too_far_ahead;
     s.series_limit_samples = c.series_limit;
     s.series_refused = c.series_refused;
-    s.damaged_chunks = c.damaged;
+    s.damaged_chunks = c.damaged + damage_.count();
+    s.damage = damage_.sentences();
     s.disk_bytes = store_->disk_bytes();
     s.wal_bytes = store_->wal_bytes();
     s.index_memory_bytes = index_.memory_bytes();
     head_.Memory(&s.head_memory_bytes, &s.samples_in_head);
     s.store_memory_bytes = store_->memory_bytes();
     s.series_by_owner = head_.series_by_owner();
+    s.refused_by_owner = refused();
+    s.lost_series = index_.lost();
     s.background_error = store_->failure();
     return s;
   }
@@ -245,9 +283,10 @@ class Tsdb::Impl final : public storage::Appender,
   Result<ByteChange> Delete(std::span<const std::vector<Matcher>> selectors, int64_t start_ms,
                             int64_t end_ms) {
     MutexLock lock(maintenance_mu_);
-    ByteChange change{.bytes_before = store_->disk_bytes()};
     // What is in memory goes to the disk first, and is deleted there.
     VEDETTE_RETURN_IF_ERROR(head_.SealAll());
+    VEDETTE_RETURN_IF_ERROR(store_->Flush());
+    ByteChange change{.bytes_before = store_->disk_bytes()};
     for (const std::vector<Matcher>& matchers : selectors) {
       const std::vector<uint32_t> series = index_.Select(matchers).ToVector();
       std::vector<uint32_t> metrics;
@@ -256,7 +295,11 @@ class Tsdb::Impl final : public storage::Appender,
                                compactor_.Delete(metrics, series, start_ms, end_ms));
       change.series += deleted.series;
       change.samples += deleted.samples;
+      if (deleted.samples > 0) {
+        VEDETTE_RETURN_IF_ERROR(compactor_.FreeSpace(metrics, start_ms, end_ms));
+      }
     }
+    VEDETTE_RETURN_IF_ERROR(store_->Flush());
     change.bytes_after = store_->disk_bytes();
     return change;
   }
@@ -272,20 +315,34 @@ class Tsdb::Impl final : public storage::Appender,
   Status Snapshot(const std::string& directory) { return store_->Checkpoint(directory); }
 
   Status Maintain() {
+    for (const std::string& found : store_->TakeNewDamage()) damage_.Add(found);
     VEDETTE_RETURN_IF_ERROR(store_->RecoverIfFailed());
     MutexLock lock(maintenance_mu_);
     VEDETTE_RETURN_IF_ERROR(head_.SealIdle());
-    VEDETTE_RETURN_IF_ERROR(Retain());
+    if (head_.max_t_ms() != INT64_MIN) {
+      VEDETTE_RETURN_IF_ERROR(retention_.Apply(head_.max_t_ms()));
+    }
     return MergeClosed();
   }
 
   bool writable() const { return !store_->failed(); }
 
  private:
+  // Something is missing and nobody knows what it was: everything that the rest depends on is found
+  // out anew from the sealed data themselves.
+  Status AfterDamage() {
+    VEDETTE_ASSIGN_OR_RETURN(const KeyCensus census, TakeCensus(*store_, presence_, histograms_));
+    index_.Reserve(census.series);
+    VEDETTE_RETURN_IF_ERROR(head_.RecoverIds(census.highest_timeline));
+    return instants_.RecoverIds();
+  }
+
   Status LoadMetadata() {
     StoreIterator it = store_->Iterate(Family::kMeta);
     MutexLock lock(metadata_mu_);
-    for (it.Seek(kMetadataPrefix); it.valid() && it.key().starts_with(kMetadataPrefix); it.Next()) {
+    it.Seek(kMetadataPrefix);
+    for (; it.valid() || PassDamage(it, "metadata", damage_.sink()); it.Next()) {
+      if (!it.key().starts_with(kMetadataPrefix)) break;
       ByteReader in(it.value());
       Metadata m;
       m.type = static_cast<MetricType>(in.Fixed<uint8_t>());
@@ -296,28 +353,6 @@ class Tsdb::Impl final : public storage::Appender,
       }
     }
     return it.status();
-  }
-
-  // Windows that ended before the oldest instant to keep, then the oldest while there is too much.
-  Status Retain() VEDETTE_REQUIRES(maintenance_mu_) {
-    const int64_t newest = head_.max_t_ms();
-    if (newest == INT64_MIN) return {};
-    const int32_t current = WindowOf(newest, window_ms_);
-    std::vector<int32_t> windows = presence_.Windows(INT32_MIN, INT32_MAX);
-    size_t dropped = 0;
-    if (options_.retention_ms > 0) {
-      while (dropped < windows.size() &&
-             (windows[dropped] + int64_t{1}) * window_ms_ <= newest - options_.retention_ms) {
-        VEDETTE_RETURN_IF_ERROR(compactor_.Drop(windows[dropped++]));
-      }
-    }
-    if (options_.retention_bytes > 0) {
-      while (dropped < windows.size() && windows[dropped] < current &&
-             store_->disk_bytes() > options_.retention_bytes) {
-        VEDETTE_RETURN_IF_ERROR(compactor_.Drop(windows[dropped++]));
-      }
-    }
-    return {};
   }
 
   // Once a window is over, its chunks are merged, one window a round.
@@ -351,7 +386,7 @@ class Tsdb::Impl final : public storage::Appender,
 
   void MaintenanceLoop() {
     // Recovery from a full disk is tried more often than there is other work to do.
-    constexpr int64_t kRecoverMs = 1000;
+    constexpr int64_t kRecoverMs = 500;
     int64_t waited_ms = 0;
     while (true) {
       {
@@ -370,6 +405,7 @@ class Tsdb::Impl final : public storage::Appender,
   }
 
   const TsdbOptions options_;
+  const Clock& clock_;
   const int64_t window_ms_;
   std::unique_ptr<Store> store_;
   SeriesIndex index_;
@@ -379,8 +415,10 @@ class Tsdb::Impl final : public storage::Appender,
   ExemplarStore exemplars_;
   Head head_;
 
+  mutable DamageReport damage_;
   Mutex maintenance_mu_;  // One rewriting of sealed data at a time.
   Compactor compactor_;
+  Retention retention_;
 
   mutable Mutex metadata_mu_;
   std::map<std::string, Metadata> metadata_ VEDETTE_GUARDED_BY(metadata_mu_);
@@ -398,7 +436,9 @@ Result<std::unique_ptr<Tsdb>> Tsdb::Open(const TsdbOptions& options, const Clock
   VEDETTE_ASSIGN_OR_RETURN(std::unique_ptr<Store> store,
                            Store::Open({.path = options.path,
                                         .block_cache_bytes = options.block_cache_bytes,
-                                        .sync_interval_ms = options.wal_sync_ms}));
+                                        .sync_interval_ms = options.wal_sync_ms,
+                                        .max_write_buffer_bytes = options.max_write_buffer_bytes,
+                                        .file_system = options.file_system}));
   VEDETTE_ASSIGN_OR_RETURN(int64_t window_ms, SettleWindow(*store, options.window_ms));
   auto impl = std::make_unique<Impl>(options, clock, std::move(store), window_ms);
   VEDETTE_RETURN_IF_ERROR(impl->Start());
@@ -411,6 +451,7 @@ const storage::ExemplarQueryable& Tsdb::exemplars() const { return impl_->exempl
 const storage::MetadataQueryable& Tsdb::metadata() const { return *impl_; }
 storage::KeyValue& Tsdb::key_value() { return *impl_; }
 TsdbStats Tsdb::stats() const { return impl_->stats(); }
+std::map<std::string, RefusedSeries> Tsdb::refused() const { return impl_->refused(); }
 CardinalityStats Tsdb::cardinality(size_t limit) const { return impl_->cardinality(limit); }
 int64_t Tsdb::min_t_ms() const { return impl_->head().min_t_ms(); }
 int64_t Tsdb::max_t_ms() const { return impl_->head().max_t_ms(); }

@@ -14,6 +14,11 @@
 #include "server/storage/appender.h"
 #include "server/storage/key_value.h"
 #include "server/storage/queryable.h"
+#include "server/tsdb/compact/retention_rule.h"
+
+namespace rocksdb {
+class FileSystem;
+}
 
 namespace vedette::tsdb {
 
@@ -27,6 +32,7 @@ struct TsdbOptions {
   // Counted back from the newest sample, as Prometheus does. 0: keep everything.
   int64_t retention_ms = 15LL * 24 * 3600 * 1000;
   uint64_t retention_bytes = 0;
+  std::vector<RetentionRule> retention_rules;
 
   // How much older than the newest sample in the storage an out-of-order sample may be.
   int64_t out_of_order_window_ms = 0;
@@ -51,11 +57,22 @@ struct TsdbOptions {
   uint64_t merge_bytes_per_second = 8 << 20;
 
   size_t block_cache_bytes = 16 << 20;
+
+  // For tests: see StoreOptions.
+  size_t max_write_buffer_bytes = 0;
+  std::shared_ptr<rocksdb::FileSystem> file_system;
 };
 
 struct NameCount {
   std::string name;
   uint64_t count = 0;
+};
+
+// New series of an owner that were over its budget, or the storage's.
+struct RefusedSeries {
+  uint64_t series = 0;  // Times that one was refused.
+  std::string why;
+  bool now = false;  // Within the last minutes.
 };
 
 // What /api/v1/status/tsdb and the metrics of the storage show.
@@ -76,7 +93,8 @@ struct TsdbStats {
   uint64_t too_far_ahead_samples = 0;
   uint64_t series_limit_samples = 0;
   uint64_t series_refused = 0;
-  uint64_t damaged_chunks = 0;
+  uint64_t damaged_chunks = 0;      // And whatever else was found damaged since the start:
+  std::vector<std::string> damage;  // the first of it, a sentence each.
 
   uint64_t disk_bytes = 0;
   uint64_t wal_bytes = 0;
@@ -84,6 +102,8 @@ struct TsdbStats {
   uint64_t head_memory_bytes = 0;
   uint64_t store_memory_bytes = 0;
   std::map<std::string, uint64_t> series_by_owner;
+  std::map<std::string, RefusedSeries> refused_by_owner;
+  uint64_t lost_series = 0;  // Whose labels were in a file that is damaged.
   std::string background_error;  // "" when all is well.
 };
 
@@ -128,6 +148,7 @@ class Tsdb {
   storage::KeyValue& key_value();
 
   TsdbStats stats() const;
+  std::map<std::string, RefusedSeries> refused() const;  // By owner.
   CardinalityStats cardinality(size_t limit) const;
 
   // Instants of the oldest and the newest sample; INT64_MAX and INT64_MIN when there is none.
@@ -138,11 +159,11 @@ class Tsdb {
   Result<ByteChange> Compact();
 
   // Removes the samples of the series that match all matchers of one of the selectors, at
-  // start <= t <= end, from memory and disk. When it returns no query shows them any more; the
-  // space is free after CleanTombstones().
+  // start <= t <= end, from memory and disk, and gives their space back. When it returns no query
+  // shows them any more.
   Result<ByteChange> Delete(std::span<const std::vector<Matcher>> selectors, int64_t start_ms,
                             int64_t end_ms);
-  // Frees the space of what was deleted.
+  // Frees what Delete() was kept from freeing by queries that still held it.
   Result<ByteChange> CleanTombstones();
 
   // A consistent copy in a new directory, made of hard links where possible. Tsdb::Open reads it.

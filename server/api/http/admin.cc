@@ -10,10 +10,15 @@ Reply Disabled() {
                  "admin APIs disabled: start the server with --web.enable-admin-api");
 }
 
+uint64_t Freed(const AdminChange& change) {
+  return change.bytes_before > change.bytes_after ? change.bytes_before - change.bytes_after : 0;
+}
+
 void WriteChange(JsonWriter& json, const AdminChange& change) {
   json.BeginObject();
   json.Key("bytesBefore").Uint(change.bytes_before);
   json.Key("bytesAfter").Uint(change.bytes_after);
+  json.Key("bytesFreed").Uint(Freed(change));
   json.Key("series").Uint(change.series);
   json.Key("samples").Uint(change.samples);
   json.EndObject();
@@ -35,7 +40,14 @@ Reply AdminDoor::DeleteSeries(const Call& call) const {
   }
   const Result<AdminChange> done = b_.remove(selectors, range->start_ms, range->end_ms);
   if (!done.ok()) return Failure(ErrorType::kInternal, done.status().message());
+  // Prometheus answers with nothing; whoever wants to know how much it was asks for a report.
+  const std::string_view report = call.Get("report").value_or("");
+  if (report == "true" || report == "1") {
+    return Success([&](JsonWriter& json) { WriteChange(json, *done); });
+  }
   Reply reply{.status = 204};
+  reply.headers.emplace_back("X-Vedette-Samples-Deleted", StrCat(done->samples));
+  reply.headers.emplace_back("X-Vedette-Bytes-Freed", StrCat(Freed(*done)));
   return reply;
 }
 

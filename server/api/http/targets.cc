@@ -32,7 +32,8 @@ std::string GlobalUrl(std::string url, const std::string& hostname) {
   return url;
 }
 
-void WriteTarget(JsonWriter& json, const scrape::TargetStatus& s, const std::string& hostname) {
+void WriteTarget(JsonWriter& json, const scrape::TargetStatus& s, const std::string& hostname,
+                 const std::map<std::string, std::string>& refused_jobs) {
   const scrape::Target& t = *s.target;
   json.BeginObject();
   json.Key("discoveredLabels").Object(t.discovered_labels);
@@ -40,7 +41,13 @@ void WriteTarget(JsonWriter& json, const scrape::TargetStatus& s, const std::str
   json.Key("scrapePool").String(t.job);
   json.Key("scrapeUrl").String(t.url);
   json.Key("globalUrl").String(GlobalUrl(t.url, hostname));
-  json.Key("lastError").String(s.last_error);
+  // A target over its budget is up, and what it has more than that is not stored: told where people
+  // look for what is wrong.
+  const auto refused = refused_jobs.find(t.job);
+  json.Key("lastError").String(s.last_error.empty() && refused != refused_jobs.end()
+                                   ? refused->second
+                                   : s.last_error);
+  if (refused != refused_jobs.end()) json.Key("seriesRefused").String(refused->second);
   json.Key("lastScrape")
       .String(s.last_scrape_ms == 0 ? "0001-01-01T00:00:00Z" : FormatTime(s.last_scrape_ms));
   json.Key("lastScrapeDuration").Number(s.last_duration_seconds);
@@ -114,11 +121,15 @@ bool ReadLabels(std::string_view text, Labels& out) {
 Reply TargetsDoor::Targets(const Call& call) const {
   const std::string pool(call.Get("scrapePool").value_or(""));
   const std::string_view state = call.Get("state").value_or("any");
+  const std::map<std::string, std::string> refused_jobs =
+      refused_jobs_ ? refused_jobs_() : std::map<std::string, std::string>();
   return Success([&](JsonWriter& json) {
     json.BeginObject();
     json.Key("activeTargets").BeginArray();
     if (state != "dropped") {
-      for (const scrape::TargetStatus& s : manager_.Targets(pool)) WriteTarget(json, s, hostname_);
+      for (const scrape::TargetStatus& s : manager_.Targets(pool)) {
+        WriteTarget(json, s, hostname_, refused_jobs);
+      }
     }
     json.EndArray();
     const auto dropped = manager_.DroppedTargets(pool);

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -21,14 +22,17 @@ class TargetsDoor {
   using RulesOfPool =
       std::function<std::optional<std::vector<config::RelabelConfig>>(const std::string& pool)>;
   using YamlOfPool = std::function<std::optional<std::string>(const std::string& pool)>;
+  // Jobs whose new series the storage refuses now, and why.
+  using RefusedJobs = std::function<std::map<std::string, std::string>()>;
 
   TargetsDoor(const scrape::ScrapeManager& manager, ParseSelector parse, std::string hostname,
-              RulesOfPool rules_of_pool, YamlOfPool yaml_of_pool)
+              RulesOfPool rules_of_pool, YamlOfPool yaml_of_pool, RefusedJobs refused_jobs)
       : manager_(manager),
         parse_(std::move(parse)),
         hostname_(std::move(hostname)),
         rules_of_pool_(std::move(rules_of_pool)),
-        yaml_of_pool_(std::move(yaml_of_pool)) {}
+        yaml_of_pool_(std::move(yaml_of_pool)),
+        refused_jobs_(std::move(refused_jobs)) {}
 
   Reply Targets(const Call& call) const;
   Reply ScrapePools(const Call& call) const;
@@ -44,6 +48,7 @@ class TargetsDoor {
   const std::string hostname_;  // In place of localhost in globalUrl.
   const RulesOfPool rules_of_pool_;
   const YamlOfPool yaml_of_pool_;
+  const RefusedJobs refused_jobs_;
 };
 
 }  // namespace vedette::api

@@ -8,13 +8,16 @@
 
 #include "common/base/strings.h"
 #include "common/model/sample.h"
+#include "server/tsdb/chunk/bytes.h"
 #include "server/tsdb/chunk/chunk.h"
+#include "server/tsdb/store/fail_point.h"
 #include "server/tsdb/store/keys.h"
 
 namespace vedette::tsdb {
 namespace {
 
 constexpr size_t kBatchBytes = 1 << 20;
+const std::string kDroppingPrefix = "dropping/";
 
 }  // namespace
 
@@ -32,7 +35,7 @@ struct Compactor::Group {
 
 Status Compactor::Rewrite(const Group& group, int64_t delete_from_ms, int64_t delete_to_ms,
                           StoreBatch& batch, std::vector<InstantsTable::Interned>& interned,
-                          Outcome& outcome) {
+                          Outcome& outcome, uint64_t* kept) {
   const ChunkKey first = ChunkKey::From(group.keys[0]);
   const int64_t start = first.window * window_ms_;
   std::vector<Sample> samples;
@@ -46,6 +49,7 @@ Status Compactor::Rewrite(const Group& group, int64_t delete_from_ms, int64_t de
                     : Result<InstantsTable::Instants>(header.status());
     if (!instants.ok() || (*instants)->size() != values.size()) {
       ++damaged_;  // Stays where it is: a reader says so, and a copy may replace it.
+      if (kept != nullptr) ++*kept;
       continue;
     }
     readable.push_back(group.keys[i]);
@@ -64,6 +68,7 @@ Status Compactor::Rewrite(const Group& group, int64_t delete_from_ms, int64_t de
   std::erase_if(
       samples, [&](const Sample& s) { return s.t_ms >= delete_from_ms && s.t_ms <= delete_to_ms; });
   const size_t removed = before - samples.size();
+  if (kept != nullptr) *kept += samples.size();
   const bool deleting = delete_from_ms <= delete_to_ms;
   if (deleting && removed == 0) return {};
 
@@ -97,6 +102,13 @@ Status Compactor::Rewrite(const Group& group, int64_t delete_from_ms, int64_t de
   return {};
 }
 
+// What cannot be read stays where it is: a reader says so.
+bool Compactor::PassDamage(StoreIterator& it) {
+  if (it.status().code() != StatusCode::kDataLoss) return false;
+  ++damaged_;
+  return it.SkipDamage();
+}
+
 Result<Compactor::Outcome> Compactor::Merge(int32_t window, const Pace& pace) {
   Outcome outcome;
   const std::shared_ptr<const StoreSnapshot> snapshot = store_.TakeSnapshot();
@@ -108,17 +120,19 @@ Result<Compactor::Outcome> Compactor::Merge(int32_t window, const Pace& pace) {
   auto write = [&]() -> Status {
     if (batch.empty()) return {};
     const uint64_t bytes = batch.bytes();
+    FailPoint("merge.before");
     if (Status s = store_.Write(batch); !s.ok()) {
       instants_.Forget(window);
       return s;
     }
+    FailPoint("merge.written");
     batch.Clear();
     interned.clear();
     return pace ? pace(bytes) : Status();
   };
   auto finish = [&]() -> Status {
     if (group.keys.size() > 1) {
-      if (Status s = Rewrite(group, 1, 0, batch, interned, outcome); !s.ok()) {
+      if (Status s = Rewrite(group, 1, 0, batch, interned, outcome, nullptr); !s.ok()) {
         instants_.Forget(window);
         return s;
       }
@@ -126,7 +140,9 @@ Result<Compactor::Outcome> Compactor::Merge(int32_t window, const Pace& pace) {
     group.clear();
     return batch.bytes() >= kBatchBytes ? write() : Status();
   };
-  for (it.Seek(prefix); it.valid() && it.key().starts_with(prefix); it.Next()) {
+  it.Seek(prefix);
+  for (; it.valid() || PassDamage(it); it.Next()) {
+    if (!it.key().starts_with(prefix)) break;
     if (it.key().size() != ChunkKey::kBytes) continue;
     if (!group.empty() && !ChunkKey::From(group.keys[0]).SameSeries(ChunkKey::From(it.key()))) {
       VEDETTE_RETURN_IF_ERROR(finish());
@@ -141,16 +157,57 @@ Result<Compactor::Outcome> Compactor::Merge(int32_t window, const Pace& pace) {
 }
 
 Status Compactor::Drop(int32_t window) {
-  const std::string begin = WindowPrefix(window);
-  const std::string end = WindowPrefix(window + 1);
-  for (Family family : {Family::kChunks, Family::kHistograms, Family::kInstants}) {
-    VEDETTE_RETURN_IF_ERROR(store_.DropRange(family, begin, end));
-  }
+  // Out of sight first, so that no query finds a window half gone.
   StoreBatch batch;
   presence_.Drop(window, batch);
   histograms_.Drop(window, batch);
   instants_.Forget(window);
-  return store_.Write(batch);
+  batch.Put(store_, Family::kMeta, kDroppingPrefix + WindowPrefix(window), "");
+  FailPoint("drop.before");
+  VEDETTE_RETURN_IF_ERROR(store_.Write(batch));
+  FailPoint("drop.hidden");
+  return DropFamilies(window);
+}
+
+Status Compactor::DropFamilies(int32_t window) {
+  for (Family family : {Family::kChunks, Family::kHistograms, Family::kInstants}) {
+    VEDETTE_RETURN_IF_ERROR(
+        store_.DropRange(family, WindowPrefix(window), WindowPrefix(window + 1)));
+    FailPoint("drop.family");
+  }
+  StoreBatch done;
+  done.Delete(store_, Family::kMeta, kDroppingPrefix + WindowPrefix(window));
+  done.Delete(store_, Family::kMeta, StrCat("merged/", window));
+  return store_.Write(done);
+}
+
+Status Compactor::FinishDrops() {
+  std::vector<int32_t> windows;
+  StoreIterator it = store_.Iterate(Family::kMeta);
+  for (it.Seek(kDroppingPrefix); it.valid() && it.key().starts_with(kDroppingPrefix); it.Next()) {
+    const std::string_view window = it.key().substr(kDroppingPrefix.size());
+    if (window.size() == 4) windows.push_back(WindowFromBits(GetBigEndian32(window.data())));
+  }
+  for (int32_t window : windows) VEDETTE_RETURN_IF_ERROR(DropFamilies(window));
+  return {};
+}
+
+Status Compactor::DropSeries(int32_t window, std::span<const uint32_t> metrics,
+                             std::span<const uint32_t> series) {
+  StoreBatch batch;
+  for (size_t i = 0; i < series.size(); ++i) {
+    const std::string begin = SeriesPrefix(window, metrics[i], series[i]);
+    std::string end = begin;
+    PutBigEndian32(end, UINT32_MAX);  // Beyond every offset in a window.
+    batch.DeleteRange(store_, Family::kChunks, begin, end);
+    batch.DeleteRange(store_, Family::kHistograms, begin, end);
+  }
+  presence_.Remove(window, series, batch);
+  histograms_.Remove(window, series, batch);
+  FailPoint("expire.before");
+  VEDETTE_RETURN_IF_ERROR(store_.Write(batch));
+  FailPoint("expire.written");
+  return {};
 }
 
 Result<Compactor::Outcome> Compactor::Delete(std::span<const uint32_t> metrics,
@@ -162,11 +219,25 @@ Result<Compactor::Outcome> Compactor::Delete(std::span<const uint32_t> metrics,
     if (start > end_ms || start + window_ms_ <= start_ms) continue;
     StoreBatch batch;
     std::vector<InstantsTable::Interned> interned;
+    auto write = [&]() -> Status {
+      FailPoint("delete.before");
+      if (Status s = store_.Write(batch); !s.ok()) {
+        instants_.Forget(window);
+        return s;
+      }
+      FailPoint("delete.written");
+      batch.Clear();
+      interned.clear();
+      return {};
+    };
     StoreIterator chunks = store_.Iterate(Family::kChunks);
     StoreIterator histograms = store_.Iterate(Family::kHistograms);
     Group group;
+    std::vector<uint32_t> emptied;
     for (size_t i = 0; i < series.size(); ++i) {
       if (!presence_.Has(window, series[i])) continue;
+      const uint64_t touched = outcome.samples;
+      bool left = false;
       const ChunkKey first{window, metrics[i], series[i], 0, 0};
       group.clear();
       for (chunks.Seek(first.Bytes()); chunks.valid() && chunks.key().size() == ChunkKey::kBytes &&
@@ -175,27 +246,49 @@ Result<Compactor::Outcome> Compactor::Delete(std::span<const uint32_t> metrics,
         group.keys.emplace_back(chunks.key());
         group.values.emplace_back(chunks.value());
       }
+      uint64_t kept = 0;
       if (!group.empty()) {
-        if (Status s = Rewrite(group, start_ms, end_ms, batch, interned, outcome); !s.ok()) {
+        if (Status s = Rewrite(group, start_ms, end_ms, batch, interned, outcome, &kept); !s.ok()) {
           instants_.Forget(window);
           return s;
         }
       }
-      const std::string prefix = HistogramKey(window, metrics[i], series[i], 0).substr(0, 12);
+      const std::string prefix = SeriesPrefix(window, metrics[i], series[i]);
       for (histograms.Seek(prefix); histograms.valid() && histograms.key().starts_with(prefix);
            histograms.Next()) {
         const int64_t t_ms = start + GetBigEndian32(histograms.key().data() + 12);
-        if (t_ms < start_ms || t_ms > end_ms) continue;
+        if (t_ms < start_ms || t_ms > end_ms) {
+          left = true;
+          continue;
+        }
         batch.Delete(store_, Family::kHistograms, histograms.key());
         ++outcome.samples;
       }
+      // Whatever is damaged stays, and so does the word that there is something.
+      left = left || kept > 0 || chunks.status().code() == StatusCode::kDataLoss ||
+             histograms.status().code() == StatusCode::kDataLoss;
+      if (!left && outcome.samples > touched) emptied.push_back(series[i]);
+      VEDETTE_RETURN_IF_ERROR(batch.bytes() >= kBatchBytes ? write() : Status());
     }
-    if (Status s = store_.Write(batch); !s.ok()) {
-      instants_.Forget(window);
-      return s;
-    }
+    presence_.Remove(window, emptied, batch);
+    histograms_.Remove(window, emptied, batch);
+    VEDETTE_RETURN_IF_ERROR(write());
   }
   return outcome;
+}
+
+Status Compactor::FreeSpace(std::span<const uint32_t> metrics, int64_t start_ms, int64_t end_ms) {
+  if (metrics.empty()) return {};
+  const auto [lowest, highest] = std::ranges::minmax(metrics);
+  for (int32_t window : presence_.Windows(INT32_MIN, INT32_MAX)) {
+    const int64_t start = window * window_ms_;
+    if (start > end_ms || start + window_ms_ <= start_ms) continue;
+    for (Family family : {Family::kChunks, Family::kHistograms}) {
+      VEDETTE_RETURN_IF_ERROR(store_.CompactRange(family, SeriesPrefix(window, lowest, 0),
+                                                  SeriesPrefix(window, highest + 1, 0)));
+    }
+  }
+  return {};
 }
 
 }  // namespace vedette::tsdb

@@ -38,18 +38,27 @@ class Compactor {
   using Pace = std::function<Status(uint64_t bytes)>;
   Result<Outcome> Merge(int32_t window, const Pace& pace);
 
-  // Everything of the window, at once.
+  // Everything of the window, at once. A crash in between is finished by FinishDrops(), at the start.
   Status Drop(int32_t window);
+  Status FinishDrops();
+
+  // Everything that these series have in the window.
+  Status DropSeries(int32_t window, std::span<const uint32_t> metrics,
+                    std::span<const uint32_t> series);
 
   // Samples of these series (metric and id) at start_ms <= t <= end_ms.
   Result<Outcome> Delete(std::span<const uint32_t> metrics, std::span<const uint32_t> series,
                          int64_t start_ms, int64_t end_ms);
+  // Writes the tables of these metrics anew, in the windows of the range, without what was deleted.
+  Status FreeSpace(std::span<const uint32_t> metrics, int64_t start_ms, int64_t end_ms);
 
  private:
   struct Group;
   Status Rewrite(const Group& group, int64_t delete_from_ms, int64_t delete_to_ms,
                  StoreBatch& batch, std::vector<InstantsTable::Interned>& interned,
-                 Outcome& outcome);
+                 Outcome& outcome, uint64_t* kept);
+  Status DropFamilies(int32_t window);
+  bool PassDamage(StoreIterator& it);
 
   Store& store_;
   InstantsTable& instants_;

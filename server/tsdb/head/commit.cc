@@ -9,6 +9,7 @@
 #include "common/base/strings.h"
 #include "common/model/sample.h"
 #include "server/tsdb/chunk/chunk.h"
+#include "server/tsdb/store/fail_point.h"
 
 namespace vedette::tsdb {
 namespace {
@@ -383,11 +384,15 @@ Status Head::Flush(Commit& commit) VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_ana
     PutTimeRange(store_, commit.batch, std::min(min_t_ms(), commit.min_t_ms),
                  std::max(max_t_ms(), commit.max_t_ms));
   }
-  if (status.ok()) status = store_.Write(commit.batch);
+  if (status.ok()) {
+    FailPoint("commit.before");
+    status = store_.Write(commit.batch);
+  }
   if (!status.ok()) {
     Abandon(commit);
     return status;
   }
+  FailPoint("commit.written");
   for (InstantsTable::Interned& i : commit.interned) instants_.Publish(std::move(i));
   for (const auto& [window, series] : commit.present) {
     presence_.Confirm(window, std::span(&series, 1));

@@ -7,10 +7,12 @@
 #include <utility>
 
 #include "common/base/strings.h"
+#include "common/log/log.h"
 #include "common/model/sample.h"
 #include "server/tsdb/chunk/bytes.h"
 #include "server/tsdb/chunk/chunk.h"
 #include "server/tsdb/head/commit.h"
+#include "server/tsdb/store/fail_point.h"
 #include "server/tsdb/store/keys.h"
 
 namespace vedette::tsdb {
@@ -134,17 +136,41 @@ Status Head::Charge(const std::string& owner) {
   }
   uint64_t& used = charged_by_owner_[owner];
   if (options_.max_series != 0 && charged_ >= options_.max_series) {
-    ++counters_.series_refused;
-    return ResourceExhausted(StrCat("the storage holds ", charged_, " active series, its limit"));
+    return Refuse(owner, StrCat("new series refused: the storage holds ", charged_,
+                                " active series, its limit (--storage.max-series)"));
   }
   if (limit != 0 && used >= limit) {
-    ++counters_.series_refused;
-    return ResourceExhausted(
-        StrCat(Quoted(owner), " has ", used, " active series, the limit of its budget"));
+    return Refuse(owner, StrCat("new series refused: job ", Quoted(owner), " has ", used,
+                                " active series, the limit of its budget "
+                                "(--storage.max-series-per-job, --storage.max-series-of-job)"));
   }
   ++charged_;
   ++used;
   return {};
+}
+
+Status Head::Refuse(const std::string& owner, std::string why) {
+  // Owners come from labels: there may be any number of them.
+  constexpr size_t kMaxOwners = 10'000;
+  constexpr int64_t kLogEveryMs = 60'000;
+  ++counters_.series_refused;
+  const int64_t now = clock_.NowMs();
+  if (refused_.size() < kMaxOwners || refused_.contains(owner)) {
+    RefusedOwner& r = refused_[owner];
+    if (r.series == 0 || now - r.logged_ms >= kLogEveryMs || now < r.logged_ms) {
+      log::Warn("new series refused, their job is over its budget", {{"job", owner}, {"why", why}});
+      r.logged_ms = now;
+    }
+    ++r.series;
+    r.last_ms = now;
+    r.why = why;
+  }
+  return ResourceExhausted(std::move(why));
+}
+
+std::map<std::string, RefusedOwner> Head::refused_owners() const {
+  MutexLock lock(budget_mu_);
+  return refused_;
 }
 
 void Head::Uncharge(const std::string& owner, uint64_t series) {
@@ -249,14 +275,12 @@ std::string Head::StateValue(const Timeline& t, uint64_t sealed_epoch) const {
 Status Head::StoreJournal() {
   MutexLock lock(journal_mu_);
   if (index_.journal_empty()) return {};
-  std::string journal = index_.TakeJournal();
+  const SeriesIndex::Journal journal = index_.TakeJournal();
   StoreBatch batch;
-  batch.Put(store_, Family::kSeries, JournalKey(next_journal_), journal);
-  Status s = store_.Write(batch);
-  if (!s.ok()) {
-    index_.ReturnJournal(std::move(journal));
-    return s;
-  }
+  batch.Put(store_, Family::kSeries, JournalKey(next_journal_), journal.bytes);
+  VEDETTE_RETURN_IF_ERROR(store_.Write(batch));
+  FailPoint("journal.written");
+  index_.JournalStored(journal);
   ++next_journal_;
   return {};
 }
@@ -308,10 +332,12 @@ Status Head::Seal(Timeline& t, std::shared_ptr<const TimelineView> view) {
   t.sealed_t_ms = std::max(t.sealed_t_ms, instants.back());
   batch.Put(store_, Family::kHead, HeadKey(t.id, HeadKind::kState, 0), StateValue(t, t.epoch + 1));
   PutTimeRange(store_, batch, min_t_ms(), max_t_ms());
+  FailPoint("seal.before");
   if (Status s = store_.Write(batch); !s.ok()) {
     t.sealed_t_ms = before;
     return s;
   }
+  FailPoint("seal.written");
   instants_.Publish(std::move(interned));
   presence_.Confirm(window, sealed);
   counters_.sealed_chunks += sealed.size();
@@ -373,7 +399,9 @@ Status Head::SealAndDrop(const std::shared_ptr<Timeline>& t) {
     StoreBatch batch;
     batch.DeleteRange(store_, Family::kHead, HeadKey(t->id, HeadKind::kState, 0),
                       HeadKey(t->id + 1, HeadKind::kState, 0));
+    FailPoint("seal.drop.before");
     VEDETTE_RETURN_IF_ERROR(store_.Write(batch));
+    FailPoint("seal.drop.written");
   }
   t->dropped = true;
   for (uint32_t p = 0; p < t->layout.size(); ++p) RemovePlace(t->layout[p], {t->id, p});
@@ -686,19 +714,28 @@ Result<storage::CommitStats> Head::Write(std::span<const storage::SeriesBatch> b
 
 // ---- the start
 
-Status Head::Restore() {
-  {
-    StoreIterator it = store_.Iterate(Family::kSeries, nullptr, /*long_walk=*/true);
-    MutexLock lock(journal_mu_);
-    for (it.SeekToFirst(); it.valid(); it.Next()) {
-      if (it.key().size() != 8) return DataLoss("series journal: a key is damaged");
+Status Head::RestoreIndex(const DamageSink& damage) {
+  StoreIterator it = store_.Iterate(Family::kSeries, nullptr, /*long_walk=*/true);
+  MutexLock lock(journal_mu_);
+  it.SeekToFirst();
+  while (it.valid() || PassDamage(it, "series journals", damage)) {
+    if (it.key().size() == 8) {
       next_journal_ = (static_cast<uint64_t>(GetBigEndian32(it.key().data())) << 32 |
                        GetBigEndian32(it.key().data() + 4)) +
                       1;
-      VEDETTE_RETURN_IF_ERROR(index_.Restore(it.value()));
+      if (Status s = index_.Restore(it.value()); !s.ok()) damage(s.message());
+    } else {
+      damage("series journal: a key is damaged");
     }
-    VEDETTE_RETURN_IF_ERROR(it.status());
+    it.Next();
   }
+  if (const uint64_t lost = index_.lost(); lost > 0) {
+    damage(StrCat("the labels of ", lost, " series are lost"));
+  }
+  return it.status();
+}
+
+Status Head::Restore(const DamageSink& damage) {
   if (Result<std::optional<std::string>> range = store_.Get(Family::kMeta, kTimeRangeKey);
       range.ok() && *range) {
     ByteReader in(**range);
@@ -712,20 +749,30 @@ Status Head::Restore() {
   const int64_t now = clock_.NowMs();
   StoreIterator it = store_.Iterate(Family::kHead, nullptr, /*long_walk=*/true);
   it.SeekToFirst();
-  while (it.valid()) {
-    if (it.key().size() != 9) return DataLoss("log: a key is damaged");
+  while (it.valid() || PassDamage(it, "log", damage)) {
+    if (it.key().size() != 9) {
+      damage("log: a key is damaged");
+      it.Next();
+      continue;
+    }
     const uint32_t id = GetBigEndian32(it.key().data());
     auto t = std::make_shared<Timeline>();
     t->id = id;
     LogReplay replay;
-    for (; it.valid() && it.key().size() == 9 && GetBigEndian32(it.key().data()) == id; it.Next()) {
+    for (; (it.valid() || PassDamage(it, "log", damage)) && it.key().size() == 9 &&
+           GetBigEndian32(it.key().data()) == id;
+         it.Next()) {
       const HeadKind kind = static_cast<HeadKind>(it.key()[4]);
       const uint32_t slot = GetBigEndian32(it.key().data() + 5);
       // A damaged record costs what is in it, and is counted.
-      if (!replay.Add(kind, slot, it.value()).ok()) ++counters_.damaged;
+      if (Status s = replay.Add(kind, slot, it.value()); !s.ok()) {
+        damage(StrCat("timeline ", id, ": ", s.message()));
+      }
     }
     LogReplay::Restored restored = replay.Finish();
-    counters_.damaged += restored.damaged;
+    for (uint64_t i = 0; i < restored.damaged; ++i) {
+      damage(StrCat("timeline ", id, ": rows of the log are damaged"));
+    }
     MutexLock lock(t->commit_mu);
     t->owner = std::move(restored.owner);
     // The writers are gone with the process; loose series find their timeline again.
@@ -735,9 +782,11 @@ Status Head::Restore() {
     t->sealed_t_ms = restored.sealed_t_ms;
     t->stored_state = true;
     t->last_commit_ms = now;
-    const uint32_t series = index_.size();
-    for (uint32_t s : restored.layout) {
-      if (s >= series) return DataLoss(StrCat("log of timeline ", id, ": unknown series ", s));
+    uint32_t highest = 0;
+    for (uint32_t s : restored.layout) highest = std::max(highest, s);
+    if (!restored.layout.empty() && highest >= index_.size()) {
+      damage(StrCat("the log of timeline ", id, " has series whose labels are lost"));
+      index_.Reserve(highest + 1);
     }
     t->layout = std::move(restored.layout);
     t->stored_layout = t->layout.size();

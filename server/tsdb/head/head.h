@@ -18,6 +18,7 @@
 #include "server/tsdb/head/row.h"
 #include "server/tsdb/index/series_index.h"
 #include "server/tsdb/index/shared_mutex.h"
+#include "server/tsdb/store/damage.h"
 #include "server/tsdb/store/store.h"
 #include "server/tsdb/timeline/instants_table.h"
 #include "server/tsdb/timeline/presence.h"
@@ -100,6 +101,14 @@ struct HeadCounters {
       series_limit{0}, series_refused{0}, sealed_chunks{0}, damaged{0};
 };
 
+// An owner that asked for more series than its budget, or the storage's, has left.
+struct RefusedOwner {
+  uint64_t series = 0;  // Times that one was refused.
+  int64_t last_ms = 0;
+  int64_t logged_ms = 0;
+  std::string why;
+};
+
 // Head takes commits: it checks them, writes one log record for each, keeps the rows in memory
 // and seals them into chunks when a timeline has enough of them.
 //
@@ -117,8 +126,12 @@ class Head {
        Presence& presence, Presence& histograms, ExemplarSink& exemplars, const Clock& clock);
   ~Head();
 
-  // Reads the log. Once, before anything else.
-  Status Restore();
+  // Reads the series journals, then the log. Once each, before anything else. What is damaged is left
+  // out and said.
+  Status RestoreIndex(const DamageSink& damage);
+  Status Restore(const DamageSink& damage);
+  // After damage: no timeline's number that may be in use is given again.
+  Status RecoverIds(uint32_t highest) { return timeline_ids_.Recover(highest + 1); }
 
   std::unique_ptr<storage::TimelineWriter> OpenTimeline(const std::string& owner);
   // `refs` is empty or as long as the batch: storage::Appender::WriteKnown. A ref is the number of
@@ -151,6 +164,7 @@ class Head {
   uint64_t timelines() const;
   uint64_t active_series() const;
   std::map<std::string, uint64_t> series_by_owner() const;
+  std::map<std::string, RefusedOwner> refused_owners() const;
   void Memory(uint64_t* bytes, uint64_t* samples) const;
 
  private:
@@ -160,6 +174,7 @@ class Head {
 
   Result<std::shared_ptr<Timeline>> NewTimeline(const std::string& owner, Timeline::Kind kind);
   Status Charge(const std::string& owner);
+  Status Refuse(const std::string& owner, std::string why) VEDETTE_REQUIRES(budget_mu_);
   void Uncharge(const std::string& owner, uint64_t series);
   void AddPlace(uint32_t series, Place place);
   void RemovePlace(uint32_t series, Place place);
@@ -221,6 +236,7 @@ class Head {
   mutable Mutex budget_mu_;
   uint64_t charged_ VEDETTE_GUARDED_BY(budget_mu_) = 0;
   std::map<std::string, uint64_t> charged_by_owner_ VEDETTE_GUARDED_BY(budget_mu_);
+  std::map<std::string, RefusedOwner> refused_ VEDETTE_GUARDED_BY(budget_mu_);
 
   Mutex journal_mu_;  // Journals are stored in order.
   uint64_t next_journal_ VEDETTE_GUARDED_BY(journal_mu_) = 0;

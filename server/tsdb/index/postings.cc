@@ -103,6 +103,11 @@ bool Postings::Contains(uint32_t id) const {
 
 uint64_t Postings::size() const { return bitmap_ ? bitmap_->set.cardinality() : has_single_; }
 
+uint32_t Postings::Bound() const {
+  if (size() == 0) return 0;
+  return (bitmap_ ? bitmap_->set.maximum() : single_) + 1;
+}
+
 void Postings::IntersectWith(const Postings& other) {
   if (bitmap_ && other.bitmap_) {
     bitmap_->set &= other.bitmap_->set;

@@ -34,6 +34,7 @@ class Postings {
   void Remove(uint32_t id);
   bool Contains(uint32_t id) const;
   uint64_t size() const;
+  uint32_t Bound() const;  // One more than the highest; 0 of none.
   bool empty() const { return size() == 0; }
 
   void IntersectWith(const Postings& other);

@@ -224,15 +224,54 @@ uint32_t SeriesIndex::FindOrAdd(const Labels& labels, bool* added) {
   return AddLocked(pairs, hash);
 }
 
-Status SeriesIndex::Restore(std::string_view journal) {
+void SeriesIndex::AddLost() VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_analysis) {
+  if (lists_.empty() || lists_used_ % kListBlock == 0) {
+    lists_.push_back(std::make_unique<uint32_t[]>(kListBlock));
+    lists_used_ = (lists_.size() - 1) * kListBlock;
+  }
+  lists_.back()[lists_used_ % kListBlock] = 0;  // No labels.
+  lost_.Add(static_cast<uint32_t>(list_of_.size()));
+  list_of_.push_back(static_cast<uint32_t>(lists_used_++));
+}
+
+void SeriesIndex::Reserve(uint32_t series) {
   WriterLock lock(mu_);
+  while (list_of_.size() < series) AddLost();
+  if (journal_.empty()) journal_series_ = static_cast<uint32_t>(list_of_.size());
+}
+
+uint64_t SeriesIndex::lost() const {
+  ReaderLock lock(mu_);
+  return lost_.size();
+}
+
+// first series varint | first pair varint | entries | checksum u32
+Status SeriesIndex::Restore(std::string_view journal) {
+  // More than fit between two journals that follow each other: a number is wrong.
+  constexpr uint64_t kMaxGap = uint64_t{1} << 26;
+  WriterLock lock(mu_);
+  if (journal.size() < 4) return DataLoss("series journal: too short");
+  ByteReader tail(journal.substr(journal.size() - 4));
+  journal.remove_suffix(4);
+  if (tail.Fixed<uint32_t>() != static_cast<uint32_t>(HashOf(journal))) {
+    return DataLoss("series journal: checksum differs");
+  }
   ByteReader in(journal);
+  const uint64_t first_series = in.Varint();
+  const uint64_t first_pair = in.Varint();
+  if (!in.ok() || first_series < list_of_.size() || first_pair < pairs_.size() ||
+      first_series - list_of_.size() > kMaxGap || first_pair - pairs_.size() > kMaxGap) {
+    return DataLoss("series journal: its numbers do not follow those before");
+  }
+  while (list_of_.size() < first_series) AddLost();
+  while (pairs_.size() < first_pair) pairs_.emplace_back();  // Of a journal that is lost.
   std::vector<uint32_t> pairs;
   std::string bytes;
   while (in.left() > 0) {
     const uint64_t n = in.Varint();
     pairs.clear();
     bytes.clear();
+    bool whole = true;
     for (uint64_t i = 0; in.ok() && i < n; ++i) {
       uint64_t id = in.Varint();
       if (id == 0) {
@@ -242,18 +281,34 @@ Status SeriesIndex::Restore(std::string_view journal) {
         id = AddPair(pair, one.begin()->name);
       }
       if (id >= pairs_.size()) return DataLoss("series journal: an unknown label");
+      whole = whole && pairs_[id].bytes != nullptr;
       bytes += pairs_[id].view();
       pairs.push_back(static_cast<uint32_t>(id));
     }
     if (!in.ok() || pairs.size() >= kListBlock) return DataLoss("series journal: cut short");
-    AddLocked(pairs, HashOf(bytes));
+    if (whole) {
+      AddLocked(pairs, HashOf(bytes));
+    } else {
+      AddLost();
+    }
   }
+  journal_series_ = static_cast<uint32_t>(list_of_.size());
+  journal_pair_ = static_cast<uint32_t>(pairs_.size());
   return {};
 }
 
-std::string SeriesIndex::TakeJournal() {
-  WriterLock lock(mu_);
-  return std::exchange(journal_, std::string());
+SeriesIndex::Journal SeriesIndex::TakeJournal() const {
+  ReaderLock lock(mu_);
+  Journal out;
+  out.next_series = static_cast<uint32_t>(list_of_.size());
+  out.next_pair = static_cast<uint32_t>(pairs_.size());
+  if (journal_.empty()) return out;
+  out.entries_bytes = journal_.size();
+  PutVarint(out.bytes, journal_series_);
+  PutVarint(out.bytes, journal_pair_);
+  out.bytes += journal_;
+  PutFixed(out.bytes, static_cast<uint32_t>(HashOf(out.bytes)));
+  return out;
 }
 
 bool SeriesIndex::journal_empty() const {
@@ -261,9 +316,15 @@ bool SeriesIndex::journal_empty() const {
   return journal_.empty();
 }
 
-void SeriesIndex::ReturnJournal(std::string journal) {
+void SeriesIndex::JournalStored(const Journal& journal) {
   WriterLock lock(mu_);
-  journal_.insert(0, journal);
+  if (journal.entries_bytes == journal_.size()) {
+    journal_.clear();
+  } else {
+    journal_.erase(0, journal.entries_bytes);
+  }
+  journal_series_ = journal.next_series;
+  journal_pair_ = journal.next_pair;
 }
 
 Labels SeriesIndex::LabelsOf(uint32_t series) const {
@@ -390,6 +451,7 @@ Postings SeriesIndex::Select(std::span<const Matcher> matchers) const {
                                  : std::move(include[0]);
   for (size_t i = 1; i < include.size(); ++i) out.IntersectWith(include[i]);
   for (const Postings& e : exclude) out.Subtract(e);
+  if (include.empty() && !lost_.empty()) out.Subtract(lost_);
   return out;
 }
 

@@ -27,6 +27,8 @@ namespace vedette::tsdb {
 //
 // New series are also written into a journal, in the order of their numbers, that the owner takes
 // with TakeJournal() and stores; Restore() of the journals in the same order makes the same index.
+// A journal says which numbers it begins with, so that one that is lost costs its own series and
+// no other: their numbers stay taken, by nobody.
 //
 // Thread-safe: look-ups run in parallel, additions one at a time.
 class SeriesIndex {
@@ -70,12 +72,23 @@ class SeriesIndex {
   uint64_t memory_bytes() const;
   Cardinality cardinality(size_t limit) const;
 
-  // What was added since the last call; "" for nothing. `sequence` says how far it reaches.
-  std::string TakeJournal();
+  // What was added and is not stored yet; empty bytes for nothing. One taker at a time, who says
+  // JournalStored() once it is.
+  struct Journal {
+    std::string bytes;
+    size_t entries_bytes = 0;
+    uint32_t next_series = 0;
+    uint32_t next_pair = 0;
+  };
+  Journal TakeJournal() const;
   bool journal_empty() const;
-  // Puts back, in front, what could not be stored.
-  void ReturnJournal(std::string journal);
+  void JournalStored(const Journal& journal);
+  // kDataLoss where the journal is damaged: nothing of it is taken.
   Status Restore(std::string_view journal);
+  // Numbers below `series` are taken from now on, by nobody where they are not in a journal.
+  void Reserve(uint32_t series);
+  // Series whose labels are lost.
+  uint64_t lost() const;
 
  private:
   struct Pair {
@@ -95,6 +108,7 @@ class SeriesIndex {
   std::optional<uint32_t> FindLocked(const Labels& labels, uint64_t hash) const;
   bool Equal(uint32_t series, std::string_view bytes) const;
   uint32_t AddLocked(std::span<const uint32_t> pairs, uint64_t hash);
+  void AddLost();
   uint32_t FindPair(std::string_view bytes) const;  // kNone where there is none.
   uint32_t AddPair(std::string_view bytes, std::string_view name);
   const Name* FindName(std::string_view name) const;
@@ -121,7 +135,10 @@ class SeriesIndex {
   std::vector<std::unique_ptr<uint32_t[]>> lists_ VEDETTE_GUARDED_BY(mu_);
   size_t lists_used_ VEDETTE_GUARDED_BY(mu_) = 0;
   std::vector<uint64_t> slots_ VEDETTE_GUARDED_BY(mu_);
+  Postings lost_ VEDETTE_GUARDED_BY(mu_);
   std::string journal_ VEDETTE_GUARDED_BY(mu_);
+  uint32_t journal_series_ VEDETTE_GUARDED_BY(mu_) = 0;  // Where it begins.
+  uint32_t journal_pair_ VEDETTE_GUARDED_BY(mu_) = 1;
 };
 
 }  // namespace vedette::tsdb

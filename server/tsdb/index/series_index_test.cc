@@ -87,13 +87,16 @@ TEST(SeriesIndex, TheJournalMakesTheSameIndexAgain) {
   for (size_t i = 0; i < all.size(); ++i) {
     index.FindOrAdd(all[i], &added);
     if (i % 3 == 0) {
-      ASSERT_TRUE(copy.Restore(index.TakeJournal()).ok());
+      const SeriesIndex::Journal journal = index.TakeJournal();
+      ASSERT_TRUE(copy.Restore(journal.bytes).ok());
+      index.JournalStored(journal);
     }
   }
-  std::string last = index.TakeJournal();
+  (void)index.TakeJournal();  // Could not be stored: nothing is lost.
+  const SeriesIndex::Journal last = index.TakeJournal();
+  index.JournalStored(last);
   EXPECT_TRUE(index.journal_empty());
-  index.ReturnJournal(last);
-  ASSERT_TRUE(copy.Restore(index.TakeJournal()).ok());
+  ASSERT_TRUE(copy.Restore(last.bytes).ok());
   ASSERT_EQ(copy.size(), all.size());
   for (uint32_t i = 0; i < all.size(); ++i) {
     EXPECT_EQ(copy.LabelsOf(i), all[i]);
@@ -101,6 +104,44 @@ TEST(SeriesIndex, TheJournalMakesTheSameIndexAgain) {
     EXPECT_EQ(copy.MetricOf(i), index.MetricOf(i));
   }
   EXPECT_FALSE(copy.Restore("\x05garbage").ok());
+}
+
+TEST(SeriesIndex, ALostJournalCostsItsOwnSeriesAndNoOther) {
+  SeriesIndex index;
+  const std::vector<Labels> all = SomeSeries();
+  std::vector<std::string> journals;
+  bool added;
+  for (const Labels& l : all) {
+    index.FindOrAdd(l, &added);
+    const SeriesIndex::Journal journal = index.TakeJournal();
+    journals.push_back(journal.bytes);
+    index.JournalStored(journal);
+  }
+  for (size_t gone = 0; gone < journals.size(); ++gone) {
+    SeriesIndex copy;
+    for (size_t i = 0; i < journals.size(); ++i) {
+      std::string bytes = journals[i];
+      if (i == gone) bytes[gone % bytes.size()] = static_cast<char>(bytes[gone % bytes.size()] ^ 4);
+      ASSERT_EQ(copy.Restore(bytes).ok(), i != gone);
+    }
+    copy.Reserve(static_cast<uint32_t>(all.size()));
+    ASSERT_EQ(copy.size(), all.size());
+    EXPECT_GE(copy.lost(), 1u);
+    uint64_t empty = 0;
+    for (uint32_t i = 0; i < all.size(); ++i) {
+      // Right or none: never another's.
+      if (copy.LabelsOf(i).empty()) {
+        empty += copy.Find(all[i]) != i;  // One has no labels indeed.
+        continue;
+      }
+      EXPECT_EQ(copy.LabelsOf(i), all[i]);
+      EXPECT_EQ(copy.Find(all[i]), i);
+    }
+    EXPECT_EQ(empty, copy.lost());
+    EXPECT_EQ(copy.Select({}).size(), all.size() - empty);
+    // New series get numbers that nobody had.
+    EXPECT_EQ(copy.FindOrAdd(Labels::Of({{"new", "one"}}), &added), all.size());
+  }
 }
 
 TEST(SeriesIndex, NamesValuesAndCardinality) {

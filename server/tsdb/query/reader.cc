@@ -112,6 +112,14 @@ class Reader final : public storage::SeriesSet {
     if (damage_.empty()) damage_ = s.ToString();
   }
 
+  // Behind a part of a file that cannot be read, if that is what the iterator stands before.
+  bool PassDamage(StoreIterator& it) {
+    const Status s = it.status();
+    if (s.code() != StatusCode::kDataLoss) return false;
+    Damaged(s);
+    return it.SkipDamage();
+  }
+
   // False where the series has nothing in the range.
   bool Read(uint32_t index) {
     const uint32_t series = ids_[index];
@@ -182,7 +190,8 @@ class Reader final : public storage::SeriesSet {
     if (w.chunks->valid() && w.chunks->key() < first_bytes) w.chunks->Next();
     if (!AtSeries(*w.chunks, first)) w.chunks->Seek(first_bytes);
     StoreIterator& it = *w.chunks;
-    for (; it.valid() && it.key().size() == ChunkKey::kBytes; it.Next()) {
+    for (; it.valid() || PassDamage(it); it.Next()) {
+      if (it.key().size() != ChunkKey::kBytes) break;
       const ChunkKey key = ChunkKey::From(it.key());
       if (!key.SameSeries(first)) break;
       if (key.last_offset < from) continue;
@@ -212,7 +221,7 @@ class Reader final : public storage::SeriesSet {
            Mix(static_cast<uint64_t>(WindowBits(w.window)) << 32, header->instants_id)});
       held_.push_back(shared_.instants);
     }
-    if (Status s = it.status(); !s.ok()) status_ = s;
+    if (Status s = it.status(); !s.ok() && s.code() != StatusCode::kDataLoss) status_ = s;
   }
 
   // The instants of a chunk and which of them are in the range: worked out once for all series that
@@ -253,7 +262,9 @@ class Reader final : public storage::SeriesSet {
         if (h.ok()) histogram_before_ = *std::move(h);
       }
     }
-    for (it.Seek(first); it.valid() && it.key().starts_with(prefix); it.Next()) {
+    it.Seek(first);
+    for (; it.valid() || PassDamage(it); it.Next()) {
+      if (!it.key().starts_with(prefix)) break;
       if (it.key().size() != 16) continue;
       const int64_t t_ms = start + GetBigEndian32(it.key().data() + 12);
       if (t_ms > max_) break;
@@ -264,7 +275,7 @@ class Reader final : public storage::SeriesSet {
       }
       histograms_.emplace_back(t_ms, *std::move(h));
     }
-    if (Status s = it.status(); !s.ok()) status_ = s;
+    if (Status s = it.status(); !s.ok() && s.code() != StatusCode::kDataLoss) status_ = s;
   }
 
   // Makes one series of the pieces.

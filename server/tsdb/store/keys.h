@@ -56,6 +56,15 @@ struct ChunkKey {
   }
 };
 
+// The beginning of every key of a series in a window, of chunks and of histograms.
+inline std::string SeriesPrefix(int32_t window, uint32_t metric, uint32_t series) {
+  std::string out;
+  PutBigEndian32(out, WindowBits(window));
+  PutBigEndian32(out, metric);
+  PutBigEndian32(out, series);
+  return out;
+}
+
 // window | metric | series | instant, from the start of the window.
 inline std::string HistogramKey(int32_t window, uint32_t metric, uint32_t series, uint32_t offset) {
   std::string out;

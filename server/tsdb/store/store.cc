@@ -1,8 +1,11 @@
 #include "server/tsdb/store/store.h"
 
 #include <rocksdb/cache.h>
+#include <rocksdb/comparator.h>
 #include <rocksdb/convenience.h>
 #include <rocksdb/db.h>
+#include <rocksdb/env.h>
+#include <rocksdb/file_system.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/listener.h>
 #include <rocksdb/options.h>
@@ -10,17 +13,25 @@
 #include <rocksdb/utilities/checkpoint.h>
 #include <rocksdb/write_batch.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <filesystem>
+#include <functional>
+#include <optional>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "common/base/strings.h"
+#include "server/tsdb/store/database.h"
+#include "server/tsdb/store/fail_point.h"
+#include "server/tsdb/store/witness.h"
 
 namespace vedette::tsdb {
 namespace {
@@ -32,22 +43,25 @@ rocksdb::Slice ToSlice(std::string_view s) { return {s.data(), s.size()}; }
 std::string_view ToView(const rocksdb::Slice& s) { return {s.data(), s.size()}; }
 size_t Index(Family family) { return static_cast<size_t>(family); }
 
-Status ToStatus(const rocksdb::Status& s) {
-  if (s.ok()) return {};
-  const std::string text = s.ToString();
-  if (s.IsCorruption()) return DataLoss(text);
-  if (s.IsNotFound()) return NotFound(text);
-  // Everything else comes from the disk or its fullness; trying again may help.
-  return Unavailable(text);
-}
+const rocksdb::Status kReopening =
+    rocksdb::Status::TryAgain("the storage is being opened again after an I/O error");
+
+// Before a full disk is tried again: the new manifest and log of an opened directory need some.
+constexpr uint64_t kRoomToOpen = 2 << 20;
 
 }  // namespace
 
 // Keeps the word of a background error until writing works again.
 class ErrorListener : public rocksdb::EventListener {
  public:
-  void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* error) override {
+  void OnBackgroundError(rocksdb::BackgroundErrorReason reason, rocksdb::Status* error) override {
     MutexLock lock(mu_);
+    if (reason == rocksdb::BackgroundErrorReason::kCompaction && error->IsCorruption()) {
+      // A damaged table cannot be merged: no reason to refuse what is new. Readers pass it by.
+      if (damage_.size() < 100) damage_.push_back(StrCat("merging tables: ", error->ToString()));
+      *error = rocksdb::Status::OK();
+      return;
+    }
     error_ = error->ToString();
     failed_ = true;
   }
@@ -56,6 +70,20 @@ class ErrorListener : public rocksdb::EventListener {
     error_ = error.ToString();
     failed_ = true;
   }
+  // A table was written or merged: the manifest has grown.
+  void OnFlushCompleted(rocksdb::DB*, const rocksdb::FlushJobInfo&) override { grown_ = true; }
+  void OnCompactionCompleted(rocksdb::DB*, const rocksdb::CompactionJobInfo&) override {
+    grown_ = true;
+  }
+  void NoteDamage(const std::string& what) {
+    MutexLock lock(mu_);
+    damage_.push_back(what);
+  }
+  std::vector<std::string> TakeDamage() {
+    MutexLock lock(mu_);
+    return std::exchange(damage_, {});
+  }
+  bool TakeGrown() { return grown_.exchange(false); }
   void Clear() {
     MutexLock lock(mu_);
     error_.clear();
@@ -70,17 +98,46 @@ class ErrorListener : public rocksdb::EventListener {
  private:
   mutable Mutex mu_;
   std::string error_ VEDETTE_GUARDED_BY(mu_);
+  std::vector<std::string> damage_ VEDETTE_GUARDED_BY(mu_);
   std::atomic<bool> failed_{false};
+  std::atomic<bool> grown_{true};
+};
+
+// A family's number under the name of a handle: batches need no more, and outlive what they were
+// made for.
+class NamedFamily final : public rocksdb::ColumnFamilyHandle {
+ public:
+  explicit NamedFamily(const rocksdb::ColumnFamilyHandle& of)
+      : name_(of.GetName()), id_(of.GetID()) {}
+  const std::string& GetName() const override { return name_; }
+  uint32_t GetID() const override { return id_; }
+  rocksdb::Status GetDescriptor(rocksdb::ColumnFamilyDescriptor*) override {
+    return rocksdb::Status::NotSupported();
+  }
+  const rocksdb::Comparator* GetComparator() const override {
+    return rocksdb::BytewiseComparator();
+  }
+
+ private:
+  std::string name_;
+  uint32_t id_;
 };
 
 struct Store::Rep {
-  std::string path;
-  std::unique_ptr<rocksdb::DB> db;
-  std::vector<rocksdb::ColumnFamilyHandle*> handles;  // By Family.
-  std::vector<rocksdb::ColumnFamilyHandle*> all_handles;
+  explicit Rep(std::string p) : path(std::move(p)), witness(WitnessPath(path)) {}
+
+  const std::string path;
+  DatabaseSetup setup;
+  std::unique_ptr<rocksdb::Env> env;  // Of a file system of its own.
+  // Null while it is opened again. Whoever uses it holds it.
+  std::atomic<std::shared_ptr<Database>> current;
+  std::vector<NamedFamily> families;  // By Family, for batches.
+  std::vector<std::string> damage;
+  Witness witness;
   std::shared_ptr<ErrorListener> listener = std::make_shared<ErrorListener>();
   std::shared_ptr<rocksdb::Cache> cache;
   bool sync_always = false;
+  Mutex recover_mu;  // One recovery at a time.
 
   Mutex mu;
   CondVar stop_changed;
@@ -88,7 +145,65 @@ struct Store::Rep {
   std::atomic<bool> unsynced{false};
   std::thread syncer;
 
-  rocksdb::ColumnFamilyHandle* handle(Family family) const { return handles[Index(family)]; }
+  rocksdb::ColumnFamilyHandle* family(Family f) { return &families[Index(f)]; }
+  std::shared_ptr<Database> Current() const { return current.load(std::memory_order_acquire); }
+
+  void Use(std::shared_ptr<Database> database) {
+    if (families.empty()) {
+      for (size_t f = 0; f < kFamilies; ++f) families.emplace_back(*database->handle(f));
+    }
+    if (!database->read_only) {
+      witness.Start({.sequence = database->db->GetLatestSequenceNumber()});
+      WitnessManifest();
+    }
+    current.store(std::move(database), std::memory_order_release);
+  }
+
+  bool HasRoom() const {
+    struct statvfs space;
+    return statvfs(path.c_str(), &space) != 0 ||
+           static_cast<uint64_t>(space.f_bavail) * space.f_frsize >= kRoomToOpen;
+  }
+
+  // RocksDB does not go on after an I/O error in its log or its list of files: it must be opened
+  // anew. What was acknowledged is in its files, so nobody but those who ask meanwhile notices.
+  Status Reopen() {
+    constexpr int kTries = 400;
+    std::shared_ptr<Database> old = current.exchange(nullptr);
+    for (int i = 0; i < kTries && old.use_count() > 1; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    if (old.use_count() > 1) {
+      current.store(std::move(old));
+      return Unavailable("queries still read from the storage; it is opened again after them");
+    }
+    old.reset();
+    std::vector<std::string> found;
+    Result<std::unique_ptr<Database>> opened = OpenDatabase(setup, found);
+    for (const std::string& what : found) listener->NoteDamage(what);
+    if (!opened.ok()) return opened.status();
+    Use(std::shared_ptr<Database>(*std::move(opened)));
+    return {};
+  }
+
+  void WitnessManifest() {
+    const std::string manifest = CurrentManifest(path);
+    std::error_code error;
+    const uint64_t bytes = std::filesystem::file_size(manifest, error);
+    if (error) return;
+    if (const std::optional<uint64_t> hash = Witness::HashOf(manifest, bytes)) {
+      witness.SetManifest(ManifestNumber(manifest), bytes, *hash);
+    }
+  }
+
+  rocksdb::Status WriteNow(Database& to, const rocksdb::WriteOptions& options,
+                           rocksdb::WriteBatch* batch) {
+    FailPoint("store.write.before");
+    const rocksdb::Status s = to.db->Write(options, batch);
+    FailPoint("store.write.after");
+    if (s.ok()) witness.SetSequence(to.db->GetLatestSequenceNumber());
+    return s;
+  }
 
   void SyncLoop(int64_t interval_ms) {
     while (true) {
@@ -97,12 +212,24 @@ struct Store::Rep {
         if (!stopping) stop_changed.WaitFor(mu, interval_ms);
         if (stopping) return;
       }
-      if (!unsynced.exchange(false)) continue;
-      if (rocksdb::Status s = db->SyncWAL(); !s.ok()) {
+      if (const auto now = Current(); now == nullptr || now->read_only) continue;
+      if (listener->TakeGrown()) WitnessManifest();
+      if (sync_always || listener->failed() || !unsynced.exchange(false)) continue;
+      if (rocksdb::Status s = SyncLog(); !s.ok()) {
         unsynced = true;
         listener->Note(s);
       }
     }
+  }
+
+  // Not SyncWAL(): beside a write that fails at that moment RocksDB 7.8 asserts, which kills.
+  rocksdb::Status SyncLog() {
+    const std::shared_ptr<Database> now = Current();
+    if (now == nullptr) return kReopening;
+    rocksdb::WriteBatch nothing;
+    rocksdb::WriteOptions options;
+    options.sync = true;
+    return now->db->Write(options, &nothing);
   }
 };
 
@@ -118,36 +245,105 @@ StoreBatch& StoreBatch::operator=(StoreBatch&&) noexcept = default;
 // The batch itself cannot fail: memory is its only limit.
 void StoreBatch::Put(const Store& store, Family family, std::string_view key,
                      std::string_view value) {
-  (void)rep_->batch.Put(store.rep_->handle(family), ToSlice(key), ToSlice(value));
+  (void)rep_->batch.Put(store.rep_->family(family), ToSlice(key), ToSlice(value));
 }
 void StoreBatch::Delete(const Store& store, Family family, std::string_view key) {
-  (void)rep_->batch.Delete(store.rep_->handle(family), ToSlice(key));
+  (void)rep_->batch.Delete(store.rep_->family(family), ToSlice(key));
 }
 void StoreBatch::DeleteRange(const Store& store, Family family, std::string_view begin,
                              std::string_view end) {
-  (void)rep_->batch.DeleteRange(store.rep_->handle(family), ToSlice(begin), ToSlice(end));
+  (void)rep_->batch.DeleteRange(store.rep_->family(family), ToSlice(begin), ToSlice(end));
 }
 bool StoreBatch::empty() const { return rep_->batch.Count() == 0; }
 size_t StoreBatch::bytes() const { return rep_->batch.GetDataSize(); }
 void StoreBatch::Clear() { rep_->batch.Clear(); }
 
 struct StoreSnapshot::Rep {
-  rocksdb::DB* db;
-  const rocksdb::Snapshot* snapshot;
+  std::shared_ptr<Database> database;  // Null: there was none.
+  const rocksdb::Snapshot* snapshot = nullptr;
 };
 StoreSnapshot::StoreSnapshot(std::unique_ptr<Rep> rep) : rep_(std::move(rep)) {}
-StoreSnapshot::~StoreSnapshot() { rep_->db->ReleaseSnapshot(rep_->snapshot); }
+StoreSnapshot::~StoreSnapshot() {
+  if (rep_->database) rep_->database->db->ReleaseSnapshot(rep_->snapshot);
+}
 
 struct StoreIterator::Rep {
+  std::shared_ptr<Database> database;  // Before what is made from it.
   std::unique_ptr<rocksdb::Iterator> it;
+  std::string last;  // The key sought, or moved away from.
+  std::function<std::unique_ptr<rocksdb::Iterator>()> make;
+
+  bool damaged() const {
+    return !it->Valid() && ToStatus(it->status()).code() == StatusCode::kDataLoss;
+  }
+  // With a new iterator: one of RocksDB 7.8 that has met damage may say that all is well.
+  bool DamagedAt(const std::string& key) {
+    it = make();
+    it->Seek(ToSlice(key));
+    return damaged();
+  }
 };
 StoreIterator::StoreIterator(std::unique_ptr<Rep> rep) : rep_(std::move(rep)) {}
 StoreIterator::~StoreIterator() = default;
 StoreIterator::StoreIterator(StoreIterator&&) noexcept = default;
-void StoreIterator::Seek(std::string_view key) { rep_->it->Seek(ToSlice(key)); }
-void StoreIterator::SeekToFirst() { rep_->it->SeekToFirst(); }
-void StoreIterator::SeekForPrev(std::string_view key) { rep_->it->SeekForPrev(ToSlice(key)); }
-void StoreIterator::Next() { rep_->it->Next(); }
+StoreIterator& StoreIterator::operator=(StoreIterator&&) noexcept = default;
+void StoreIterator::Seek(std::string_view key) {
+  rep_->last = key;
+  rep_->it->Seek(ToSlice(key));
+}
+void StoreIterator::SeekToFirst() {
+  rep_->last.clear();
+  rep_->it->SeekToFirst();
+}
+void StoreIterator::SeekForPrev(std::string_view key) {
+  rep_->last = key;
+  rep_->it->SeekForPrev(ToSlice(key));
+}
+void StoreIterator::Next() {
+  rep_->last = ToView(rep_->it->key());
+  rep_->it->Next();
+}
+
+namespace {
+
+// A key as a number, big-endian, and 2^bit more than it. False: there is no such key.
+bool Advance(std::string& key, size_t bit) {
+  for (size_t at = key.size() - 1 - bit / 8, carry = size_t{1} << bit % 8;; --at) {
+    carry += static_cast<uint8_t>(key[at]);
+    key[at] = static_cast<char>(carry & 0xff);
+    carry >>= 8;
+    if (carry == 0) return true;
+    if (at == 0) return false;
+  }
+}
+
+}  // namespace
+
+// RocksDB has no way past a block that it cannot read but to seek behind it, and does not say where
+// that is: steps that double find a place, halving finds the first such place near enough.
+bool StoreIterator::SkipDamage() {
+  constexpr size_t kLeastWidth = 24;
+  constexpr size_t kHalvings = 24;
+  if (!rep_->damaged()) return rep_->it->Valid();
+  std::string low = rep_->last;
+  low.resize(std::max(low.size() + 1, kLeastWidth));
+  const size_t bits = low.size() * 8;
+  size_t bit = 0;
+  std::string high;
+  for (;; ++bit) {
+    if (bit == bits) return false;
+    high = low;
+    if (!Advance(high, bit)) return false;
+    if (!rep_->DamagedAt(high)) break;
+  }
+  for (size_t i = 0; i < kHalvings && bit > 0; ++i) {
+    std::string middle = low;
+    if (!Advance(middle, --bit) || middle >= high) continue;
+    (rep_->DamagedAt(middle) ? low : high) = middle;
+  }
+  rep_->last = high;
+  return !rep_->DamagedAt(high) && rep_->it->Valid();
+}
 bool StoreIterator::valid() const { return rep_->it->Valid(); }
 std::string_view StoreIterator::key() const { return ToView(rep_->it->key()); }
 std::string_view StoreIterator::value() const { return ToView(rep_->it->value()); }
@@ -156,8 +352,7 @@ Status StoreIterator::status() const { return ToStatus(rep_->it->status()); }
 Store::Store(std::unique_ptr<Rep> rep) : rep_(std::move(rep)) {}
 
 Result<std::unique_ptr<Store>> Store::Open(const StoreOptions& options) {
-  auto rep = std::make_unique<Rep>();
-  rep->path = options.path;
+  auto rep = std::make_unique<Rep>(options.path);
   rep->sync_always = options.sync_interval_ms == 0;
   rep->cache = rocksdb::NewLRUCache(options.block_cache_bytes, 2);
 
@@ -177,14 +372,22 @@ Result<std::unique_ptr<Store>> Store::Open(const StoreOptions& options) {
   db_options.max_total_wal_size = 48 << 20;
   db_options.avoid_flush_during_recovery = true;
   db_options.avoid_flush_during_shutdown = true;  // The log has it all.
-  db_options.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
-  db_options.keep_log_file_num = 2;
-  db_options.max_log_file_size = 1 << 20;
-  db_options.info_log_level = rocksdb::WARN_LEVEL;
+  // What is damaged in the log costs itself: every record of ours has a checksum and says what it
+  // follows, so that one that is gone is missed.
+  db_options.wal_recovery_mode = rocksdb::WALRecoveryMode::kSkipAnyCorruptedRecords;
+  // Without it RocksDB 7.8 goes on behind a record that it wrote by half, and loses what follows.
+  db_options.paranoid_checks = true;
+  rep->setup.log = std::make_shared<InfoLog>();
+  db_options.info_log = rep->setup.log;
+  db_options.max_manifest_file_size = 4 << 20;  // Read once whenever it has grown.
   db_options.stats_dump_period_sec = 0;
   db_options.stats_persist_period_sec = 0;
   db_options.skip_stats_update_on_db_open = true;
-  db_options.skip_checking_sst_file_sizes_on_db_open = true;
+  db_options.skip_checking_sst_file_sizes_on_db_open = true;  // database.cc does.
+  if (options.file_system) {
+    rep->env = rocksdb::NewCompositeEnv(options.file_system);
+    db_options.env = rep->env.get();
+  }
   db_options.bytes_per_sync = 1 << 20;
   db_options.enable_pipelined_write = false;
   db_options.listeners.push_back(rep->listener);
@@ -194,6 +397,9 @@ Result<std::unique_ptr<Store>> Store::Open(const StoreOptions& options) {
   std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
   auto family_options = [&](size_t write_buffer, size_t block_bytes, bool compress) {
     rocksdb::ColumnFamilyOptions cf;
+    if (options.max_write_buffer_bytes > 0) {
+      write_buffer = std::min(write_buffer, options.max_write_buffer_bytes);
+    }
     rocksdb::BlockBasedTableOptions table;
     table.block_cache = rep->cache;
     table.block_size = block_bytes;
@@ -214,6 +420,10 @@ Result<std::unique_ptr<Store>> Store::Open(const StoreOptions& options) {
   descriptors.emplace_back(rocksdb::kDefaultColumnFamilyName, family_options(1 << 16, 4096, false));
   descriptors.emplace_back(kNames[0], family_options(1 << 20, 4096, true));
   descriptors.emplace_back(kNames[1], family_options(4 << 20, 16384, true));
+  if (options.max_write_buffer_bytes > 0) {
+    db_options.max_total_wal_size =
+        std::min<uint64_t>(db_options.max_total_wal_size, 4 * options.max_write_buffer_bytes);
+  }
   // The log overwrites itself: a large memory table takes most of it away before it is written.
   rocksdb::ColumnFamilyOptions head = family_options(24 << 20, 16384, false);
   head.compaction_style = rocksdb::kCompactionStyleUniversal;
@@ -223,24 +433,32 @@ Result<std::unique_ptr<Store>> Store::Open(const StoreOptions& options) {
   descriptors.emplace_back(kNames[4], family_options(2 << 20, 16384, true));
   descriptors.emplace_back(kNames[5], family_options(4 << 20, 16384, true));
 
-  rocksdb::DB* db = nullptr;
-  const rocksdb::Status opened =
-      rocksdb::DB::Open(db_options, options.path, descriptors, &rep->all_handles, &db);
+  rep->setup.path = options.path;
+  rep->setup.options = db_options;
+  rep->setup.families = descriptors;
+  const Result<std::optional<WitnessRecord>> witness = Witness::Read(WitnessPath(options.path));
+  if (!witness.ok()) rep->damage.emplace_back(witness.status().message());
+  Result<std::unique_ptr<Database>> opened = OpenDatabase(rep->setup, rep->damage);
   if (!opened.ok()) {
-    const std::string text = opened.ToString();
-    if (text.find("lock") != std::string::npos || text.find("LOCK") != std::string::npos) {
-      return FailedPrecondition(StrCat("storage directory ", Quoted(options.path),
-                                       " is used by another process: ", text));
+    return opened.status().Annotate(StrCat("storage directory ", Quoted(options.path)));
+  }
+  if (witness.ok() && *witness) {
+    const uint64_t reached = (*opened)->db->GetLatestSequenceNumber();
+    if (reached < (*witness)->sequence) {
+      rep->damage.push_back(StrCat("the log ends ", (*witness)->sequence - reached,
+                                   " changes before what was acknowledged: it was cut off, by a "
+                                   "power cut or by hand"));
     }
-    return ToStatus(opened).Annotate(StrCat("storage directory ", Quoted(options.path)));
   }
-  rep->db.reset(db);
-  rep->handles.assign(rep->all_handles.begin() + 1, rep->all_handles.end());
-  if (!rep->sync_always) {
-    rep->syncer = std::thread(
-        [r = rep.get(), interval = options.sync_interval_ms] { r->SyncLoop(interval); });
-    pthread_setname_np(rep->syncer.native_handle(), "tsdb-wal-sync");
+  if ((*opened)->read_only) {
+    rep->listener->Note(rocksdb::Status::NoSpace("the disk is full; opened for reading only"));
   }
+  rep->Use(std::shared_ptr<Database>(*std::move(opened)));
+  rep->syncer = std::thread(
+      [r = rep.get(), interval = rep->sync_always ? 1000 : options.sync_interval_ms] {
+        r->SyncLoop(interval);
+      });
+  pthread_setname_np(rep->syncer.native_handle(), "tsdb-wal-sync");
   return std::unique_ptr<Store>(new Store(std::move(rep)));
 }
 
@@ -251,17 +469,23 @@ Store::~Store() {
   }
   rep_->stop_changed.NotifyAll();
   if (rep_->syncer.joinable()) rep_->syncer.join();
-  (void)rep_->db->SyncWAL();  // Best effort: what was acknowledged is in the system's hands.
-  for (rocksdb::ColumnFamilyHandle* handle : rep_->all_handles) {
-    (void)rep_->db->DestroyColumnFamilyHandle(handle);
-  }
-  (void)rep_->db->Close();
+  const std::shared_ptr<Database> now = rep_->Current();
+  if (now == nullptr || now->read_only) return;
+  // Best effort: what was acknowledged is in the system's hands.
+  if (!rep_->listener->failed()) (void)rep_->SyncLog();
+  rep_->WitnessManifest();
 }
 
 Status Store::Write(StoreBatch& batch, bool sync) {
+  const std::shared_ptr<Database> now = rep_->Current();
+  // After an error RocksDB is left alone until RecoverIfFailed(): it may assert.
+  if (now == nullptr || now->read_only || rep_->listener->failed()) {
+    return Unavailable(StrCat("storage ", Quoted(rep_->path), " refuses writes: ",
+                              now == nullptr ? kReopening.ToString() : rep_->listener->error()));
+  }
   rocksdb::WriteOptions options;
   options.sync = sync || rep_->sync_always;
-  const rocksdb::Status s = rep_->db->Write(options, &batch.rep_->batch);
+  const rocksdb::Status s = rep_->WriteNow(*now, options, &batch.rep_->batch);
   if (s.ok()) {
     if (!options.sync && !rep_->unsynced.load(std::memory_order_relaxed)) rep_->unsynced = true;
     return {};
@@ -273,9 +497,14 @@ Status Store::Write(StoreBatch& batch, bool sync) {
 Result<std::optional<std::string>> Store::Get(Family family, std::string_view key,
                                               const StoreSnapshot* snapshot) const {
   rocksdb::ReadOptions options;
-  if (snapshot != nullptr) options.snapshot = snapshot->rep_->snapshot;
+  std::shared_ptr<Database> from = rep_->Current();
+  if (snapshot != nullptr) {
+    options.snapshot = snapshot->rep_->snapshot;
+    from = snapshot->rep_->database;
+  }
+  if (from == nullptr) return ToStatus(kReopening);
   std::string value;
-  const rocksdb::Status s = rep_->db->Get(options, rep_->handle(family), ToSlice(key), &value);
+  const rocksdb::Status s = from->db->Get(options, from->handle(Index(family)), ToSlice(key), &value);
   if (s.IsNotFound()) return std::optional<std::string>();
   if (!s.ok()) return ToStatus(s).Annotate(kNames[Index(family)]);
   return std::optional<std::string>(std::move(value));
@@ -283,70 +512,131 @@ Result<std::optional<std::string>> Store::Get(Family family, std::string_view ke
 
 std::shared_ptr<const StoreSnapshot> Store::TakeSnapshot() const {
   auto rep = std::make_unique<StoreSnapshot::Rep>();
-  rep->db = rep_->db.get();
-  rep->snapshot = rep_->db->GetSnapshot();
+  rep->database = rep_->Current();
+  if (rep->database) rep->snapshot = rep->database->db->GetSnapshot();
   return std::shared_ptr<const StoreSnapshot>(new StoreSnapshot(std::move(rep)));
 }
 
 StoreIterator Store::Iterate(Family family, const StoreSnapshot* snapshot, bool long_walk) const {
   rocksdb::ReadOptions options;
-  if (snapshot != nullptr) options.snapshot = snapshot->rep_->snapshot;
+  std::shared_ptr<Database> from = rep_->Current();
+  if (snapshot != nullptr) {
+    options.snapshot = snapshot->rep_->snapshot;
+    from = snapshot->rep_->database;
+  }
   if (long_walk) {
     options.readahead_size = 1 << 20;
     options.fill_cache = false;
   }
   auto rep = std::make_unique<StoreIterator::Rep>();
-  rep->it.reset(rep_->db->NewIterator(options, rep_->handle(family)));
+  rep->make = [from = from.get(), options, family] {
+    return std::unique_ptr<rocksdb::Iterator>(
+        from == nullptr ? rocksdb::NewErrorIterator(kReopening)
+                        : from->db->NewIterator(options, from->handle(Index(family))));
+  };
+  rep->database = std::move(from);
+  rep->it = rep->make();
   return StoreIterator(std::move(rep));
 }
 
+Status Store::Flush() {
+  VEDETTE_ASSIGN_OR_RETURN(const std::shared_ptr<Database> now, Writable());
+  return ToStatus(now->db->Flush(rocksdb::FlushOptions(), now->handles));
+}
+
 Status Store::CompactAll() {
-  for (rocksdb::ColumnFamilyHandle* handle : rep_->handles) {
+  VEDETTE_ASSIGN_OR_RETURN(const std::shared_ptr<Database> now, Writable());
+  for (rocksdb::ColumnFamilyHandle* handle : now->handles) {
     rocksdb::FlushOptions flush;
-    VEDETTE_RETURN_IF_ERROR(ToStatus(rep_->db->Flush(flush, handle)));
+    VEDETTE_RETURN_IF_ERROR(ToStatus(now->db->Flush(flush, handle)));
     rocksdb::CompactRangeOptions options;
     options.exclusive_manual_compaction = false;
     options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
-    VEDETTE_RETURN_IF_ERROR(ToStatus(rep_->db->CompactRange(options, handle, nullptr, nullptr)));
+    VEDETTE_RETURN_IF_ERROR(ToStatus(now->db->CompactRange(options, handle, nullptr, nullptr)));
+    FailPoint("compact.family");
   }
   return {};
+}
+
+Status Store::CompactRange(Family family, std::string_view begin, std::string_view end) {
+  const rocksdb::Slice b = ToSlice(begin);
+  const rocksdb::Slice e = ToSlice(end);
+  rocksdb::CompactRangeOptions options;
+  options.exclusive_manual_compaction = false;
+  options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
+  VEDETTE_ASSIGN_OR_RETURN(const std::shared_ptr<Database> now, Writable());
+  rocksdb::ColumnFamilyHandle* handle = now->handle(Index(family));
+  VEDETTE_RETURN_IF_ERROR(ToStatus(now->db->Flush(rocksdb::FlushOptions(), handle)));
+  return ToStatus(now->db->CompactRange(options, handle, &b, &e));
 }
 
 Status Store::DropRange(Family family, std::string_view begin, std::string_view end) {
   const rocksdb::Slice b = ToSlice(begin);
   const rocksdb::Slice e = ToSlice(end);
-  VEDETTE_RETURN_IF_ERROR(ToStatus(rocksdb::DeleteFilesInRange(rep_->db.get(), rep_->handle(family),
-                                                               &b, &e, /*include_end=*/false)));
+  VEDETTE_ASSIGN_OR_RETURN(const std::shared_ptr<Database> now, Writable());
+  VEDETTE_RETURN_IF_ERROR(ToStatus(rocksdb::DeleteFilesInRange(
+      now->db.get(), now->handle(Index(family)), &b, &e, /*include_end=*/false)));
   StoreBatch rest;
   rest.DeleteRange(*this, family, begin, end);
   return Write(rest);
 }
 
 Status Store::Checkpoint(const std::string& directory) {
+  VEDETTE_ASSIGN_OR_RETURN(const std::shared_ptr<Database> now, Writable());
   rocksdb::Checkpoint* checkpoint = nullptr;
   VEDETTE_RETURN_IF_ERROR(
-      ToStatus(rocksdb::Checkpoint::Create(rep_->db.get(), &checkpoint)).Annotate("snapshot"));
+      ToStatus(rocksdb::Checkpoint::Create(now->db.get(), &checkpoint)).Annotate("snapshot"));
   const std::unique_ptr<rocksdb::Checkpoint> owned(checkpoint);
   return ToStatus(owned->CreateCheckpoint(directory)).Annotate(StrCat("snapshot ", directory));
 }
 
-Status Store::Sync() { return ToStatus(rep_->db->SyncWAL()).Annotate("sync of the log"); }
+// The database, for those who change files.
+Result<std::shared_ptr<Database>> Store::Writable() const {
+  std::shared_ptr<Database> now = rep_->Current();
+  if (now == nullptr) return ToStatus(kReopening);
+  if (now->read_only || rep_->listener->failed()) {
+    return Unavailable(StrCat("storage ", Quoted(rep_->path),
+                              " refuses writes: ", rep_->listener->error()));
+  }
+  return now;
+}
+
+Status Store::Sync() { return ToStatus(rep_->SyncLog()).Annotate("sync of the log"); }
 
 Status Store::RecoverIfFailed() {
   if (!rep_->listener->failed()) return {};
+  MutexLock lock(rep_->recover_mu);
+  std::shared_ptr<Database> now = rep_->Current();
+  const bool full = now != nullptr && now->read_only;
+  if (full && !rep_->HasRoom()) return Unavailable("the disk is still full");
   // Says OK where RocksDB itself never stopped, such as after a single failed write.
-  VEDETTE_RETURN_IF_ERROR(ToStatus(rep_->db->Resume()));
+  if (now != nullptr && !full) {
+    const rocksdb::Status resumed = now->db->Resume();
+    // A full disk is waited for; of most other errors RocksDB does not recover by itself.
+    if (!resumed.ok() && (resumed.IsBusy() || (resumed.IsNoSpace() && !rep_->HasRoom()))) {
+      return ToStatus(resumed);
+    }
+    if (!resumed.ok()) now = nullptr;
+  }
+  if (now == nullptr || full) {
+    now.reset();
+    VEDETTE_RETURN_IF_ERROR(rep_->Reopen());
+    now = rep_->Current();
+    if (now->read_only) return Unavailable("the disk is still full");
+  }
   StoreBatch probe;
   probe.Put(*this, Family::kMeta, "probe", "");
   rocksdb::WriteOptions options;
   options.sync = true;
-  VEDETTE_RETURN_IF_ERROR(ToStatus(rep_->db->Write(options, &probe.rep_->batch)));
+  VEDETTE_RETURN_IF_ERROR(ToStatus(rep_->WriteNow(*now, options, &probe.rep_->batch)));
   rep_->listener->Clear();
   return {};
 }
 
 bool Store::failed() const { return rep_->listener->failed(); }
 std::string Store::failure() const { return rep_->listener->error(); }
+const std::vector<std::string>& Store::damage() const { return rep_->damage; }
+std::vector<std::string> Store::TakeNewDamage() { return rep_->listener->TakeDamage(); }
 
 uint64_t Store::disk_bytes() const {
   uint64_t total = 0;
@@ -373,11 +663,13 @@ uint64_t Store::wal_bytes() const {
 
 uint64_t Store::memory_bytes() const {
   uint64_t total = rep_->cache->GetUsage();
-  for (rocksdb::ColumnFamilyHandle* handle : rep_->handles) {
+  const std::shared_ptr<Database> now = rep_->Current();
+  if (now == nullptr) return total;
+  for (rocksdb::ColumnFamilyHandle* handle : now->handles) {
     uint64_t n = 0;
     for (const std::string& property : {rocksdb::DB::Properties::kCurSizeAllMemTables,
                                         rocksdb::DB::Properties::kEstimateTableReadersMem}) {
-      if (rep_->db->GetIntProperty(handle, property, &n)) total += n;
+      if (now->db->GetIntProperty(handle, property, &n)) total += n;
     }
   }
   return total;

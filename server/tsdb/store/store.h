@@ -6,9 +6,14 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/base/mutex.h"
 #include "common/base/status.h"
+
+namespace rocksdb {
+class FileSystem;
+}
 
 namespace vedette::tsdb {
 
@@ -27,9 +32,14 @@ struct StoreOptions {
   std::string path;
   size_t block_cache_bytes = 16 << 20;
   int64_t sync_interval_ms = 1000;  // 0: every write waits for the disk.
+  // Bounds every memory table, so that a test with little data sees tables written and merged. 0: as
+  // large as is best.
+  size_t max_write_buffer_bytes = 0;
+  std::shared_ptr<rocksdb::FileSystem> file_system;  // Null: the machine's own. Tests bring faults.
 };
 
 class Store;
+struct Database;
 
 // Changes that are made together or not at all. One thread.
 class StoreBatch {
@@ -70,6 +80,7 @@ class StoreIterator {
  public:
   ~StoreIterator();
   StoreIterator(StoreIterator&&) noexcept;
+  StoreIterator& operator=(StoreIterator&&) noexcept;
 
   void Seek(std::string_view key);
   void SeekToFirst();
@@ -79,6 +90,9 @@ class StoreIterator {
   std::string_view key() const;
   std::string_view value() const;
   Status status() const;
+  // After a move that ended in kDataLoss: goes on at the first key behind the damage, and says
+  // whether there is one. Keys of healthy files that lie in the damaged range are passed over too.
+  bool SkipDamage();
 
  private:
   friend class Store;
@@ -93,6 +107,9 @@ class StoreIterator {
 // kill -9; a thread asks for the disk every sync_interval_ms, so that power loss costs no more.
 // A failed write (a full disk) is kUnavailable, and so are all that follow until RecoverIfFailed()
 // finds the disk willing again.
+//
+// A directory that is damaged is opened all the same, with what is left of it: damage() says what
+// was found. One on a full disk is opened for reading, until there is room.
 //
 // Thread-safe.
 class Store {
@@ -109,8 +126,12 @@ class Store {
   StoreIterator Iterate(Family family, const StoreSnapshot* snapshot = nullptr,
                         bool long_walk = false) const;
 
-  // Writes the memory tables out and merges every file of every family.
+  // Writes the memory tables out.
+  Status Flush();
+  // The same, and merges every file of every family.
   Status CompactAll();
+  // The same of a range of keys.
+  Status CompactRange(Family family, std::string_view begin, std::string_view end);
   // Gives back the files that lie wholly in the range, at once.
   Status DropRange(Family family, std::string_view begin, std::string_view end);
   Status Checkpoint(const std::string& directory);
@@ -120,6 +141,10 @@ class Store {
   Status RecoverIfFailed();
   bool failed() const;
   std::string failure() const;  // "" where nothing is wrong.
+  // What was found damaged when the directory was opened, a sentence each.
+  const std::vector<std::string>& damage() const;
+  // What was found since, by work in the background.
+  std::vector<std::string> TakeNewDamage();
 
   uint64_t disk_bytes() const;
   uint64_t wal_bytes() const;
@@ -129,6 +154,7 @@ class Store {
   friend class StoreBatch;
   struct Rep;
   explicit Store(std::unique_ptr<Rep> rep);
+  Result<std::shared_ptr<Database>> Writable() const;
   std::unique_ptr<Rep> rep_;
 };
 

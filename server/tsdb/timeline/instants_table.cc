@@ -1,5 +1,6 @@
 #include "server/tsdb/timeline/instants_table.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "common/base/strings.h"
@@ -17,20 +18,52 @@ constexpr size_t kMaxDecodedValues = 1 << 20;  // 8 MiB.
 
 }  // namespace
 
+Status IdSource::Reserve(uint32_t begin) {
+  StoreBatch batch;
+  std::string value;
+  PutBigEndian32(value, begin + kReserve);
+  batch.Put(store_, Family::kMeta, key_, value);
+  // Waits for the disk: a number given twice would mix up what carries it, and a power cut must not
+  // take the reservation and leave its users.
+  VEDETTE_RETURN_IF_ERROR(store_.Write(batch, /*sync=*/true));
+  next_ = begin;
+  end_ = begin + kReserve;
+  return {};
+}
+
 Result<uint32_t> IdSource::Next() {
   MutexLock lock(mu_);
   if (next_ == end_) {
-    VEDETTE_ASSIGN_OR_RETURN(std::optional<std::string> stored, store_.Get(Family::kMeta, key_));
-    const uint32_t begin = stored && stored->size() == 4 ? GetBigEndian32(stored->data()) : 1;
-    StoreBatch batch;
-    std::string value;
-    PutBigEndian32(value, begin + kReserve);
-    batch.Put(store_, Family::kMeta, key_, value);
-    VEDETTE_RETURN_IF_ERROR(store_.Write(batch));
-    next_ = begin;
-    end_ = begin + kReserve;
+    uint32_t begin = std::max(end_, 1u);
+    if (end_ == 0) {
+      VEDETTE_ASSIGN_OR_RETURN(std::optional<std::string> stored, store_.Get(Family::kMeta, key_));
+      if (stored && stored->size() == 4) begin = GetBigEndian32(stored->data());
+    }
+    VEDETTE_RETURN_IF_ERROR(Reserve(begin));
   }
   return next_++;
+}
+
+Status IdSource::Recover(uint32_t at_least) {
+  constexpr uint32_t kFar = 1 << 20;
+  MutexLock lock(mu_);
+  uint32_t begin = at_least;
+  const Result<std::optional<std::string>> stored = store_.Get(Family::kMeta, key_);
+  if (stored.ok() && *stored && (*stored)->size() == 4) {
+    begin = std::max(begin, GetBigEndian32((*stored)->data()));
+  }
+  return Reserve(begin + kFar);
+}
+
+Status InstantsTable::RecoverIds() {
+  uint32_t highest = 0;
+  StoreIterator it = store_.Iterate(Family::kInstants, nullptr, /*long_walk=*/true);
+  it.SeekToFirst();
+  while (it.valid() || it.SkipDamage()) {
+    if (it.key().size() == 8) highest = std::max(highest, GetBigEndian32(it.key().data() + 4));
+    it.Next();
+  }
+  return ids_.Recover(highest + 1);
 }
 
 Result<InstantsTable::Interned> InstantsTable::Intern(int32_t window,

@@ -19,8 +19,13 @@ class IdSource {
  public:
   IdSource(Store& store, std::string key) : store_(store), key_(std::move(key)) {}
   Result<uint32_t> Next();
+  // After damage, when what was reserved may not be known any more: goes on from `at_least`, or from
+  // far behind what is reserved where that is more. Before the first Next().
+  Status Recover(uint32_t at_least);
 
  private:
+  Status Reserve(uint32_t begin) VEDETTE_REQUIRES(mu_);
+
   Store& store_;
   const std::string key_;
   Mutex mu_;
@@ -47,6 +52,8 @@ class InstantsTable {
   void Publish(Interned interned);
   // The window's instants are gone from the store.
   void Forget(int32_t window);
+  // After damage: no id that may be in use is given again.
+  Status RecoverIds();
 
   Result<Instants> Get(int32_t window, uint32_t id, const StoreSnapshot* snapshot) const;
 

@@ -1,8 +1,10 @@
 #include "server/tsdb/timeline/presence.h"
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 
+#include "common/base/strings.h"
 #include "server/tsdb/chunk/bytes.h"
 #include "server/tsdb/store/keys.h"
 
@@ -15,17 +17,27 @@ std::string Presence::PieceKey(int32_t window, uint64_t piece) const {
   PutBigEndian32(out, static_cast<uint32_t>(piece));
   return out;
 }
-Status Presence::Load() {
+
+Status Presence::Load(const DamageSink& damage) {
   StoreIterator it = store_.Iterate(Family::kMeta);
   MutexLock lock(mu_);
-  for (it.Seek(prefix_); it.valid() && it.key().starts_with(prefix_); it.Next()) {
+  it.Seek(prefix_);
+  while (it.valid() || PassDamage(it, prefix_, damage)) {
+    if (!it.key().starts_with(prefix_)) break;
     const std::string_view key = it.key().substr(prefix_.size());
-    if (key.size() != 12) return DataLoss("presence: a key is damaged");
-    const uint64_t piece = static_cast<uint64_t>(GetBigEndian32(key.data() + 4)) << 32 |
-                           GetBigEndian32(key.data() + 8);
-    VEDETTE_ASSIGN_OR_RETURN(Postings series, Postings::FromBytes(it.value()));
-    windows_[WindowFromBits(GetBigEndian32(key.data()))].UnionWith(series);
-    next_piece_ = std::max(next_piece_, piece + 1);
+    if (key.size() != 12) {
+      damage(StrCat(prefix_, ": a key is damaged"));
+    } else {
+      const uint64_t piece = static_cast<uint64_t>(GetBigEndian32(key.data() + 4)) << 32 |
+                             GetBigEndian32(key.data() + 8);
+      next_piece_ = std::max(next_piece_, piece + 1);
+      if (Result<Postings> series = Postings::FromBytes(it.value()); series.ok()) {
+        windows_[WindowFromBits(GetBigEndian32(key.data()))].UnionWith(*series);
+      } else {
+        damage(StrCat(prefix_, ": ", series.status().message()));
+      }
+    }
+    it.Next();
   }
   return it.status();
 }
@@ -55,6 +67,19 @@ void Presence::Drop(int32_t window, StoreBatch& batch) {
   batch.DeleteRange(store_, Family::kMeta, PieceKey(window, 0), PieceKey(window, UINT64_MAX));
 }
 
+void Presence::Remove(int32_t window, std::span<const uint32_t> series, StoreBatch& batch) {
+  MutexLock lock(mu_);
+  const auto known = windows_.find(window);
+  if (known == windows_.end()) return;
+  for (uint32_t s : series) known->second.Remove(s);
+  batch.DeleteRange(store_, Family::kMeta, PieceKey(window, 0), PieceKey(window, UINT64_MAX));
+  if (known->second.empty()) {
+    windows_.erase(known);
+  } else {
+    batch.Put(store_, Family::kMeta, PieceKey(window, next_piece_++), known->second.ToBytes());
+  }
+}
+
 std::vector<int32_t> Presence::Windows(int32_t first, int32_t last) const {
   MutexLock lock(mu_);
   std::vector<int32_t> out;
@@ -68,6 +93,13 @@ bool Presence::Has(int32_t window, uint32_t series) const {
   MutexLock lock(mu_);
   const auto it = windows_.find(window);
   return it != windows_.end() && it->second.Contains(series);
+}
+
+uint32_t Presence::SeriesBound() const {
+  MutexLock lock(mu_);
+  uint32_t bound = 0;
+  for (const auto& [window, series] : windows_) bound = std::max(bound, series.Bound());
+  return bound;
 }
 
 Postings Presence::Among(int32_t window, const Postings& series) const {

@@ -10,6 +10,7 @@
 #include "common/base/mutex.h"
 #include "common/base/status.h"
 #include "server/tsdb/index/postings.h"
+#include "server/tsdb/store/damage.h"
 #include "server/tsdb/store/store.h"
 
 namespace vedette::tsdb {
@@ -22,15 +23,21 @@ class Presence {
   // `prefix` of the keys: "presence/" for all sealed data, "histograms/" for native histograms.
   Presence(Store& store, std::string prefix) : store_(store), prefix_(std::move(prefix)) {}
 
-  Status Load();
+  // What is damaged is left out and said; the owner then finds the series by their chunks, and
+  // Confirm()s them.
+  Status Load(const DamageSink& damage);
   // Records the series in `batch`; once that is written, Confirm() shows them to readers.
   void Mark(int32_t window, std::span<const uint32_t> series, StoreBatch& batch);
   void Confirm(int32_t window, std::span<const uint32_t> series);
   void Drop(int32_t window, StoreBatch& batch);
+  // These series have no data in the window any more. Shown at once; where the batch then fails,
+  // a query looks for chunks that are not there, which does no harm.
+  void Remove(int32_t window, std::span<const uint32_t> series, StoreBatch& batch);
 
   // Windows that have data, ascending, within first..last.
   std::vector<int32_t> Windows(int32_t first, int32_t last) const;
   bool Has(int32_t window, uint32_t series) const;
+  uint32_t SeriesBound() const;  // One more than the highest series of all windows.
   Postings In(int32_t first, int32_t last) const;
   Postings Among(int32_t window, const Postings& series) const;
 

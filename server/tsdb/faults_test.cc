@@ -1,0 +1,208 @@
+// The storage on a disk that fails: I/O errors at any call, a full disk, power cuts. A short set of
+// seeds by default; tools/faults runs as many as you like.
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <memory>
+#include <span>
+#include <string>
+#include <thread>
+
+#include "common/base/clock.h"
+#include "common/base/status.h"
+#include "common/model/labels.h"
+#include "common/model/sample.h"
+#include "server/storage/appender.h"
+#include "server/tsdb/life.h"
+#include "server/tsdb/store/fault_file_system.h"
+#include "server/tsdb/tsdb.h"
+#include "tests/support/temp_dir.h"
+
+namespace vedette::tsdb {
+namespace {
+
+using testing::TempDir;
+
+uint64_t NumberFromEnvironment(const char* name, uint64_t otherwise) {
+  const char* text = std::getenv(name);
+  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+}
+
+// Calls `trial` with each seed, until one fails.
+void ForSeeds(uint64_t otherwise, void (*trial)(uint64_t seed)) {
+  const uint64_t first = NumberFromEnvironment("VEDETTE_FAULT_FIRST", 1);
+  const uint64_t count = NumberFromEnvironment("VEDETTE_FAULT_SEEDS", otherwise);
+  for (uint64_t seed = first; seed < first + count && !::testing::Test::HasFailure(); ++seed) {
+    SCOPED_TRACE("VEDETTE_FAULT_SEEDS=1 VEDETTE_FAULT_FIRST=" + std::to_string(seed));
+    trial(seed);
+  }
+}
+
+std::unique_ptr<Tsdb> MustOpen(const TsdbOptions& options, const Clock& clock) {
+  Result<std::unique_ptr<Tsdb>> db = Tsdb::Open(options, clock);
+  EXPECT_TRUE(db.ok()) << db.status().ToString();
+  return db.ok() ? *std::move(db) : nullptr;
+}
+
+TEST(Faults, AnErrorAtAnyCallLosesNothingThatWasAcknowledged) {
+  static uint64_t faults = 0;
+  static uint64_t refused = 0;
+  ForSeeds(6, [](uint64_t seed) {
+    TempDir dir;
+    Life life(seed);
+    FaultFileSystem disk(seed);
+    TsdbOptions options = Life::Options(dir.path() + "/data");
+    options.file_system = disk.file_system();
+    std::unique_ptr<Tsdb> db = MustOpen(options, life.clock());
+    ASSERT_NE(db, nullptr);
+    const Life::Detacher detacher{life};
+    for (int round = 0; round < 4; ++round) {
+      for (int i = 0; i < 60; ++i) life.Step(db.get());
+      disk.FailWrites(3 + seed % 50);
+      disk.FailReads(seed % 3 == 0 ? 20 : 0);
+      for (int i = 0; i < 60; ++i) {
+        life.Step(db.get());
+        if (i % 20 == 7) {
+          // Wrong never; failing is allowed where reads fail.
+          ASSERT_EQ(life.Judge(*db, Life::Loss::kSaid, true), "");
+          // What refuses says why.
+          EXPECT_EQ(db->writable(), db->stats().background_error.empty());
+        }
+      }
+      disk.FailWrites(0);
+      disk.FailReads(0);
+      if (seed % 2 == 0) {
+        life.Detach();
+        db.reset();
+        db = MustOpen(options, life.clock());
+        ASSERT_NE(db, nullptr);
+      } else {
+        // Healthy again by itself.
+        Status s;
+        for (int i = 0; i < 400 && !(s = db->Maintain()).ok(); ++i) {
+          std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        }
+        ASSERT_TRUE(s.ok()) << s.ToString();
+        ASSERT_TRUE(db->writable());
+      }
+      ASSERT_EQ(life.Judge(*db), "");
+    }
+    faults += disk.faults();
+    refused += life.failures();
+    life.Detach();
+  });
+  EXPECT_GT(faults, 0u);
+  EXPECT_GT(refused, 0u);
+}
+
+TEST(Faults, AFullDiskRefusesWritesAnswersQueriesAndStarts) {
+  ForSeeds(4, [](uint64_t seed) {
+    TempDir dir;
+    Life life(seed);
+    FaultFileSystem disk(seed);
+    TsdbOptions options = Life::Options(dir.path() + "/data");
+    options.file_system = disk.file_system();
+    std::unique_ptr<Tsdb> db = MustOpen(options, life.clock());
+    ASSERT_NE(db, nullptr);
+    const Life::Detacher detacher{life};
+    for (int i = 0; i < 150; ++i) life.Step(db.get());
+    for (int round = 0; round < 2; ++round) {
+      disk.SetFull(true);
+      const uint64_t before = life.failures();
+      for (int i = 0; i < 40; ++i) life.Step(db.get());
+      EXPECT_GT(life.failures(), before);
+      EXPECT_FALSE(db->writable());
+      EXPECT_NE(db->stats().background_error, "");
+      ASSERT_EQ(life.Judge(*db), "");
+      if (round == 1) {  // Starts while it is full, and answers.
+        life.Detach();
+        db.reset();
+        db = MustOpen(options, life.clock());
+        ASSERT_NE(db, nullptr);
+        EXPECT_FALSE(db->writable());
+        ASSERT_EQ(life.Judge(*db), "");
+        const Sample sample{life.clock().NowMs(), 1};
+        const storage::SeriesBatch one{.labels = Labels::Of({{"__name__", "late"}}),
+                                       .samples = std::span(&sample, 1)};
+        EXPECT_EQ(db->appender().Write(std::span(&one, 1)).status().code(),
+                  StatusCode::kUnavailable);
+      }
+      disk.SetFull(false);
+      Status s;
+      for (int i = 0; i < 400 && !(s = db->Maintain()).ok(); ++i) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      }
+      ASSERT_TRUE(s.ok()) << s.ToString();
+      EXPECT_TRUE(db->writable());
+      for (int i = 0; i < 40; ++i) life.Step(db.get());
+      ASSERT_EQ(life.Judge(*db), "");
+    }
+    life.Detach();
+    db.reset();
+    db = MustOpen(options, life.clock());
+    ASSERT_NE(db, nullptr);
+    ASSERT_EQ(life.Judge(*db), "");
+  });
+}
+
+TEST(Faults, APowerCutCostsNothingWhereEveryCommitIsSynced) {
+  ForSeeds(5, [](uint64_t seed) {
+    TempDir dir;
+    Life life(seed);
+    FaultFileSystem disk(seed);
+    TsdbOptions options = Life::Options(dir.path() + "/data");
+    options.file_system = disk.file_system();
+    options.wal_sync_ms = 0;
+    for (int round = 0; round < 4; ++round) {
+      std::unique_ptr<Tsdb> db = MustOpen(options, life.clock());
+      ASSERT_NE(db, nullptr);
+      const Life::Detacher detacher{life};
+      ASSERT_EQ(life.Judge(*db), "") << "round " << round;
+      for (uint64_t i = 0; i < 40 + seed % 60; ++i) life.Step(db.get());
+      ASSERT_EQ(life.Judge(*db), "") << "before the cut of round " << round;
+      disk.Die();
+      life.Detach();
+      db.reset();
+      disk.ComeBack();
+    }
+  });
+}
+
+TEST(Faults, APowerCutCostsNoMoreThanTheSyncInterval) {
+  ForSeeds(5, [](uint64_t seed) {
+    TempDir dir;
+    Life life(seed);
+    FaultFileSystem disk(seed);
+    TsdbOptions options = Life::Options(dir.path() + "/data");
+    options.file_system = disk.file_system();
+    options.wal_sync_ms = 10;
+    std::unique_ptr<Tsdb> db = MustOpen(options, life.clock());
+    ASSERT_NE(db, nullptr);
+    const Life::Detacher detacher{life};
+    for (uint64_t i = 0; i < 100 + seed % 60; ++i) life.Step(db.get());
+    // The interval passes: what was written is on the disk.
+    for (int i = 0; i < 4000 && !disk.LogsAreSynced(); ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    ASSERT_TRUE(disk.LogsAreSynced());
+    life.MarkSafe();
+    for (uint64_t i = 0; i < seed % 40; ++i) life.Step(db.get());
+    disk.Die();
+    life.Detach();
+    db.reset();
+    disk.ComeBack();
+    life.OnlySafeCounts();
+    db = MustOpen(options, life.clock());
+    ASSERT_NE(db, nullptr);
+    ASSERT_EQ(life.Judge(*db), "");
+    // And goes on.
+    const Sample sample{life.clock().NowMs(), 1};
+    const storage::SeriesBatch one{.labels = Labels::Of({{"__name__", "after"}}),
+                                   .samples = std::span(&sample, 1)};
+    EXPECT_TRUE(db->appender().Write(std::span(&one, 1)).ok());
+  });
+}
+
+}  // namespace
+}  // namespace vedette::tsdb

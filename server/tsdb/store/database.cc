@@ -1,0 +1,267 @@
+#include "server/tsdb/store/database.h"
+
+#include <rocksdb/sst_file_reader.h>
+#include <sys/stat.h>
+
+#include <cstdio>
+#include <ctime>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <system_error>
+#include <utility>
+
+#include "common/base/strings.h"
+#include "server/tsdb/store/witness.h"
+
+namespace vedette::tsdb {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Tables whose footers and indexes are looked at when a directory is opened; of more than these only
+// the sizes. About 0.2 ms each.
+constexpr size_t kMaxOpenedTables = 256;
+constexpr size_t kMaxDamageLines = 100;
+
+bool IsNoSpace(const rocksdb::Status& s) { return s.subcode() == rocksdb::Status::kNoSpace; }
+
+bool IsLocked(const rocksdb::Status& s) {
+  const std::string text = s.ToString();
+  return s.IsIOError() && (text.find("lock ") != std::string::npos ||
+                           text.find("LOCK") != std::string::npos);
+}
+
+// Whether a repair may help. An I/O error is none: it may pass, and a repair would take for lost what
+// cannot be read just now.
+bool IsDamage(const rocksdb::Status& s) {
+  return s.IsCorruption() || s.IsNotFound() || s.IsPathNotFound();
+}
+
+bool IsOurs(const fs::path& file) {
+  const std::string name = file.filename().string();
+  const std::string extension = file.extension().string();
+  return extension == ".sst" || extension == ".log" || name.starts_with("MANIFEST-");
+}
+
+rocksdb::Status OpenOnce(const DatabaseSetup& setup, bool read_only,
+                         std::unique_ptr<Database>& out) {
+  auto database = std::make_unique<Database>();
+  database->read_only = read_only;
+  rocksdb::DB* db = nullptr;
+  const rocksdb::Status s =
+      read_only ? rocksdb::DB::OpenForReadOnly(setup.options, setup.path, setup.families,
+                                               &database->handles, &db)
+                : rocksdb::DB::Open(setup.options, setup.path, setup.families, &database->handles,
+                                    &db);
+  database->db.reset(db);
+  if (s.ok()) out = std::move(database);
+  return s;
+}
+
+// Tables that are missing, of another length than the manifest says, or whose index cannot be read.
+std::vector<std::string> DamagedTables(const DatabaseSetup& setup, rocksdb::DB& db) {
+  std::vector<std::string> out;
+  std::vector<rocksdb::LiveFileMetaData> files;
+  db.GetLiveFilesMetaData(&files);
+  rocksdb::Options options(setup.options, rocksdb::ColumnFamilyOptions());
+  size_t opened = 0;
+  for (const rocksdb::LiveFileMetaData& f : files) {
+    const std::string path = setup.path + f.name;
+    struct stat s;
+    if (stat(path.c_str(), &s) != 0) {
+      out.push_back(StrCat("table ", path, " is missing"));
+    } else if (static_cast<uint64_t>(s.st_size) != f.size) {
+      out.push_back(StrCat("table ", path, " has ", s.st_size, " bytes of ", f.size));
+    } else if (opened++ < kMaxOpenedTables) {
+      rocksdb::SstFileReader reader(options);
+      if (const rocksdb::Status opening = reader.Open(path); !opening.ok() && IsDamage(opening)) {
+        out.push_back(StrCat("table ", path, ": ", opening.ToString()));
+      }
+    }
+  }
+  return out;
+}
+
+// What can be told from outside, before RocksDB opens the directory and takes for obsolete what its
+// list of files does not name.
+std::optional<std::string> DamageOfList(const std::string& path) {
+  bool has_files = false;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(path, error)) {
+    has_files = has_files || (entry.is_regular_file(error) && IsOurs(entry.path()));
+  }
+  if (!has_files) return std::nullopt;
+  const std::string manifest = CurrentManifest(path);
+  if (manifest.empty()) return StrCat(path, "/CURRENT is missing or damaged");
+  if (!fs::exists(manifest, error)) return StrCat(manifest, " is missing");
+  const Result<std::optional<WitnessRecord>> witness = Witness::Read(WitnessPath(path));
+  if (!witness.ok() || !*witness) return std::nullopt;  // Nobody to ask.
+  const WitnessRecord& w = **witness;
+  if (w.manifest != ManifestNumber(manifest)) return std::nullopt;  // A newer one since.
+  const std::optional<uint64_t> hash = Witness::HashOf(manifest, w.manifest_bytes);
+  if (!hash) return StrCat(manifest, " is shorter than the ", w.manifest_bytes, " bytes it had");
+  if (*hash != w.manifest_hash) return StrCat(manifest, " is damaged");
+  return std::nullopt;
+}
+
+// Tables without a single key, of deleted ranges alone: RepairDB of RocksDB 7.8 asserts on them. What
+// they deleted comes back.
+void PutAsideEmptyTables(const DatabaseSetup& setup, std::vector<std::string>& damage) {
+  std::error_code error;
+  std::vector<fs::path> tables;
+  for (const auto& entry : fs::directory_iterator(setup.path, error)) {
+    if (entry.path().extension() == ".sst") tables.push_back(entry.path());
+  }
+  const rocksdb::Options options(setup.options, rocksdb::ColumnFamilyOptions());
+  for (const fs::path& table : tables) {
+    rocksdb::SstFileReader reader(options);
+    if (!reader.Open(table.string()).ok()) continue;
+    const auto properties = reader.GetTableProperties();
+    if (properties->num_entries > properties->num_range_deletions) continue;
+    fs::create_directories(fs::path(setup.path) / "lost", error);
+    fs::rename(table, fs::path(setup.path) / "lost" / table.filename(), error);
+    damage.push_back(StrCat("deletions in ", table.string(), " are undone"));
+  }
+}
+
+// kUnavailable: the disk does not let us; nothing is decided. kDataLoss: it was no use.
+Status Repair(const DatabaseSetup& setup, std::vector<std::string>& damage) {
+  PutAsideEmptyTables(setup, damage);
+  return ToStatus(rocksdb::RepairDB(setup.path, setup.options, setup.families))
+      .Annotate(StrCat("repair of ", setup.path));
+}
+
+// Moves all of RocksDB's files to lost/, in a folder of their own.
+Status SetAside(const std::string& path) {
+  std::error_code error;
+  fs::path target;
+  for (int i = 0;; ++i) {
+    target = fs::path(path) / "lost" / StrCat("all-", static_cast<int64_t>(std::time(nullptr)), "-", i);
+    if (!fs::exists(target, error)) break;
+  }
+  fs::create_directories(target, error);
+  if (error) return Unavailable(StrCat(target.string(), ": ", error.message()));
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(path, error)) {
+    const std::string name = entry.path().filename().string();
+    if (IsOurs(entry.path()) || name == "CURRENT" || name.starts_with("OPTIONS-")) {
+      files.push_back(entry.path());
+    }
+  }
+  for (const fs::path& f : files) {
+    fs::rename(f, target / f.filename(), error);
+    if (error) return Unavailable(StrCat(f.string(), ": ", error.message()));
+  }
+  return {};
+}
+
+}  // namespace
+
+Database::~Database() {
+  if (!db) return;
+  for (rocksdb::ColumnFamilyHandle* handle : handles) (void)db->DestroyColumnFamilyHandle(handle);
+  (void)db->Close();
+}
+
+void InfoLog::Logv(const char* format, va_list arguments) {
+  char line[512];
+  std::vsnprintf(line, sizeof line, format, arguments);
+  const std::string_view text(line);
+  if (text.find("dropping ") == std::string_view::npos) return;
+  MutexLock lock(mu_);
+  if (damage_.size() < kMaxDamageLines) damage_.emplace_back(StrCat("the log: ", Trim(text)));
+}
+
+std::vector<std::string> InfoLog::TakeDamage() {
+  MutexLock lock(mu_);
+  return std::exchange(damage_, {});
+}
+
+Status ToStatus(const rocksdb::Status& s) {
+  if (s.ok()) return {};
+  const std::string text = s.ToString();
+  // A file that is gone is as damaged as one can be.
+  if (s.IsCorruption() || s.IsPathNotFound()) return DataLoss(text);
+  if (s.IsNotFound()) return NotFound(text);
+  // Everything else comes from the disk or its fullness; trying again may help.
+  return Unavailable(text);
+}
+
+std::string WitnessPath(const std::string& path) { return path + "/WITNESS"; }
+
+std::string CurrentManifest(const std::string& path) {
+  std::ifstream in(path + "/CURRENT");
+  std::string name;
+  if (!std::getline(in, name) || !name.starts_with("MANIFEST-")) return "";
+  for (const char c : name.substr(9)) {
+    if (c < '0' || c > '9') return "";
+  }
+  return StrCat(path, "/", name);
+}
+
+uint64_t ManifestNumber(const std::string& manifest_path) {
+  const size_t dash = manifest_path.rfind('-');
+  if (dash == std::string::npos) return 0;
+  return std::strtoull(manifest_path.c_str() + dash + 1, nullptr, 10);
+}
+
+Result<std::unique_ptr<Database>> OpenDatabase(const DatabaseSetup& setup,
+                                               std::vector<std::string>& damage) {
+  (void)setup.log->TakeDamage();
+  bool repaired = false;
+  Status no_use;
+  // Never opened between a failed repair and the next: RocksDB would make a new directory of one
+  // without CURRENT, and delete the tables that it does not know.
+  auto repair = [&]() -> Status {
+    repaired = true;
+    no_use = Repair(setup, damage);
+    if (no_use.code() != StatusCode::kDataLoss) return no_use;
+    damage.push_back(StrCat("could not be repaired: ", no_use.message(), "; everything is kept in ",
+                            setup.path, "/lost"));
+    return SetAside(setup.path);
+  };
+  if (std::optional<std::string> list = DamageOfList(setup.path)) {
+    damage.push_back(*std::move(list));
+    VEDETTE_RETURN_IF_ERROR(repair());
+  }
+  std::unique_ptr<Database> out;
+  rocksdb::Status opened = OpenOnce(setup, false, out);
+  if (IsNoSpace(opened)) {
+    const rocksdb::Status reading = OpenOnce(setup, true, out);
+    if (!reading.ok()) return ToStatus(opened);
+    return out;
+  }
+  if (opened.ok() && !repaired) {
+    std::vector<std::string> tables = DamagedTables(setup, *out->db);
+    if (!tables.empty()) {
+      damage.insert(damage.end(), tables.begin(), tables.end());
+      out.reset();
+      // A repair reads only what the directory has; of a damaged table it keeps nothing.
+      VEDETTE_RETURN_IF_ERROR(repair());
+      opened = OpenOnce(setup, false, out);
+    }
+  }
+  if (IsLocked(opened)) {
+    return FailedPrecondition(StrCat("storage directory ", Quoted(setup.path),
+                                     " is used by another process: ", opened.ToString()));
+  }
+  if (IsDamage(opened)) {
+    damage.push_back(opened.ToString());
+    if (!repaired) {
+      VEDETTE_RETURN_IF_ERROR(repair());
+      opened = OpenOnce(setup, false, out);
+    }
+    if (IsDamage(opened)) {
+      damage.push_back(StrCat("could not be repaired: ", opened.ToString(),
+                              "; everything is kept in ", setup.path, "/lost"));
+      VEDETTE_RETURN_IF_ERROR(SetAside(setup.path));
+      opened = OpenOnce(setup, false, out);
+    }
+  }
+  if (!opened.ok()) return ToStatus(opened);
+  for (std::string& line : setup.log->TakeDamage()) damage.push_back(std::move(line));
+  return out;
+}
+
+}  // namespace vedette::tsdb
