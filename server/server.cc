@@ -40,6 +40,7 @@
 #include "server/promql/engine.h"
 #include "server/promql/parser/parser.h"
 #include "server/promql/parser/print.h"
+#include "server/rehearsal/condition.h"
 #include "server/rehearse.h"
 #include "server/remote_out.h"
 #include "server/routes.h"
@@ -282,6 +283,9 @@ Status Server::Parts::Open() {
   ruling.check_expression = [parsing](const std::string& text) -> Status {
     const auto expr = promql::ParseExpr(text, parsing);
     return expr.ok() ? Status() : expr.status();
+  };
+  ruling.condition = [parsing](const std::string& text) {
+    return rehearsal::ConditionOf(text, parsing);
   };
   rules = std::make_unique<ruler::Ruler>(
       ruling, *engine, remote_write->appender(), db->queryable(), clock,

@@ -38,6 +38,7 @@ StoredAlert Merge(const StoredAlert& older, StoredAlert news, int64_t now_ms) {
   const bool overlap = (n.ends_at_ms > o.starts_at_ms && n.ends_at_ms < o.ends_at_ms) ||
                        (n.starts_at_ms > o.starts_at_ms && n.starts_at_ms < o.ends_at_ms);
   if (!overlap && n.starts_at_ms != o.starts_at_ms) return news;
+  if (!n.evidence) n.evidence = o.evidence;
   n.starts_at_ms = std::min(n.starts_at_ms, o.starts_at_ms);
   if (n.resolved_at(now_ms)) {
     if (o.resolved_at(now_ms)) n.ends_at_ms = std::max(n.ends_at_ms, o.ends_at_ms);

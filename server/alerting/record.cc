@@ -1,5 +1,7 @@
 #include "server/alerting/record.h"
 
+#include <bit>
+
 #include "common/config/alertmanager.h"
 
 namespace vedette::alerting {
@@ -17,6 +19,7 @@ class Writer {
     return *this;
   }
   Writer& I64(int64_t v) { return U64(static_cast<uint64_t>(v)); }
+  Writer& F64(double v) { return U64(std::bit_cast<uint64_t>(v)); }
   Writer& U32(uint32_t v) {
     for (int i = 0; i < 4; ++i) out_.push_back(static_cast<char>(v >> (8 * i)));
     return *this;
@@ -55,6 +58,7 @@ class Reader {
     return v;
   }
   int64_t I64() { return static_cast<int64_t>(Fixed(8)); }
+  double F64() { return std::bit_cast<double>(Fixed(8)); }
   uint32_t U32() { return static_cast<uint32_t>(Fixed(4)); }
   std::string_view Text() {
     const size_t n = U32();
@@ -93,15 +97,21 @@ class Reader {
 }  // namespace
 
 std::string Encode(const StoredAlert& v) {
-  return Writer()
-      .Text(v.alert.labels.bytes())
+  Writer out(kVersion2);
+  out.Text(v.alert.labels.bytes())
       .Text(v.alert.annotations.bytes())
       .I64(v.alert.starts_at_ms)
       .I64(v.alert.ends_at_ms)
       .Text(v.alert.generator_url)
       .I64(v.updated_at_ms)
       .U32(v.timeout)
-      .Take();
+      .U32(v.alert.evidence.has_value());
+  if (v.alert.evidence) {
+    const AlertEvidence& e = *v.alert.evidence;
+    out.F64(e.at_fire).F64(e.worst).I64(e.worst_at_ms).U32(e.at_resolve.has_value());
+    out.F64(e.at_resolve.value_or(0)).Text(e.graph_url);
+  }
+  return out.Take();
 }
 
 Result<StoredAlert> DecodeAlert(std::string_view bytes) {
@@ -114,6 +124,16 @@ Result<StoredAlert> DecodeAlert(std::string_view bytes) {
   v.alert.generator_url = in.Text();
   v.updated_at_ms = in.I64();
   v.timeout = in.U32() != 0;
+  if (in.version() >= kVersion2 && in.U32() != 0) {
+    AlertEvidence& e = v.alert.evidence.emplace();
+    e.at_fire = in.F64();
+    e.worst = in.F64();
+    e.worst_at_ms = in.I64();
+    const bool resolved = in.U32() != 0;
+    const double at_resolve = in.F64();
+    if (resolved) e.at_resolve = at_resolve;
+    e.graph_url = in.Text();
+  }
   VEDETTE_RETURN_IF_ERROR(in.status("alert"));
   return v;
 }

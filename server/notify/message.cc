@@ -86,6 +86,7 @@ const TypeInfo& AlertsType() {
 }
 
 const TypeInfo kAlert{"template.Alert", TypeInfo::Absent::kError, {}};
+const TypeInfo kEvidence{"template.Evidence", TypeInfo::Absent::kError, {}};
 const TypeInfo kData{"*template.Data", TypeInfo::Absent::kError, {}};
 
 std::string Escaped(std::string_view text, Escape escape) {
@@ -129,6 +130,26 @@ size_t RuneStart(std::string_view text, size_t runes) {
   return i;
 }
 
+// .Evidence of an alert: AtFire, Worst, WorstAt, AtResolve, GraphURL; an alert that was posted from
+// outside has none of it, and {{ with .Evidence.AtFire }} shows nothing.
+Value Evidence(const Alert& alert, Escape escape) {
+  if (!alert.evidence) {
+    return Value(Map{{"AtFire", Value("")},
+                     {"Worst", Value("")},
+                     {"WorstAt", Value("")},
+                     {"AtResolve", Value("")},
+                     {"GraphURL", Value("")}},
+                 &kEvidence);
+  }
+  const AlertEvidence& e = *alert.evidence;
+  return Value(Map{{"AtFire", Value(e.at_fire)},
+                   {"Worst", Value(e.worst)},
+                   {"WorstAt", Value(tmpl::Time{.unix_ms = e.worst_at_ms})},
+                   {"AtResolve", e.at_resolve ? Value(*e.at_resolve) : Value("")},
+                   {"GraphURL", Value(Escaped(e.graph_url, escape))}},
+               &kEvidence);
+}
+
 }  // namespace
 
 Labels CommonLabels(std::span<const Alert> alerts) { return Common(alerts, &Alert::labels); }
@@ -149,7 +170,8 @@ Value MessageData(const Notification& n, const std::string& external_url, Escape
                   {"EndsAt",
                    Value(tmpl::Time{.unix_ms = a.ends_at_ms == 0 ? kZeroTimeMs : a.ends_at_ms})},
                   {"GeneratorURL", Value(Escaped(a.generator_url, prose))},
-                  {"Fingerprint", Value(AlertFingerprintText(a.labels))}},
+                  {"Fingerprint", Value(AlertFingerprintText(a.labels))},
+                  {"Evidence", Evidence(a, prose)}},
               &kAlert));
   }
   return Value(Map{{"Receiver", Value(n.receiver)},

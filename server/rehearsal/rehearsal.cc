@@ -10,6 +10,7 @@
 #include "common/base/strings.h"
 #include "server/alerting/alerting.h"
 #include "server/promql/parser/parser.h"
+#include "server/rehearsal/condition.h"
 #include "server/rehearsal/replay_engine.h"
 #include "server/rehearsal/scratch.h"
 #include "server/ruler/ruler.h"
@@ -142,6 +143,7 @@ Result<Report> Rehearse(const Plan& plan, const storage::Queryable& history,
   ruling.check_expression = [&](const std::string& text) {
     return promql::ParseExpr(text, parsing).status();
   };
+  ruling.condition = [&](const std::string& text) { return ConditionOf(text, parsing); };
   Status put;
   ruler::Ruler ruler(ruling, replay, storage, storage, clock, [&](std::vector<Alert> alerts) {
     firings.Take(alerts, clock.NowMs());

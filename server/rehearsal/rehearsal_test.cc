@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "server/rehearsal/condition.h"
 #include "server/rehearsal/memory_storage.h"
 #include "server/rehearsal/rule_test.h"
 
@@ -142,6 +143,53 @@ TEST_F(RehearsalTest, ABadQuestionIsRefused) {
   cancel.Cancel();
   EXPECT_EQ(Rehearse(MakePlan(kRules, kAlertmanager), history_, &cancel).status().code(),
             StatusCode::kCancelled);
+}
+
+TEST_F(RehearsalTest, MessagesCanCarryEvidence) {
+  const Report report = Run(MakePlan(R"(
+groups: [{name: g, interval: 1m, rules: [{alert: High, expr: m > 5}]}]
+)",
+                                     R"(
+route: {receiver: team, group_wait: 0s, group_interval: 1m}
+receivers:
+  - name: team
+    webhook_configs:
+      - url: http://hook.example.com/
+        payload:
+          fire: '{{ (index .Alerts 0).Evidence.AtFire }}'
+          worst: '{{ (index .Alerts 0).Evidence.Worst }}'
+          resolve: '{{ (index .Alerts 0).Evidence.AtResolve }}'
+          graph: '{{ (index .Alerts 0).Evidence.GraphURL }}'
+)"));
+  ASSERT_EQ(report.messages.size(), 2u);
+  EXPECT_NE(report.messages[0].body.find(R"("fire":"9","worst":"9","resolve":"")"),
+            std::string::npos)
+      << report.messages[0].body;
+  EXPECT_NE(report.messages[1].body.find(R"("resolve":"1")"), std::string::npos)
+      << report.messages[1].body;
+  EXPECT_NE(report.messages[1].body.find("/graph?g0.expr=m&"), std::string::npos);
+  EXPECT_NE(report.messages[1].body.find("g0.end_input=2023-11-14%20"), std::string::npos);
+}
+
+TEST(Condition, IsTheSideThatIsMeasured) {
+  const struct {
+    const char *expr, *measured;
+    bool lower;
+  } kCases[] = {{"rate(x[5m]) > 1", "rate(x[5m])", false},
+                {"x / y < 0.05 and z == 0", "x / y", true},
+                {"(x <= 3)", "x", true},
+                {"3 > x", "x", true},
+                {"x == 0 unless y", "x", false}};
+  for (const auto& c : kCases) {
+    SCOPED_TRACE(c.expr);
+    const auto got = ConditionOf(c.expr, {});
+    ASSERT_TRUE(got.has_value());
+    EXPECT_EQ(got->measured, c.measured);
+    EXPECT_EQ(got->lower_is_worse, c.lower);
+  }
+  for (const char* none : {"vector(1)", "x > bool 1", "absent(x)", "x or y"}) {
+    EXPECT_FALSE(ConditionOf(none, {}).has_value()) << none;
+  }
 }
 
 TEST(RuleTests, ExpectationsAreCompared) {

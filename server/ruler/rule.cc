@@ -9,6 +9,7 @@
 #include "common/model/matcher.h"
 #include "common/model/sample.h"
 #include "server/template/text_functions.h"
+#include "server/template/time_format.h"
 
 namespace vedette::ruler {
 namespace {
@@ -161,6 +162,7 @@ Result<std::unique_ptr<AlertingRule>> AlertingRule::Make(const RuleContext& cont
   std::unique_ptr<AlertingRule> rule(
       new AlertingRule(context, std::move(config), std::move(labels), group, restored));
   VEDETTE_RETURN_IF_ERROR(rule->PrepareTemplates());
+  if (context.condition) rule->condition_ = context.condition(rule->config_.expr);
   return rule;
 }
 
@@ -241,6 +243,7 @@ Result<std::vector<OutputSample>> AlertingRule::Interpret(int64_t t_ms, int64_t 
     for (const auto& [name, t] : annotation_templates_) annotations.Set(name, expand(t));
     ActiveEntry entry{.labels = b.Build(),
                       .annotations = annotations.Build(),
+                      .source = s.metric.WithoutName(),
                       .value = s.point.value,
                       .active_at_ms = t_ms};
     const Labels key = entry.labels;
@@ -257,6 +260,7 @@ Result<std::vector<OutputSample>> AlertingRule::Interpret(int64_t t_ms, int64_t 
     if (it != active_.end() && it->second.state != AlertState::kInactive) {
       it->second.value = entry.value;
       it->second.annotations = std::move(entry.annotations);
+      it->second.source = std::move(entry.source);
       it->second.round = round_;
     } else {
       entry.round = round_;
@@ -265,6 +269,7 @@ Result<std::vector<OutputSample>> AlertingRule::Interpret(int64_t t_ms, int64_t 
   }
 
   std::vector<OutputSample> out;
+  std::vector<ActiveEntry*> ended;
   int64_t live = 0;
   for (auto it = active_.begin(); it != active_.end();) {
     ActiveEntry& a = it->second;
@@ -283,6 +288,7 @@ Result<std::vector<OutputSample>> AlertingRule::Interpret(int64_t t_ms, int64_t 
         if (a.state != AlertState::kInactive) {
           a.state = AlertState::kInactive;
           a.resolved_at_ms = t_ms;
+          ended.push_back(&a);
         }
         ++it;
         continue;
@@ -294,6 +300,14 @@ Result<std::vector<OutputSample>> AlertingRule::Interpret(int64_t t_ms, int64_t 
     if (a.state == AlertState::kPending && t_ms - a.active_at_ms >= config_.for_ms) {
       a.state = AlertState::kFiring;
       a.fired_at_ms = t_ms;
+      a.evidence = {
+          .at_fire = a.value, .worst = a.value, .worst_at_ms = t_ms, .graph_url = GraphUrl(t_ms)};
+    }
+    const bool lower = condition_ && condition_->lower_is_worse;
+    if (a.state == AlertState::kFiring &&
+        (lower ? a.value < a.evidence.worst : a.value > a.evidence.worst)) {
+      a.evidence.worst = a.value;
+      a.evidence.worst_at_ms = t_ms;
     }
     if (restored_) {
       LabelsBuilder b(a.labels);
@@ -305,11 +319,40 @@ Result<std::vector<OutputSample>> AlertingRule::Interpret(int64_t t_ms, int64_t 
     }
     ++it;
   }
+  if (!ended.empty()) MeasureEnds(t_ms, ended);
   if (limit > 0 && live > limit) {
     active_.clear();
     return ResourceExhausted(StrCat("exceeded limit of ", limit, " with ", live, " alerts"));
   }
   return out;
+}
+
+void AlertingRule::MeasureEnds(int64_t t_ms, const std::vector<ActiveEntry*>& ended) {
+  if (!condition_) return;
+  const Result<promql::QueryAnswer> answer = context_.engine.Run(
+      {.text = condition_->measured, .start_ms = t_ms, .end_ms = t_ms}, context_.cancel);
+  // Evidence is a courtesy: without it the end is told all the same.
+  if (!answer.ok()) return;
+  const auto* vector = std::get_if<promql::Vector>(&answer->value);
+  if (vector == nullptr) return;
+  std::map<Labels, double> values;
+  for (const promql::VectorSample& s : *vector) values[s.metric.WithoutName()] = s.point.value;
+  for (ActiveEntry* a : ended) {
+    if (const auto found = values.find(a->source); found != values.end()) {
+      a->evidence.at_resolve = found->second;
+    }
+  }
+}
+
+// An hour of the measured expression, the time of firing in its middle.
+std::string AlertingRule::GraphUrl(int64_t t_ms) const {
+  constexpr int64_t kHalfMs = 30 * 60 * 1000;
+  const std::string end = tmpl::FormatRfc3339((t_ms + kHalfMs) / 1000 * 1000);
+  std::string time;
+  for (const char c : end.substr(11, 8)) time += c == ':' ? std::string("%3A") : std::string(1, c);
+  return StrCat(context_.external_url,
+                tmpl::GraphLink(condition_ ? condition_->measured : config_.expr),
+                "&g0.range_input=1h&g0.end_input=", end.substr(0, 10), "%20", time);
 }
 
 RuleStatus AlertingRule::status() const {
@@ -390,7 +433,8 @@ std::vector<Alert> AlertingRule::TakeDue(int64_t t_ms, int64_t resend_delay_ms,
                    .starts_at_ms = a.fired_at_ms,
                    .ends_at_ms = resolved ? a.resolved_at_ms
                                           : t_ms + 4 * std::max(interval_ms, resend_delay_ms),
-                   .generator_url = context_.external_url + tmpl::TableLink(config_.expr)});
+                   .generator_url = context_.external_url + tmpl::TableLink(config_.expr),
+                   .evidence = a.evidence});
   }
   return due;
 }

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,6 +25,14 @@
 
 namespace vedette::ruler {
 
+// What an alerting expression measures: `rate(errors[5m]) > 1` measures rate(errors[5m]).
+struct AlertCondition {
+  std::string measured;         // PromQL.
+  bool lower_is_worse = false;  // It fires below a limit.
+};
+// Nothing for an expression without a limit.
+using FindCondition = std::function<std::optional<AlertCondition>(const std::string& expr)>;
+
 // What every rule needs from outside. Referred to, never owned; lives as long as the ruler.
 struct RuleContext {
   promql::Engine& engine;
@@ -32,6 +42,7 @@ struct RuleContext {
   const promql::CancelFlag* cancel = nullptr;
   std::string external_url;
   Labels external_labels;
+  FindCondition condition;  // May be empty: evidence then knows no value at the end.
 };
 
 // One rule of a group with its state. Evaluated by one thread at a time, under its group.
@@ -117,6 +128,8 @@ class AlertingRule final : public Rule {
   struct ActiveEntry {
     Labels labels;
     Labels annotations;
+    Labels source;  // Of the series that it came from, without its name.
+    AlertEvidence evidence;
     AlertState state = AlertState::kPending;
     double value = 0;
     int64_t active_at_ms = 0;
@@ -132,6 +145,9 @@ class AlertingRule final : public Rule {
                const std::string& group, bool restored);
   Result<std::vector<OutputSample>> Interpret(int64_t t_ms, int64_t limit,
                                               promql::Vector answer) override;
+  // The value of each alert that ended at t_ms, where its series still has one.
+  void MeasureEnds(int64_t t_ms, const std::vector<ActiveEntry*>& ended);
+  std::string GraphUrl(int64_t t_ms) const;
   Status PrepareTemplates();
   Result<std::vector<tmpl::QuerySample>> TemplateQuery(const std::string& query) const;
   Labels ForStateLabels(const Labels& alert) const;
@@ -140,6 +156,7 @@ class AlertingRule final : public Rule {
   TemplateList label_templates_;
   TemplateList annotation_templates_;
   tmpl::Value external_labels_value_;
+  std::optional<AlertCondition> condition_;
   std::map<Labels, ActiveEntry> active_;  // Resolved ones too, for 15 minutes.
   bool restored_ = true;
   uint64_t round_ = 0;

@@ -66,7 +66,8 @@ Status Ruler::Check(const RulerConfig& config) const {
                             clock_,
                             nullptr,
                             options_.external_url,
-                            config.external_labels};
+                            config.external_labels,
+                            options_.condition};
   for (const config::RuleGroupConfig& group : config.groups) {
     Result<std::unique_ptr<RuleGroup>> made =
         RuleGroup::Make(context, group, OptionsFor(group, config, false));
@@ -79,7 +80,7 @@ Status Ruler::Update(RulerConfig config) {
   VEDETTE_RETURN_IF_ERROR(CheckExpressions(config));
   std::shared_ptr<const RuleContext> context = std::make_shared<const RuleContext>(
       RuleContext{engine_, appender_, queryable_, clock_, &cancel_, options_.external_url,
-                  config.external_labels});
+                  config.external_labels, options_.condition});
   bool should_restore = false;
   {
     MutexLock lock(mu_);

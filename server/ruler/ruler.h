@@ -27,6 +27,7 @@ struct RulerOptions {
   int64_t resend_delay_ms = 60'000;
   int max_concurrent_evals = 4;  // Groups evaluated at the same moment.
   std::string external_url;
+  FindCondition condition;
   // Says whether an expression can be read; asked once for each rule of a new configuration.
   std::function<Status(const std::string& expr)> check_expression;
 };
