@@ -36,6 +36,7 @@
 #include "server/api/enrol/enrol_service.h"
 #include "server/api/grpc/query_service.h"
 #include "server/api/http/parse_tree.h"
+#include "server/backfill_watch.h"
 #include "server/discovery/manager.h"
 #include "server/promql/engine.h"
 #include "server/promql/parser/parser.h"
@@ -187,6 +188,7 @@ struct Server::Parts {
   std::unique_ptr<promql::Engine> engine;
   std::unique_ptr<AlertPipeline> alerts;
   std::unique_ptr<ruler::Ruler> rules;
+  std::unique_ptr<BackfillWatch> backfills;
   std::unique_ptr<Sources> sources;
   std::unique_ptr<scrape::ScrapeManager> scrapes;
   std::unique_ptr<discovery::DiscoveryManager> discovery;
@@ -300,7 +302,9 @@ Status Server::Parts::Open() {
   scraping.problem = [](const std::string& job, const Status& why) {
     log::Warn("target left out", {{"job", job}, {"err", why}});
   };
-  scrapes = std::make_unique<scrape::ScrapeManager>(scraping, remote_write->appender(), clock);
+  backfills = std::make_unique<BackfillWatch>(remote_write->appender(),
+                                              [this](int64_t t_ms) { rules->FilledIn(t_ms); });
+  scrapes = std::make_unique<scrape::ScrapeManager>(scraping, *backfills, clock);
 
   discovery::DiscoveryManager::Options discovering;
   discovering.publish = [this](TargetGroupsSnapshot groups) {
@@ -758,6 +762,7 @@ void Server::Parts::Stop() {
   discovery.reset();
   scrapes.reset();
   sources.reset();
+  backfills.reset();
   rules.reset();
   alerts.reset();
   engine.reset();

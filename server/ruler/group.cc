@@ -33,8 +33,10 @@ Result<std::unique_ptr<RuleGroup>> RuleGroup::Make(const RuleContext& context,
     LabelsBuilder labels;
     for (const auto& [name, value] : rule.labels) labels.Set(name, value);
     if (!rule.record.empty()) {
-      group->rules_.push_back(
-          std::make_unique<RecordingRule>(context, std::move(rule), labels.Build(), group->Key()));
+      auto recording =
+          std::make_unique<RecordingRule>(context, std::move(rule), labels.Build(), group->Key());
+      group->recording_rules_.push_back(recording.get());
+      group->rules_.push_back(std::move(recording));
       continue;
     }
     Result<std::unique_ptr<AlertingRule>> alerting = AlertingRule::Make(
@@ -89,6 +91,23 @@ void RuleGroup::Evaluate(int64_t t_ms, uint64_t missed, const AlertSink& sink) {
   if (!due.empty()) sink(std::move(due));
 }
 
+int64_t RuleGroup::Refill(int64_t from_ms, int64_t to_ms, int instants) {
+  if (recording_rules_.empty()) return to_ms + 1;
+  int64_t t_ms = SlotBefore(from_ms);
+  if (t_ms < from_ms) t_ms += options_.interval_ms;
+  // What has not been evaluated yet is not missing.
+  const int64_t end_ms = std::min(to_ms, last_evaluation_ms_);
+  for (; t_ms <= end_ms && instants > 0; t_ms += options_.interval_ms, --instants) {
+    if (context_.cancel != nullptr && context_.cancel->cancelled()) return to_ms + 1;
+    for (RecordingRule* rule : recording_rules_) {
+      if (!rule->Refill(t_ms - options_.query_offset_ms, config_.limit).ok()) ++failures_;
+    }
+  }
+  if (t_ms <= end_ms) return t_ms;
+  for (RecordingRule* rule : recording_rules_) rule->EndRefill();
+  return to_ms + 1;
+}
+
 void RuleGroup::TakeStateFrom(RuleGroup& older) {
   // The same name and labels may stand twice: they are paired in order.
   std::multimap<std::string, std::unique_ptr<Rule>*> before;
@@ -105,6 +124,7 @@ void RuleGroup::TakeStateFrom(RuleGroup& older) {
   }
   older.rules_.clear();
   older.alerting_rules_.clear();
+  older.recording_rules_.clear();
   rounds_to_restore_ = older.rounds_to_restore_;
   iterations_ = older.iterations_;
   missed_ = older.missed_;

@@ -40,6 +40,11 @@ class RuleGroup {
   // instants before it went by without an evaluation. A rule that fails never stops the others.
   void Evaluate(int64_t t_ms, uint64_t missed, const AlertSink& sink);
 
+  // Recording rules again for the instants of the grid in from_ms..to_ms, oldest first, at most
+  // `instants` of them: samples of that time have come in since. Gives where to go on; over to_ms
+  // when all is done.
+  int64_t Refill(int64_t from_ms, int64_t to_ms, int instants);
+
   // Rules with the name and labels of one in `older` go on from its state.
   void TakeStateFrom(RuleGroup& older);
   // Stale markers for the series of all rules whose state nobody took.
@@ -63,7 +68,8 @@ class RuleGroup {
   const config::RuleGroupConfig config_;
   const GroupOptions options_;
   std::vector<std::unique_ptr<Rule>> rules_;
-  std::vector<AlertingRule*> alerting_rules_;  // Those of rules_.
+  std::vector<AlertingRule*> alerting_rules_;    // Those of rules_.
+  std::vector<RecordingRule*> recording_rules_;  // Likewise.
   // Series of rules that a reload has taken out, until their stale markers are written.
   std::vector<std::unique_ptr<Rule>> departed_;
   int rounds_to_restore_ = 0;

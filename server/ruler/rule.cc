@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
+#include <set>
 #include <variant>
 
 #include "common/base/strings.h"
@@ -150,6 +152,52 @@ Result<std::vector<OutputSample>> RecordingRule::Interpret(int64_t t_ms, int64_t
     return ResourceExhausted(StrCat("exceeded limit of ", limit, " with ", out.size(), " series"));
   }
   return out;
+}
+
+Result<uint64_t> RecordingRule::Refill(int64_t t_ms, int64_t limit) {
+  const auto ask = [&](const std::string& text, std::optional<int64_t> lookback_ms) {
+    return context_.engine.Run(
+        {.text = text, .start_ms = t_ms, .end_ms = t_ms, .lookback_ms = lookback_ms},
+        context_.cancel);
+  };
+  VEDETTE_ASSIGN_OR_RETURN(promql::QueryAnswer answer, ask(config_.expr, std::nullopt));
+  VEDETTE_ASSIGN_OR_RETURN(promql::Vector vector, AsVector(std::move(answer.value), t_ms));
+  VEDETTE_ASSIGN_OR_RETURN(std::vector<OutputSample> samples,
+                           Interpret(t_ms, limit, std::move(vector)));
+  if (samples.empty()) return 0;
+  // A lookback of a millisecond: what stands at this very instant.
+  VEDETTE_ASSIGN_OR_RETURN(promql::QueryAnswer there,
+                           ask(StrCat("{__name__=", Quoted(config_.record), "}"), int64_t{1}));
+  if (const auto* stored = std::get_if<promql::Vector>(&there.value)) {
+    std::set<Labels> has;
+    for (const promql::VectorSample& s : *stored) has.insert(s.metric);
+    std::erase_if(samples, [&](const OutputSample& s) { return has.contains(s.labels); });
+  }
+  if (samples.empty()) return 0;
+  if (filler_ == nullptr) filler_ = context_.appender.OpenTimeline(config_.record);
+  for (const OutputSample& s : samples) {
+    if (filler_places_.contains(s.labels)) continue;
+    VEDETTE_ASSIGN_OR_RETURN(filler_places_[s.labels], filler_->AddSeries(s.labels));
+  }
+  std::vector<double> values(filler_places_.size(), kAbsent);
+  std::vector<storage::HistogramAt> histograms;
+  for (const OutputSample& s : samples) {
+    const uint32_t place = filler_places_[s.labels];
+    if (s.histogram != nullptr) {
+      histograms.push_back({place, s.histogram});
+    } else {
+      values[place] = s.value;
+    }
+  }
+  VEDETTE_RETURN_IF_ERROR(
+      filler_->Commit({.t_ms = t_ms, .values = values, .histograms = histograms, .backfill = true})
+          .status());
+  return samples.size();
+}
+
+void RecordingRule::EndRefill() {
+  filler_.reset();
+  filler_places_.clear();
 }
 
 AlertingRule::AlertingRule(const RuleContext& context, config::RuleConfig config, Labels labels,

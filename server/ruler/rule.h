@@ -93,9 +93,19 @@ class RecordingRule final : public Rule {
 
   RuleStatus status() const override;
 
+  // Writes what the expression gives at an instant of the past, because samples have come in since:
+  // series that have a value there already keep it. Gives how many were written. EndRefill follows
+  // the last instant.
+  Result<uint64_t> Refill(int64_t t_ms, int64_t limit);
+  void EndRefill();
+
  private:
   Result<std::vector<OutputSample>> Interpret(int64_t t_ms, int64_t limit,
                                               promql::Vector answer) override;
+
+  // Of the refill that is running.
+  std::unique_ptr<storage::TimelineWriter> filler_;
+  std::map<Labels, uint32_t> filler_places_;
 };
 
 struct RestoreOptions {

@@ -14,6 +14,10 @@ namespace {
 
 // How long a thread sleeps at most: a wall clock that was set forward is noticed after this.
 constexpr int64_t kMaxSleepMs = 500;
+// Instants of the past that a group evaluates again between two of its own.
+constexpr int kRefillAtOnce = 100;
+// A window of rate() that reaches into the gap ends after it.
+constexpr int64_t kRefillBeyondMs = 5 * 60'000;
 
 }  // namespace
 
@@ -168,6 +172,36 @@ Ruler::Slot* Ruler::TakeDue(int64_t now_ms, int64_t& wait_ms) {
   return best;
 }
 
+void Ruler::FilledIn(int64_t t_ms) {
+  MutexLock lock(mu_);
+  filled_in_ns_ = clock_.MonotonicNs();
+  for (const auto& slot : slots_) {
+    const bool none = slot->refill_from_ms > slot->refill_to_ms;
+    slot->refill_from_ms = none ? t_ms : std::min(slot->refill_from_ms, t_ms);
+    slot->refill_to_ms = std::max(slot->refill_to_ms, t_ms + kRefillBeyondMs);
+  }
+}
+
+void Ruler::RefillSlot(Slot& slot) {
+  int64_t from_ms = 0, to_ms = 0;
+  {
+    MutexLock lock(mu_);
+    const int64_t quiet_ns = clock_.MonotonicNs() - filled_in_ns_;
+    if (slot.refill_from_ms > slot.refill_to_ms ||
+        quiet_ns < options_.refill_quiet_ms * 1'000'000) {
+      return;
+    }
+    from_ms = std::exchange(slot.refill_from_ms, 0);
+    to_ms = std::exchange(slot.refill_to_ms, -1);
+  }
+  const int64_t next_ms = slot.group->Refill(from_ms, to_ms, kRefillAtOnce);
+  if (next_ms > to_ms) return;
+  MutexLock lock(mu_);
+  const bool none = slot.refill_from_ms > slot.refill_to_ms;
+  slot.refill_from_ms = none ? next_ms : std::min(slot.refill_from_ms, next_ms);
+  slot.refill_to_ms = std::max(slot.refill_to_ms, to_ms);
+}
+
 void Ruler::RunSlot(Slot& slot, int64_t now_ms) {
   // `running` keeps the slot alive and everyone else's hands off it.
   const int64_t interval_ms = slot.group->options().interval_ms;
@@ -182,6 +216,7 @@ void Ruler::RunSlot(Slot& slot, int64_t now_ms) {
     t_ms += static_cast<int64_t>(missed) * interval_ms;
   }
   slot.group->Evaluate(t_ms, missed, sink_);
+  RefillSlot(slot);
   MutexLock lock(mu_);
   slot.next_t_ms = t_ms + interval_ms;
   // A wall clock that was set back must not stop the rules until it has caught up.

@@ -25,6 +25,7 @@ struct RulerOptions {
   int64_t for_outage_tolerance_ms = 3'600'000;
   int64_t for_grace_period_ms = 600'000;
   int64_t resend_delay_ms = 60'000;
+  int64_t refill_quiet_ms = 30'000;
   int max_concurrent_evals = 4;  // Groups evaluated at the same moment.
   std::string external_url;
   FindCondition condition;
@@ -71,6 +72,10 @@ class Ruler {
   void Start() VEDETTE_EXCLUDES(mu_);
   void Stop() VEDETTE_EXCLUDES(mu_);
 
+  // Samples of this time have come in late, from an agent that was cut off. Recording rules are
+  // evaluated again for such times once nothing more has come for refill_quiet_ms.
+  void FilledIn(int64_t t_ms) VEDETTE_EXCLUDES(mu_);
+
   // One instant of every group (in order of file and name), without regard to intervals.
   void EvaluateAt(int64_t t_ms) VEDETTE_EXCLUDES(mu_);
   // Every group whose next instant has come by now; what the threads do, on the caller's thread.
@@ -90,6 +95,9 @@ class Ruler {
     std::unique_ptr<RuleGroup> group;
     int64_t next_t_ms = 0;  // The instant that is evaluated next.
     bool running = false;
+    // To be evaluated again; empty when from is over to.
+    int64_t refill_from_ms = 0;
+    int64_t refill_to_ms = -1;
   };
 
   Status CheckExpressions(const RulerConfig& config) const;
@@ -98,6 +106,7 @@ class Ruler {
   // The group that is most overdue, or null; `wait_ms` then says how long nothing is due.
   Slot* TakeDue(int64_t now_ms, int64_t& wait_ms) VEDETTE_REQUIRES(mu_);
   void RunSlot(Slot& slot, int64_t now_ms) VEDETTE_EXCLUDES(mu_);
+  void RefillSlot(Slot& slot) VEDETTE_EXCLUDES(mu_);
   void Work() VEDETTE_EXCLUDES(mu_);
 
   const RulerOptions options_;
@@ -113,6 +122,7 @@ class Ruler {
   // Groups hold a reference to their context; a new one is made when external labels change.
   std::shared_ptr<const RuleContext> context_ VEDETTE_GUARDED_BY(mu_);
   std::vector<std::unique_ptr<Slot>> slots_ VEDETTE_GUARDED_BY(mu_);
+  int64_t filled_in_ns_ VEDETTE_GUARDED_BY(mu_) = 0;  // When FilledIn was called last.
   bool loaded_once_ VEDETTE_GUARDED_BY(mu_) = false;
   bool updating_ VEDETTE_GUARDED_BY(mu_) = false;
   bool stopping_ VEDETTE_GUARDED_BY(mu_) = false;

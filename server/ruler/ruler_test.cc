@@ -233,6 +233,64 @@ TEST_F(RulerTest, ARecordingRuleRenamesLabelsAndMarksWhatVanishes) {
   EXPECT_EQ(ruler_->Groups()[0]->samples_written, 1u);
 }
 
+TEST_F(RulerTest, ATimeThatIsFilledInLaterIsRecordedAgain) {
+  ASSERT_TRUE(Load({{.record = "r", .expr = "up"}}).ok());
+  const auto pass = [&] {
+    clock_.Advance(kMinute);
+    ruler_->EvaluateDue();
+  };
+  for (int i = 0; i < 5; ++i) pass();
+  // Instants of the group's own grid: three of them without an answer then.
+  const int64_t last_ms = ruler_->Groups()[0]->last_evaluation_ms;
+  const Labels series = Labels::Of({{"__name__", "r"}, {"i", "1"}});
+  EXPECT_EQ(storage_.At(series, last_ms - 2 * kMinute), "");
+  engine_.Set("up", {S({{"__name__", "up"}, {"i", "1"}}, 3)});
+  ruler_->FilledIn(last_ms - 2 * kMinute);
+  ruler_->FilledIn(last_ms - kMinute);
+  pass();
+  EXPECT_EQ(storage_.At(series, last_ms - 2 * kMinute), "3");
+  EXPECT_EQ(storage_.At(series, last_ms - kMinute), "3");
+  EXPECT_EQ(storage_.At(series, last_ms - 3 * kMinute), "") << "nothing has come in for it";
+  const int runs = engine_.runs();
+  pass();
+  EXPECT_EQ(engine_.runs(), runs + 1) << "it is done once";
+  // What has a value keeps it.
+  engine_.Set("{__name__=\"r\"}", {S({{"__name__", "r"}, {"i", "1"}}, 3)});
+  engine_.Set("up", {S({{"__name__", "up"}, {"i", "1"}}, 4)});
+  ruler_->FilledIn(last_ms - 2 * kMinute);
+  pass();
+  EXPECT_EQ(storage_.At(series, last_ms - 2 * kMinute), "3");
+}
+
+TEST_F(RulerTest, EvidenceIsMeasuredFromFireToEnd) {
+  RulerOptions options{.external_url = "http://v:9090"};
+  options.condition = [](const std::string&) {
+    return AlertCondition{.measured = "x", .lower_is_worse = false};
+  };
+  ruler_ = std::make_unique<Ruler>(options, engine_, storage_, storage_, clock_,
+                                   [this](std::vector<Alert> alerts) {
+                                     MutexLock lock(mu_);
+                                     sent_.insert(sent_.end(), alerts.begin(), alerts.end());
+                                   });
+  ASSERT_TRUE(Load({{.alert = "A", .expr = "x > 1"}}).ok());
+  for (const double v : {3.0, 7.0, 4.0}) {
+    engine_.Set("x > 1", {S({{"__name__", "x"}, {"i", "1"}}, v)});
+    Eval();
+  }
+  engine_.Set("x > 1", {});
+  engine_.Set("x", {S({{"__name__", "x"}, {"i", "1"}}, 0.5)});
+  Eval();
+  ASSERT_FALSE(sent_.empty());
+  const Alert& last = sent_.back();
+  ASSERT_TRUE(last.resolved_at(now()));
+  ASSERT_TRUE(last.evidence.has_value());
+  EXPECT_EQ(last.evidence->at_fire, 3);
+  EXPECT_EQ(last.evidence->worst, 7);
+  EXPECT_EQ(last.evidence->at_resolve, 0.5);
+  EXPECT_NE(last.evidence->graph_url.find("http://v:9090/graph?g0.expr=x&"), std::string::npos)
+      << last.evidence->graph_url;
+}
+
 TEST_F(RulerTest, AFailingRuleKeepsItsErrorAndStopsNoOther) {
   ASSERT_TRUE(Load({{.record = "a", .expr = "broken"},
                     {.record = "b", .expr = "dup"},
