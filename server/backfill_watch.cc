@@ -12,6 +12,7 @@ class Writer final : public storage::TimelineWriter {
       : inner_(std::move(inner)), filled_(filled) {}
 
   Result<uint32_t> AddSeries(const Labels& labels) override { return inner_->AddSeries(labels); }
+  Labels LabelsAt(uint32_t position) const override { return inner_->LabelsAt(position); }
   Result<storage::CommitStats> Commit(const storage::Row& row) override {
     Result<storage::CommitStats> stats = inner_->Commit(row);
     if (row.backfill && stats.ok()) filled_(row.t_ms);

@@ -129,7 +129,7 @@ class Run {
             .query_offset_ms = group.query_offset_ms.value_or(0)};
         Result<std::unique_ptr<ruler::RuleGroup>> made =
             ruler::RuleGroup::Make(context_, std::move(group), options);
-        if (!made.ok()) return made.status().Annotate(path);
+        if (!made.ok()) return made.status();
         groups_.push_back(*std::move(made));
       }
     }

@@ -25,10 +25,13 @@ Result<std::unique_ptr<RuleGroup>> RuleGroup::Make(const RuleContext& context,
                                                    config::RuleGroupConfig config,
                                                    GroupOptions options) {
   if (options.interval_ms <= 0) {
-    return InvalidArgument(StrCat("group ", Quoted(config.name), ": the interval must be over 0"));
+    return InvalidArgument(StrCat(config.file, ":", config.line, ": group ", Quoted(config.name),
+                                  ": the interval must be over 0"));
   }
   std::unique_ptr<RuleGroup> group(new RuleGroup(context, std::move(config), options));
   for (config::RuleConfig rule : group->config_.rules) {
+    const std::string where = StrCat(group->config_.file, ":", rule.line, ": group ",
+                                     Quoted(group->config_.name), ", rule ", Quoted(rule.name()));
     for (const auto& [name, value] : group->config_.labels) rule.labels.emplace(name, value);
     LabelsBuilder labels;
     for (const auto& [name, value] : rule.labels) labels.Set(name, value);
@@ -42,7 +45,7 @@ Result<std::unique_ptr<RuleGroup>> RuleGroup::Make(const RuleContext& context,
     Result<std::unique_ptr<AlertingRule>> alerting = AlertingRule::Make(
         context, std::move(rule), labels.Build(), group->Key(), !options.should_restore);
     if (!alerting.ok()) {
-      return alerting.status().Annotate(StrCat("group ", Quoted(group->config_.name)));
+      return alerting.status().Annotate(where);
     }
     group->alerting_rules_.push_back(alerting->get());
     group->rules_.push_back(*std::move(alerting));

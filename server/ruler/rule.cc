@@ -225,7 +225,7 @@ Status AlertingRule::PrepareTemplates() {
     for (const auto& [key, text] : texts) {
       tmpl::Template t(functions_);
       if (Status s = t.Parse(name, text, TemplateVariables()); !s.ok()) {
-        return s.Annotate(StrCat(config_.line, ": ", what, " ", Quoted(key)));
+        return s.Annotate(StrCat(what, " ", Quoted(key)));
       }
       list.emplace_back(key, std::move(t));
     }

@@ -75,7 +75,7 @@ Status Ruler::Check(const RulerConfig& config) const {
   for (const config::RuleGroupConfig& group : config.groups) {
     Result<std::unique_ptr<RuleGroup>> made =
         RuleGroup::Make(context, group, OptionsFor(group, config, false));
-    if (!made.ok()) return made.status().Annotate(group.file);
+    if (!made.ok()) return made.status();
   }
   return Status();
 }
@@ -100,7 +100,7 @@ Status Ruler::Update(RulerConfig config) {
     const GroupOptions options = OptionsFor(group, config, should_restore);
     const std::string file = group.file;
     Result<std::unique_ptr<RuleGroup>> made = RuleGroup::Make(*context, std::move(group), options);
-    if (!made.ok()) return made.status().Annotate(file);
+    if (!made.ok()) return made.status();
     if (!keys.insert((*made)->Key()).second) {
       return InvalidArgument(
           StrCat(file, ": group ", Quoted((*made)->config().name), " is there twice"));

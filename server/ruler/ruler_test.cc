@@ -446,7 +446,7 @@ TEST_F(RulerTest, ABadConfigurationChangesNothing) {
   ASSERT_TRUE(Load({{.record = "r", .expr = "x"}}).ok());
   const Status bad = Load({{.alert = "A", .expr = "x", .labels = {{"l", "{{ .X"}}, .line = 7}});
   EXPECT_FALSE(bad.ok());
-  EXPECT_NE(bad.message().find("f.yml: group \"g\": 7: label \"l\": template: "),
+  EXPECT_NE(bad.message().find("f.yml:7: group \"g\", rule \"A\": label \"l\": template: "),
             std::string_view::npos)
       << bad.ToString();
   EXPECT_EQ(Rule().name, "r");
