@@ -107,7 +107,6 @@ Status Rehearse::Run(const HttpApi& api, const Clock& clock, std::ostream& out) 
     return InvalidArgument(StrCat(api.url, " did not answer with a rehearsal"));
   }
   const Json& data = answer["data"];
-  const Json& report = data.value("report", Json::object());
   if (data.contains("difference")) {
     const Json& d = data["difference"];
     out << "Alerts (- only before, + only after):\n";
@@ -116,17 +115,18 @@ Status Rehearse::Run(const HttpApi& api, const Clock& clock, std::ostream& out) 
     out << "\nMessages (- only before, + only after):\n";
     PrintMessages(d.value("messagesOnlyBefore", Json::array()), "- ", bodies, out);
     PrintMessages(d.value("messagesOnlyAfter", Json::array()), "+ ", bodies, out);
-    PrintErrors(report.value("errors", Json::array()), out);
-    PrintErrors(data.value("compare", Json::object()).value("errors", Json::array()), out);
+    for (const char* side : {"before", "after"}) {
+      PrintErrors(data.value(side, Json::object()).value("errors", Json::array()), out);
+    }
     return {};
   }
-  const Json alerts = report.value("alerts", Json::array());
-  const Json messages = report.value("messages", Json::array());
+  const Json alerts = data.value("alerts", Json::array());
+  const Json messages = data.value("messages", Json::array());
   out << alerts.size() << " alerts would have fired:\n";
   PrintAlerts(alerts, "  ", out);
   out << "\n" << messages.size() << " messages would have been sent:\n";
   PrintMessages(messages, "  ", bodies, out);
-  PrintErrors(report.value("errors", Json::array()), out);
+  PrintErrors(data.value("errors", Json::array()), out);
   return {};
 }
 

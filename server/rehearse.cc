@@ -27,14 +27,11 @@ Result<std::string> Run(const RehearseContext& c, const api::RehearsalQuestion& 
     return rehearsal::Rehearse(plan, c.history, cancel);
   };
   VEDETTE_ASSIGN_OR_RETURN(const rehearsal::Report report, rehearse(q.ask));
-  std::string out = StrCat("{\"report\":", ReportJson(report));
-  if (q.compare) {
-    Result<rehearsal::Report> other = rehearse(q.other);
-    if (!other.ok()) return other.status().Annotate("compare");
-    StrAppend(out, ",\"compare\":", ReportJson(*other),
-              ",\"difference\":", DifferenceJson(Compare(report, *other)));
-  }
-  return out + "}";
+  if (!q.compare) return ReportJson(report);
+  const Result<rehearsal::Report> other = rehearse(q.other);
+  if (!other.ok()) return other.status().Annotate("compare");
+  return StrCat("{\"before\":", ReportJson(report), ",\"after\":", ReportJson(*other),
+                ",\"difference\":", DifferenceJson(Compare(report, *other)), "}");
 }
 
 }  // namespace
