@@ -20,6 +20,10 @@ class BackfillWatch final : public storage::Appender {
   Result<storage::CommitStats> Write(std::span<const storage::SeriesBatch> batch) override {
     return storage_.Write(batch);
   }
+  Result<storage::CommitStats> WriteKnown(std::span<const storage::SeriesBatch> batch,
+                                          std::span<storage::SeriesRef> refs) override {
+    return storage_.WriteKnown(batch, refs);
+  }
   void SetMetadata(const std::string& metric_name, const Metadata& metadata) override {
     storage_.SetMetadata(metric_name, metadata);
   }

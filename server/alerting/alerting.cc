@@ -271,8 +271,10 @@ std::optional<Alerting::Job> Alerting::NextJob(int64_t now_ms, int64_t& wait_ms)
       }
       const Integration* way = &setup_->receivers.at(group.route->config->receiver)[i];
       if (const auto busy = busy_.find(way); busy != busy_.end()) {
-        const int64_t free_ns =
-            busy->second.last_started_ns + options_.overtake_ms * 1'000'000 - clock_.MonotonicNs();
+        const Busy& b = busy->second;
+        const int64_t overtake_ns =
+            b.attempts == 0 ? 0 : b.last_started_ns + options_.overtake_ms * 1'000'000;
+        const int64_t free_ns = std::max(overtake_ns, b.pause_until_ns) - clock_.MonotonicNs();
         if (free_ns > 0) {
           wait_ms = std::clamp<int64_t>(free_ns / 1'000'000, 1, wait_ms);
           continue;
@@ -389,8 +391,13 @@ void Alerting::RunJob(Job job) {
 
   MutexLock lock(mu_);
   in_flight_.erase(job.log_key);
-  if (const auto busy = busy_.find(&way); busy != busy_.end() && --busy->second.attempts == 0) {
-    busy_.erase(busy);
+  if (const auto busy = busy_.find(&way); busy != busy_.end()) {
+    Busy& b = busy->second;
+    --b.attempts;
+    if (outcome.retry_after_ms > 0) {
+      b.pause_until_ns = clock_.MonotonicNs() + outcome.retry_after_ms * 1'000'000;
+    }
+    if (b.attempts == 0 && b.pause_until_ns <= clock_.MonotonicNs()) busy_.erase(busy);
   }
   NotifyCounts& counts = counts_[way.name];
   counts.attempts += !job.log_only;

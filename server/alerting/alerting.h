@@ -171,6 +171,7 @@ class Alerting {
   struct Busy {
     int attempts = 0;
     int64_t last_started_ns = 0;
+    int64_t pause_until_ns = 0;  // The other side asked for it: Retry-After holds for all groups.
   };
   // One attempt, taken out of the lock.
   struct Job {

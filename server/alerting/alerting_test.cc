@@ -251,6 +251,33 @@ TEST_F(AlertingTest, AStoreThatCannotWriteRefusesTheAlert) {
   EXPECT_TRUE(alerting_->Alerts().empty());
 }
 
+TEST_F(AlertingTest, RetryAfterHoldsForEveryGroupOfTheIntegration) {
+  answers_ = {{Unavailable("429"), true, 10 * kSecond}};
+  Put(Firing({{"alertname", "A"}}, now()));
+  Put(Firing({{"alertname", "B"}}, now()));
+  Pass(39 * kSecond);
+  EXPECT_EQ(attempts_, 1) << "B waits too";
+  Pass(3 * kSecond);
+  EXPECT_EQ(told_.size(), 2u);
+  EXPECT_EQ(attempts_, 3);
+}
+
+TEST_F(AlertingTest, AnExpiringSilenceReminds) {
+  Silence s{.matchers = {Matcher::Equal("instance", "a")},
+            .starts_at_ms = now(),
+            .ends_at_ms = now() + kHour,
+            .created_by = "me",
+            .comment = "works",
+            .remind_before_ms = 10 * kMinute};
+  ASSERT_TRUE(alerting_->SetSilence(s).ok());
+  Pass(49 * kMinute);
+  EXPECT_TRUE(told_.empty());
+  Pass(3 * kMinute);
+  ASSERT_EQ(told_.size(), 1u);
+  EXPECT_EQ(told_[0].alerts[0].labels.Get("alertname"), "SilenceExpiring");
+  EXPECT_EQ(told_[0].alerts[0].labels.Get("created_by"), "me");
+}
+
 TEST_F(AlertingTest, SilencesHoldNotificationsBackUntilTheyEnd) {
   Silence s{.matchers = {Matcher::Equal("instance", "a")},
             .starts_at_ms = now(),
