@@ -1,5 +1,6 @@
 #include "ctl/rehearse.h"
 
+#include <algorithm>
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
@@ -14,6 +15,8 @@ namespace vedette::ctl {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+constexpr int64_t kPatienceMs = 600'000;  // A month of many rules, on a busy server.
 
 Result<std::string> ReadFile(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
@@ -96,8 +99,10 @@ Status Rehearse::Run(const HttpApi& api, const Clock& clock, std::ostream& out) 
     }
     request["compare"] = std::move(other);
   }
+  HttpApi patient = api;
+  patient.timeout_ms = std::max(api.timeout_ms, kPatienceMs);
   VEDETTE_ASSIGN_OR_RETURN(const std::string body,
-                           api.Call("POST", "/api/v1/rehearse", request.dump()));
+                           patient.Call("POST", "/api/v1/rehearse", request.dump()));
   if (format == "json") {
     out << body << "\n";
     return {};
