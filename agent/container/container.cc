@@ -410,7 +410,7 @@ class ContainerCollector final : public Collector {
       const std::string device = StrCat("/dev/", words[2]);
       for (const Column& c : kColumns) {
         double v = 0;
-        const std::string_view word = words[c.word - 1];
+        const std::string_view word = words[c.word];
         std::from_chars(word.data(), word.data() + word.size(), v);
         sink.Family(c.family, c.type, c.help);
         Put(sink, *root, {{"device", device}}, v / c.divisor);
