@@ -339,6 +339,11 @@ Status Transfer::Prepare(const ClientOptions& options, const ClientRequest& requ
     if (request.headers.Has(name)) continue;
     VEDETTE_RETURN_IF_ERROR(s.AddHeader(s.headers, name, value));
   }
+  for (const auto& [name, file] : options.header_files) {
+    if (request.headers.Has(name)) continue;
+    VEDETTE_ASSIGN_OR_RETURN(const std::string value, TextOrFile("", file, "http_headers"));
+    VEDETTE_RETURN_IF_ERROR(s.AddHeader(s.headers, name, value));
+  }
   for (const auto& [name, value] : request.headers) {
     VEDETTE_RETURN_IF_ERROR(s.AddHeader(s.headers, name, value));
   }
