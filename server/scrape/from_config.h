@@ -8,9 +8,16 @@
 
 namespace vedette::scrape {
 
+// What the server's flags say, where the file does not: a target that nobody set a limit for is
+// limited all the same.
+struct JobDefaults {
+  bool strict_openmetrics = false;
+  Limits limits;
+};
+
 // One scrape_config as a Job: rules compiled, limits taken over. INVALID_ARGUMENT with the job's
-// name where a rule does not compile. strict_openmetrics is a server's flag, not the file's.
+// name where a rule does not compile; UNAVAILABLE where scrape_failure_log_file cannot be opened.
 Result<std::shared_ptr<const Job>> JobFromConfig(const config::ScrapeConfig& config,
-                                                 bool strict_openmetrics);
+                                                 const JobDefaults& defaults);
 
 }  // namespace vedette::scrape
