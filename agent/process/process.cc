@@ -19,6 +19,7 @@ namespace vedette::agent {
 namespace {
 
 constexpr size_t kMaxFileBytes = 1 << 20;
+const double kTicks = static_cast<double>(sysconf(_SC_CLK_TCK));
 
 std::string ReadSmall(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
@@ -53,6 +54,7 @@ double LineValue(std::string_view text, std::string_view name) {
 }
 
 struct Counts {
+  // CPU time in clock ticks: whole numbers do not drift when they are summed.
   double user = 0, system = 0, read = 0, write = 0, major = 0, minor = 0, voluntary = 0,
          nonvoluntary = 0;
 
@@ -171,16 +173,15 @@ class ProcessCollector final : public Collector {
     p.id.comm = stat.substr(open + 1, close - open - 1);
     const auto fields = Split(std::string_view(stat).substr(close + 2), ' ');
     if (fields.size() < 22) return false;
-    static const double ticks = static_cast<double>(sysconf(_SC_CLK_TCK));
     static const double page = static_cast<double>(sysconf(_SC_PAGESIZE));
     p.state = fields[0].empty() ? 'S' : fields[0][0];
     p.counts.minor = Number(fields[7]);
     p.counts.major = Number(fields[9]);
-    p.counts.user = Number(fields[11]) / ticks;
-    p.counts.system = Number(fields[12]) / ticks;
+    p.counts.user = Number(fields[11]);
+    p.counts.system = Number(fields[12]);
     p.threads = Number(fields[17]);
     p.start_ticks = static_cast<uint64_t>(Number(fields[19]));
-    p.id.start_seconds = boot_seconds_ + static_cast<double>(p.start_ticks) / ticks;
+    p.id.start_seconds = boot_seconds_ + static_cast<double>(p.start_ticks) / kTicks;
     p.virtual_bytes = Number(fields[20]);
     p.resident = Number(fields[21]) * page;
 
@@ -288,8 +289,8 @@ class ProcessCollector final : public Collector {
     plain("num_procs", kG, "Processes in the group.", [](const Group& g) { return g.procs; });
     family("cpu_seconds_total", kC, "CPU time the group used, in seconds.",
            [&](const std::string& n, const Group& g) {
-             sink.Add({{"groupname", n}, {"mode", "user"}}, g.counts.user);
-             sink.Add({{"groupname", n}, {"mode", "system"}}, g.counts.system);
+             sink.Add({{"groupname", n}, {"mode", "user"}}, g.counts.user / kTicks);
+             sink.Add({{"groupname", n}, {"mode", "system"}}, g.counts.system / kTicks);
            });
     plain("read_bytes_total", kC, "Bytes the group read from storage.",
           [](const Group& g) { return g.counts.read; });

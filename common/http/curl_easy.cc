@@ -323,7 +323,9 @@ Status Transfer::Prepare(const ClientOptions& options, const ClientRequest& requ
     s.Set(CURLOPT_POSTFIELDS, s.send_body.data());
     if (request.method != "POST") s.Set(CURLOPT_CUSTOMREQUEST, request.method);
     // No second of waiting for a 100 Continue that many servers never send.
-    s.headers = curl_slist_append(s.headers, "Expect:");
+    // Not with a signature of AWS: curl would sign the header that it then leaves out.
+    if (!options.sigv4) s.headers = curl_slist_append(s.headers, "Expect:");
+    s.Set(CURLOPT_EXPECT_100_TIMEOUT_MS, 1L);
     // curl would call every body a form.
     if (!request.headers.Has("Content-Type")) {
       s.headers = curl_slist_append(s.headers, "Content-Type:");

@@ -50,22 +50,29 @@ void PushStore::Problem(const Status& why) const {
 }
 
 Status PushStore::Load() {
+  std::vector<Group> groups;
+  VEDETTE_RETURN_IF_ERROR(
+      key_value_.Scan(kPrefix, [&](std::string_view key, std::string_view value) {
+        Result<Group> group = GroupFromBytes(value);
+        if (group.ok()) {
+          groups.push_back(*std::move(group));
+        } else {
+          Problem(group.status().Annotate(StrCat("pushed group ", Quoted(key))));
+        }
+        return true;
+      }));
   MutexLock change(change_mu_);
-  MutexLock lock(mu_);
-  return key_value_.Scan(kPrefix, [&](std::string_view key, std::string_view value) {
-    Result<Group> group = GroupFromBytes(value);
-    if (!group.ok()) {
-      Problem(group.status().Annotate(StrCat("pushed group ", Quoted(key))));
-      return true;
-    }
-    CountTypes(*group, true);
-    Slot& slot = slots_[std::string(group->key.bytes())];
-    slot.group = std::make_shared<const Group>(*std::move(group));
+  for (Group& group : groups) {
+    CountTypes(group, true);
+    const std::string key(group.key.bytes());
+    Slot& slot = slots_[key];
+    slot.group = std::make_shared<const Group>(std::move(group));
     slot.series =
         std::make_unique<GroupSeries>(appender_, std::string(slot.group->key.Get("job")));
-    published_[std::string(slot.group->key.bytes())] = slot.group;
-    return true;
-  });
+    MutexLock lock(mu_);
+    published_[key] = slot.group;
+  }
+  return {};
 }
 
 void PushStore::CountTypes(const Group& group, bool add) {
@@ -81,6 +88,8 @@ void PushStore::CountTypes(const Group& group, bool add) {
 
 Status PushStore::CheckTypes(const Group* before, const std::vector<MetricFamily>& families,
                              bool replace) const {
+  // By a pointer: clang's analysis does not see that a lambda runs under its maker's locks.
+  const std::unordered_map<std::string, TypeUse>* const types = &types_;
   // What this very push takes away is no reason to refuse it.
   const auto goes = [&](const std::string& name) -> size_t {
     if (before == nullptr) return 0;
@@ -94,13 +103,13 @@ Status PushStore::CheckTypes(const Group* before, const std::vector<MetricFamily
     for (const MetricFamily& f : families) {
       if (f.name == name) return f.metadata.type;
     }
-    const auto at = types_.find(name);
-    if (at == types_.end() || at->second.groups <= goes(name)) return std::nullopt;
+    const auto at = types->find(name);
+    if (at == types->end() || at->second.groups <= goes(name)) return std::nullopt;
     return at->second.type;
   };
   for (const MetricFamily& family : families) {
-    const auto at = types_.find(family.name);
-    if (at != types_.end() && at->second.groups > goes(family.name) &&
+    const auto at = types->find(family.name);
+    if (at != types->end() && at->second.groups > goes(family.name) &&
         at->second.type != family.metadata.type) {
       return Inconsistent(StrCat("metric family ", family.name, " is pushed as ",
                                  MetricTypeName(family.metadata.type), " and exists as ",

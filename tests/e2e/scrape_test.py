@@ -142,7 +142,7 @@ scrape_configs:
     def test_limits_by_default_and_a_hostile_target_hurts_only_itself(self):
         st, t = self.stack, self.target
         bomb = zlib.compressobj(9, zlib.DEFLATED, 31)
-        bombed = b"".join(bomb.compress(b"# " + b"x" * (1 << 20) + b"\n") for _ in range(200)) + bomb.flush()
+        bombed = b"".join(bomb.compress(b"# " + b"x" * (1 << 20) + b"\n") for _ in range(80)) + bomb.flush()
 
         def slow(handler):
             handler.send_response(200)
@@ -171,7 +171,8 @@ scrape_configs:
         })
         hostile = {"samples": "sample_limit", "labels": "label_limit", "value": "label_value_length_limit",
                    "bomb": "body_size_limit", "slow": "scrape timeout", "cut": "", "garbage": ""}
-        self.start("".join(self.job(n) for n in ["good", "liar", *hostile]) + self.job("allowed", "label_limit: 100"))
+        self.start("".join(self.job(n) for n in ["good", "liar", "slow"]) +
+                   "".join(self.job(n, "scrape_interval: 5s\nscrape_timeout: 5s") for n in hostile if n != "slow") + self.job("allowed", "label_limit: 100"))
         begin = time.time()
         for name, why in hostile.items():
             s.wait_until(f"{name} is refused: {why}", lambda name=name, why=why: why in (self.error(name) or "") and self.error(name))
