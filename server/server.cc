@@ -96,7 +96,8 @@ Result<Loaded> Load(const std::string& file, const scrape::JobDefaults& defaults
   return out;
 }
 
-scrape::JobDefaults JobDefaultsOf(const ServerOptions& options) {
+scrape::JobDefaults JobDefaultsOf(const ServerOptions& options,
+                                  metrics::Family<metrics::Counter>& left_out) {
   scrape::JobDefaults defaults;
   defaults.strict_openmetrics = options.strict_openmetrics;
   const auto limit = [](int64_t flag) { return static_cast<uint64_t>(std::max<int64_t>(flag, 0)); };
@@ -104,6 +105,10 @@ scrape::JobDefaults JobDefaultsOf(const ServerOptions& options) {
   defaults.limits.samples = limit(options.scrape_sample_limit);
   defaults.limits.labels = limit(options.scrape_label_limit);
   defaults.limits.label_value_bytes = limit(options.scrape_label_value_length_limit);
+  defaults.left_out = [&left_out](const std::string& job, const Status& why) {
+    left_out.With({job}).Increment();
+    log::Warn("a scraped series was left out", {{"job", job}, {"err", why}});
+  };
   return defaults;
 }
 
@@ -194,6 +199,11 @@ struct Server::Parts {
   metrics::Family<metrics::Counter>& http_requests = registry.AddCounterFamily(
       "prometheus_http_requests_total", "HTTP requests.", {"handler", "code"});
 
+  metrics::Family<metrics::Counter>& left_out = registry.AddCounterFamily(
+      "vedette_target_series_left_out_total",
+      "Scraped series left out because a label is longer than --scrape.label-value-length-limit.",
+      {"job"});
+
   // From the ground up; Stop goes the other way.
   std::unique_ptr<tsdb::Tsdb> db;
   std::unique_ptr<remote::RemoteWrite> remote_write;  // Every writer goes through its appender.
@@ -251,7 +261,7 @@ void Server::Stop() { parts_->Stop(); }
 
 Status Server::Parts::Open() {
   // Configuration first: a mistake in it must not touch the data directory.
-  VEDETTE_ASSIGN_OR_RETURN(Loaded loaded, Load(options.config_file, JobDefaultsOf(options)));
+  VEDETTE_ASSIGN_OR_RETURN(Loaded loaded, Load(options.config_file, JobDefaultsOf(options, left_out)));
 
   tsdb::TsdbOptions storage;
   storage.path = options.storage_path;
@@ -374,7 +384,7 @@ Status Server::Parts::Apply(Loaded loaded) {
 
 Status Server::Parts::Reload() {
   MutexLock lock(reload_mu);
-  Result<Loaded> loaded = Load(options.config_file, JobDefaultsOf(options));
+  Result<Loaded> loaded = Load(options.config_file, JobDefaultsOf(options, left_out));
   Status status = loaded.ok() ? Apply(*std::move(loaded)) : loaded.status();
   if (status.ok()) {
     log::Info("configuration reloaded", {{"file", options.config_file}});

@@ -78,6 +78,28 @@ int32_t SchemaOfFactor(double factor) {
   return static_cast<int32_t>(std::clamp(schema, -4.0, 8.0));
 }
 
+// Our own limit of values costs the series that is over it, as if a rule dropped it: the file's
+// costs the scrape, as with Prometheus.
+Relabel LeaveOutLongValues(Relabel rules, const JobDefaults& defaults, const std::string& job) {
+  return [rules = std::move(rules), most = defaults.limits.label_value_bytes,
+          left_out = defaults.left_out, job](const Labels& labels) -> std::optional<Labels> {
+    std::optional<Labels> kept = rules ? rules(labels) : labels;
+    if (!kept) return kept;
+    for (const Label& label : *kept) {
+      if (label.value.size() <= most) continue;
+      if (left_out) {
+        left_out(job, ResourceExhausted(StrCat(
+                          "label_value_length_limit exceeded (metric: ",
+                          Quoted(kept->metric_name().substr(0, 50)), ", label name: ",
+                          Quoted(label.name.substr(0, 50)), ", length: ", label.value.size(),
+                          ", limit: ", most, ")")));
+      }
+      return std::nullopt;
+    }
+    return kept;
+  };
+}
+
 // What the job is, without where it stands in the file and how its targets are found: a reload that
 // moved a line is none.
 config::ScrapeConfig Essence(config::ScrapeConfig config) {
@@ -137,7 +159,6 @@ Result<std::shared_ptr<const Job>> JobFromConfig(const config::ScrapeConfig& con
   by_default(job->limits.samples, defaults.limits.samples);
   by_default(job->limits.labels, defaults.limits.labels);
   by_default(job->limits.label_name_bytes, defaults.limits.label_name_bytes);
-  by_default(job->limits.label_value_bytes, defaults.limits.label_value_bytes);
   if (!config.scrape_failure_log_file.empty()) {
     Result<std::shared_ptr<log::LineFile>> file =
         log::LineFile::Open(config.scrape_failure_log_file);
@@ -167,6 +188,10 @@ Result<std::shared_ptr<const Job>> JobFromConfig(const config::ScrapeConfig& con
         StrCat("job ", config.job_name, ": metric_relabel_configs"));
   }
   job->metric_relabel = *std::move(metric_relabel);
+  if (job->limits.label_value_bytes == 0 && defaults.limits.label_value_bytes > 0) {
+    job->metric_relabel =
+        LeaveOutLongValues(std::move(job->metric_relabel), defaults, config.job_name);
+  }
   job->config = std::make_shared<const config::ScrapeConfig>(Essence(config));
   return std::shared_ptr<const Job>(std::move(job));
 }

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <string>
 
 #include "common/base/status.h"
 #include "common/config/prometheus.h"
@@ -13,6 +15,9 @@ namespace vedette::scrape {
 struct JobDefaults {
   bool strict_openmetrics = false;
   Limits limits;
+  // Told of a series that was left out because a value of it is over limits.label_value_bytes, which
+  // as a default costs the series and not the scrape. May be empty. Thread-safe.
+  std::function<void(const std::string& job, const Status& why)> left_out;
 };
 
 // One scrape_config as a Job: rules compiled, limits taken over. INVALID_ARGUMENT with the job's

@@ -169,10 +169,11 @@ scrape_configs:
             "/garbage": os.urandom(5000),
             "/allowed": b"x{" + b",".join(b'l%d="v"' % i for i in range(70)) + b"} 1\n",
         })
-        hostile = {"samples": "sample_limit", "labels": "label_limit", "value": "label_value_length_limit",
+        hostile = {"samples": "sample_limit", "labels": "label_limit",
                    "bomb": "body_size_limit", "slow": "scrape timeout", "cut": "", "garbage": ""}
-        self.start("".join(self.job(n) for n in ["good", "liar", "slow"]) +
-                   "".join(self.job(n, "scrape_interval: 5s\nscrape_timeout: 5s") for n in hostile if n != "slow") + self.job("allowed", "label_limit: 100"))
+        self.start("".join(self.job(n) for n in ["good", "liar", "value", "slow"]) +
+                   "".join(self.job(n, "scrape_interval: 5s\nscrape_timeout: 5s") for n in hostile if n != "slow") +
+                   self.job("strict", "label_value_length_limit: 100", "/value") + self.job("allowed", "label_limit: 100"))
         begin = time.time()
         for name, why in hostile.items():
             s.wait_until(f"{name} is refused: {why}", lambda name=name, why=why: why in (self.error(name) or "") and self.error(name))
@@ -190,6 +191,11 @@ scrape_configs:
         metrics = st.get_text(f"http://127.0.0.1:{st.http}/metrics")
         def metric(name):
             return float(next(l for l in metrics.splitlines() if l.startswith(name + " ")).split()[1])
+        # One value that is too long costs its sample and nothing else, unless the file says a limit.
+        s.wait_until("the long value is scraped", lambda: st.value('up{job="value"}') == 1)
+        self.assertEqual(st.query('x{job="value"}'), [])
+        self.assertEqual(metric('vedette_target_series_left_out_total{job="value"}'), 1)
+        s.wait_until("the file's limit is kept", lambda: "label_value_length_limit" in (self.error("strict") or ""))
         for name in ("exceeded_sample_limit_total", "exceeded_body_size_limit_total"):
             self.assertGreater(metric("prometheus_target_scrapes_" + name), 0, name)
 
