@@ -15,6 +15,7 @@
 #include "agent/service/agent_service.h"
 #include "agent/service/pages.h"
 #include "agent/snapshot/ring.h"
+#include "agent/snapshot/ring_files.h"
 #include "agent/snapshot/sampler.h"
 #include "agent/snapshot/snapshot_taker.h"
 #include "agent/web_config.h"
@@ -85,6 +86,7 @@ struct Agent::State {
   metrics::Family<metrics::Counter>* refused = nullptr;
 
   // In the order in which they stand on one another; stopped from the bottom up.
+  std::unique_ptr<RingFiles> ring_files;  // May be null.
   std::unique_ptr<Ring> ring;
   std::unique_ptr<SnapshotTaker> taker;
   std::unique_ptr<Sampler> sampler;
@@ -213,7 +215,19 @@ Status Agent::State::Build() {
   }
 
   MakeAlarm();
-  ring = std::make_unique<Ring>(static_cast<size_t>(options.ring_bytes));
+  std::random_device random;
+  uint64_t run_id = (uint64_t{random()} << 32 | random()) | 1;
+  uint64_t last_sequence = 0;
+  if (!options.ring_path.empty()) {
+    Result<std::unique_ptr<RingFiles>> opened = RingFiles::Open(options.ring_path, run_id);
+    if (!opened.ok()) return opened.status().Annotate("--ring.path");
+    ring_files = *std::move(opened);
+    // The run goes on, and no number may come twice: one a millisecond is more than are taken.
+    run_id = ring_files->run_id();
+    last_sequence = static_cast<uint64_t>(options.clock->NowMs());
+  }
+  ring = std::make_unique<Ring>(static_cast<size_t>(options.ring_bytes), ring_files.get());
+  last_sequence = std::max(last_sequence, ring->loaded_sequence());
   metrics::AddProcessMetrics(registry, options.host.procfs);
   metrics::AddBuildInfo(registry, "vedette_agent", kVersion);
   // Dashboards of node_exporter look for this one.
@@ -227,6 +241,9 @@ Status Agent::State::Build() {
   registry.AddCounterFn("vedette_agent_ring_dropped_total",
                         "Snapshots lost because the ring was full.",
                         [this] { return static_cast<double>(ring->dropped()); });
+  registry.AddCounterFn("vedette_agent_ring_file_failures_total",
+                        "Writes of --ring.path that failed, and damaged pieces left out.",
+                        [this] { return static_cast<double>(ring->file_failures()); });
   registry.AddGaugeFn("vedette_agent_pulls", "Pull streams that are open.",
                       [this] { return service == nullptr ? 0.0 : service->pulls(); });
   if (certificate_ends_ms != 0) {
@@ -237,10 +254,9 @@ Status Agent::State::Build() {
   refused = &registry.AddCounterFamily("vedette_agent_rpc_events_total",
                                        "What the gRPC door refused or said, by kind.", {"event"});
 
-  std::random_device random;
-  const uint64_t run_id = (uint64_t{random()} << 32 | random()) | 1;
   taker = std::make_unique<SnapshotTaker>(
       SnapshotTaker::Options{.run_id = run_id,
+                             .last_sequence = last_sequence,
                              .self = [this](const std::vector<CollectorRun>& runs,
                                             MetricSink& sink) { OwnMetrics(runs, sink); },
                              .clock = options.clock},
@@ -343,6 +359,10 @@ Result<std::unique_ptr<Agent>> Agent::Start(AgentOptions options) {
   VEDETTE_RETURN_IF_ERROR(state->Build());
   VEDETTE_RETURN_IF_ERROR(state->StartWeb());
   VEDETTE_RETURN_IF_ERROR(state->StartGrpc());
+  // A server that is away while the agent starts again still finds no gap.
+  if (state->ring_files != nullptr && state->ring_files->interval_ms() > 0) {
+    state->sampler->Pulled(state->ring_files->interval_ms());
+  }
   state->sampler->Start();
   if (state->alarm != nullptr) state->alarm->Start();
   return std::unique_ptr<Agent>(new Agent(std::move(state)));

@@ -40,6 +40,7 @@ struct AgentOptions {
   bool grpc_insecure = false;
 
   int64_t ring_bytes = 64 << 20;
+  std::string ring_path;  // Empty: the ring is in memory alone.
 
   // Where to tell that nobody scrapes us any more; both empty: nowhere.
   std::string alarm_webhook_url, alarm_webhook_url_file;

@@ -76,6 +76,8 @@ int Main(int argc, char** argv) {
             "[;bearer-token-file=F][;ca-file=F][;cert-file=F][;key-file=F][;server-name=N]"
             "[;insecure-skip-verify]: text metrics to relay; may be given several times.");
   flags.Group("Ring");
+  flags.Add("ring.path", &options.ring_path,
+            "Folder that keeps the ring over restarts of the agent; empty: memory alone.");
   flags.AddSize("ring.size", &options.ring_bytes,
                 "Memory for snapshots that are kept while no server pulls.");
   flags.Group("Alarm");

@@ -12,6 +12,7 @@
 #include "common/log/log.h"
 #include "server/alerting/alerting.h"
 #include "server/discovery/manager.h"
+#include "server/discovery_parts.h"
 #include "server/notify/alertmanager_sender.h"
 #include "server/notify/http_port.h"
 #include "server/notify/message.h"
@@ -84,7 +85,8 @@ struct AlertPipeline::Parts {
         sender({.queue_capacity = static_cast<size_t>(o.queue_capacity),
                 .batch_size = static_cast<size_t>(o.batch_size)},
                c),
-        discovery({.publish = [this](TargetGroupsSnapshot groups) { SetEndpoints(*groups); }}) {}
+        discovery({.publish = [this](TargetGroupsSnapshot groups) { SetEndpoints(*groups); },
+                   .http = MakeDiscoveryHttp()}) {}
 
   Status LoadReceivers();
   Status LoadAlertmanagers(const config::AlertingConfig& config) VEDETTE_EXCLUDES(mu);

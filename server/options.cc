@@ -53,8 +53,29 @@ void ServerFlags::Bind() {
         "Accept remote write (1.0 and 2.0) on /api/v1/write.");
   f.Add("web.enable-otlp-receiver", &o.web_enable_otlp_receiver,
         "Take OpenTelemetry metrics in at /api/v1/otlp/v1/metrics.");
+  f.Add("web.enable-push", &o.web_enable_push,
+        "Take pushes as Pushgateway does, on /metrics/job/...; --no-web.enable-push closes it.");
   f.AddDuration("web.read-timeout", &o.web_read_timeout_ms, "How long an idle connection is kept.");
   f.Add("web.max-connections", &o.web_max_connections, "Most connections at one time.");
+
+  f.Group("Limits of scrapes, where a job sets none (0: no limit)");
+  f.AddSize("scrape.body-size-limit", &o.scrape_body_size_limit,
+            "Largest body, after decompression: body_size_limit.");
+  f.Add("scrape.sample-limit", &o.scrape_sample_limit, "Most samples of a scrape: sample_limit.");
+  f.Add("scrape.label-limit", &o.scrape_label_limit, "Most labels of a sample: label_limit.");
+  f.AddSize("scrape.label-value-length-limit", &o.scrape_label_value_length_limit,
+            "Longest value of a label, in bytes: label_value_length_limit.");
+
+  f.Group("Pushed metrics");
+  f.AddDuration("push.interval", &o.push_interval_ms,
+                "How often pushed values are stored again, so that queries see them. 0: "
+                "global.scrape_interval.");
+  f.AddDuration("push.ttl", &o.push_ttl_ms,
+                "How long a pushed group lives after its last push, unless the push says ?ttl=. 0: "
+                "until it is deleted.");
+  f.Add("push.max-groups", &o.push_max_groups, "Most groups that are kept at one time.");
+  f.Add("push.disable-consistency-check", &o.push_disable_consistency_check,
+        "Take pushes whose types contradict those of other groups.");
 
   f.Group("gRPC");
   f.Add("grpc.listen-address", &o.grpc_listen,

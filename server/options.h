@@ -36,6 +36,12 @@ struct ServerOptions {
   std::string grpc_tls_key;
   bool grpc_insecure = false;
 
+  bool web_enable_push = true;
+  int64_t push_interval_ms = 0;  // 0: the configuration's global.scrape_interval.
+  int64_t push_ttl_ms = 0;       // 0: pushed groups stay until they are deleted.
+  int64_t push_max_groups = 10'000;
+  bool push_disable_consistency_check = false;
+
   std::vector<std::string> enrol_listen;
   std::string enrol_ca_dir;
 
@@ -51,6 +57,11 @@ struct ServerOptions {
   int64_t remote_queue_bytes = 4LL << 30;  // 0: no bound.
   int64_t remote_rewind_ms = 10'000;
   bool strict_openmetrics = false;
+  // Of jobs that set no limit of their own; 0: none.
+  int64_t scrape_body_size_limit = 64 << 20;
+  int64_t scrape_sample_limit = 50'000;
+  int64_t scrape_label_limit = 64;
+  int64_t scrape_label_value_length_limit = 4096;
 
   int64_t for_outage_tolerance_ms = 3'600'000;
   int64_t for_grace_period_ms = 600'000;

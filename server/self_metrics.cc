@@ -129,10 +129,6 @@ void Scraping(const scrape::ScrapeManager& scrapes, std::vector<MetricFamily>& o
         m.pool_reloads_total);
   count("prometheus_target_sync_failed_total", "Targets that could not be made.",
         m.sync_failed_total);
-  Group targets(out, "prometheus_sd_discovered_targets", kGauge, "Targets by scrape pool.");
-  for (const std::string& pool : scrapes.pools()) {
-    targets.Add("config", pool, static_cast<double>(scrapes.Targets(pool).size()));
-  }
 }
 
 void Rules(const ruler::Ruler& rules, std::vector<MetricFamily>& out) {

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <ctime>
@@ -25,7 +26,6 @@
 #include "common/config/rules.h"
 #include "common/exposition/negotiate.h"
 #include "common/exposition/writer.h"
-#include "common/http/client.h"
 #include "common/http/server.h"
 #include "common/log/log.h"
 #include "common/metrics/metrics.h"
@@ -38,16 +38,19 @@
 #include "server/api/http/parse_tree.h"
 #include "server/backfill_watch.h"
 #include "server/discovery/manager.h"
+#include "server/discovery_parts.h"
 #include "server/promql/engine.h"
 #include "server/promql/parser/parser.h"
 #include "server/promql/parser/print.h"
 #include "server/rehearsal/condition.h"
 #include "server/rehearse.h"
+#include "server/push/push_door.h"
+#include "server/push/push_store.h"
+#include "server/query_log.h"
 #include "server/remote_out.h"
 #include "server/routes.h"
 #include "server/ruler/ruler.h"
 #include "server/scrape/from_config.h"
-#include "server/scrape/http_source.h"
 #include "server/scrape/scrape_manager.h"
 #include "server/self_metrics.h"
 #include "server/sources.h"
@@ -77,12 +80,12 @@ struct Loaded {
   ruler::RulerConfig rules;
 };
 
-Result<Loaded> Load(const std::string& file, bool strict_openmetrics) {
+Result<Loaded> Load(const std::string& file, const scrape::JobDefaults& defaults) {
   Loaded out;
   VEDETTE_ASSIGN_OR_RETURN(out.config, config::LoadPrometheusConfig(file));
   for (const config::ScrapeConfig& c : out.config.scrape_configs) {
     VEDETTE_ASSIGN_OR_RETURN(std::shared_ptr<const scrape::Job> job,
-                             scrape::JobFromConfig(c, strict_openmetrics));
+                             scrape::JobFromConfig(c, defaults));
     out.jobs.push_back(std::move(job));
     out.discovery.emplace(c.job_name, c.discovery);
   }
@@ -94,6 +97,22 @@ Result<Loaded> Load(const std::string& file, bool strict_openmetrics) {
     for (config::RuleGroupConfig& g : rules.groups) out.rules.groups.push_back(std::move(g));
   }
   return out;
+}
+
+scrape::JobDefaults JobDefaultsOf(const ServerOptions& options,
+                                  metrics::Family<metrics::Counter>& left_out) {
+  scrape::JobDefaults defaults;
+  defaults.strict_openmetrics = options.strict_openmetrics;
+  const auto limit = [](int64_t flag) { return static_cast<uint64_t>(std::max<int64_t>(flag, 0)); };
+  defaults.limits.body_size_bytes = limit(options.scrape_body_size_limit);
+  defaults.limits.samples = limit(options.scrape_sample_limit);
+  defaults.limits.labels = limit(options.scrape_label_limit);
+  defaults.limits.label_value_bytes = limit(options.scrape_label_value_length_limit);
+  defaults.left_out = [&left_out](const std::string& job, const Status& why) {
+    left_out.With({job}).Increment();
+    log::Warn("a scraped series was left out", {{"job", job}, {"err", why}});
+  };
+  return defaults;
 }
 
 // The scheme, host and path under which people reach the server, without a slash at the end.
@@ -146,6 +165,7 @@ struct Server::Parts {
   Status OpenDoors();
   Status OpenGrpc();
   Status OpenEnrolment();
+  Status OpenPushes();
   Status Apply(Loaded loaded) VEDETTE_REQUIRES(reload_mu);
   Status Reload() VEDETTE_EXCLUDES(reload_mu);
   void WatchFiles();
@@ -182,6 +202,11 @@ struct Server::Parts {
   metrics::Family<metrics::Counter>& http_requests = registry.AddCounterFamily(
       "prometheus_http_requests_total", "HTTP requests.", {"handler", "code"});
 
+  metrics::Family<metrics::Counter>& left_out = registry.AddCounterFamily(
+      "vedette_target_series_left_out_total",
+      "Scraped series left out because a label is longer than --scrape.label-value-length-limit.",
+      {"job"});
+
   // From the ground up; Stop goes the other way.
   std::unique_ptr<tsdb::Tsdb> db;
   std::unique_ptr<remote::RemoteWrite> remote_write;  // Every writer goes through its appender.
@@ -189,6 +214,7 @@ struct Server::Parts {
   std::unique_ptr<AlertPipeline> alerts;
   std::unique_ptr<ruler::Ruler> rules;
   std::unique_ptr<BackfillWatch> backfills;
+  std::unique_ptr<push::PushStore> pushes;  // Null: --no-web.enable-push.
   std::unique_ptr<Sources> sources;
   std::unique_ptr<scrape::ScrapeManager> scrapes;
   std::unique_ptr<discovery::DiscoveryManager> discovery;
@@ -206,6 +232,7 @@ struct Server::Parts {
   std::unique_ptr<api::ReadDoor> read_door;
   std::unique_ptr<api::OtlpDoor> otlp_door;
   std::unique_ptr<api::WriteDoor> write_door;
+  QueryLog query_log;
   std::unique_ptr<http::Server> http;
   std::shared_ptr<grpc::Service> query_service;
   std::unique_ptr<rpc::Server> grpc;
@@ -238,7 +265,7 @@ void Server::Stop() { parts_->Stop(); }
 
 Status Server::Parts::Open() {
   // Configuration first: a mistake in it must not touch the data directory.
-  VEDETTE_ASSIGN_OR_RETURN(Loaded loaded, Load(options.config_file, options.strict_openmetrics));
+  VEDETTE_ASSIGN_OR_RETURN(Loaded loaded, Load(options.config_file, JobDefaultsOf(options, left_out)));
 
   tsdb::TsdbOptions storage;
   storage.path = options.storage_path;
@@ -310,26 +337,8 @@ Status Server::Parts::Open() {
   discovering.publish = [this](TargetGroupsSnapshot groups) {
     scrapes->SetTargets(std::move(groups));
   };
-  discovering.fetch = [](const std::string& url, const std::map<std::string, std::string>& headers,
-                         const config::HttpClientConfig& http,
-                         int64_t timeout_ms) -> Result<std::string> {
-    http::ClientOptions client = scrape::ToClientOptions(http);
-    client.timeout_ms = timeout_ms;
-    http::ClientRequest request;
-    request.url = url;
-    for (const auto& [name, value] : headers) request.headers.Add(name, value);
-    VEDETTE_ASSIGN_OR_RETURN(http::ClientResponse answer,
-                             http::Client(std::move(client)).Do(request));
-    if (answer.status != 200) {
-      return Unavailable(StrCat("the server answered with status ", answer.status));
-    }
-    return std::move(answer.body);
-  };
-  discovering.events.refresh_failed = [](std::string_view mechanism, std::string_view job,
-                                         const Status& why) {
-    log::Warn("discovery failed; the targets found before stay",
-              {{"mechanism", mechanism}, {"job", job}, {"err", why}});
-  };
+  discovering.http = MakeDiscoveryHttp();
+  discovering.events = MakeDiscoveryEvents(registry, "scrape");
   discovery = std::make_unique<discovery::DiscoveryManager>(std::move(discovering));
 
   AddSelfMetrics(registry, *db, *scrapes, *rules, *engine);
@@ -341,6 +350,7 @@ Status Server::Parts::Open() {
     MutexLock lock(reload_mu);
     VEDETTE_RETURN_IF_ERROR(Apply(std::move(loaded)));
   }
+  VEDETTE_RETURN_IF_ERROR(OpenPushes());
   rules->Start();
   scrapes->Start();
   VEDETTE_RETURN_IF_ERROR(OpenGrpc());
@@ -359,6 +369,8 @@ Status Server::Parts::Apply(Loaded loaded) {
   }
   // Whatever may be refused comes before whatever takes effect.
   VEDETTE_RETURN_IF_ERROR(rules->Check(loaded.rules));
+  VEDETTE_RETURN_IF_ERROR(
+      query_log.Use(loaded.config.global.query_log_file).Annotate("global.query_log_file"));
   VEDETTE_RETURN_IF_ERROR(alerts->Apply(loaded.config));
   VEDETTE_RETURN_IF_ERROR(
       remote_write->Apply(loaded.config.remote_write, loaded.config.global.external_labels));
@@ -366,9 +378,6 @@ Status Server::Parts::Apply(Loaded loaded) {
   scrapes->ApplyJobs(std::move(loaded.jobs));
   engine->SetDefaultSubqueryStep(loaded.config.global.evaluation_interval_ms);
   VEDETTE_RETURN_IF_ERROR(rules->Update(std::move(loaded.rules)));
-  if (!loaded.config.remote_read.empty()) {
-    log::Warn("remote_read is read and not yet served by this build", {});
-  }
   const int64_t now_ms = clock.NowMs();
   {
     MutexLock lock(state_mu);
@@ -383,7 +392,7 @@ Status Server::Parts::Apply(Loaded loaded) {
 
 Status Server::Parts::Reload() {
   MutexLock lock(reload_mu);
-  Result<Loaded> loaded = Load(options.config_file, options.strict_openmetrics);
+  Result<Loaded> loaded = Load(options.config_file, JobDefaultsOf(options, left_out));
   Status status = loaded.ok() ? Apply(*std::move(loaded)) : loaded.status();
   if (status.ok()) {
     log::Info("configuration reloaded", {{"file", options.config_file}});
@@ -552,6 +561,24 @@ Status Server::Parts::OpenEnrolment() {
   return {};
 }
 
+Status Server::Parts::OpenPushes() {
+  if (!options.web_enable_push) return {};
+  push::PushStore::Options pushing;
+  pushing.interval_ms = [this] {
+    if (options.push_interval_ms > 0) return options.push_interval_ms;
+    MutexLock lock(state_mu);
+    return config->global.scrape_interval_ms;
+  };
+  pushing.default_ttl_ms = options.push_ttl_ms;
+  pushing.max_groups = static_cast<size_t>(options.push_max_groups);
+  pushing.check_consistency = !options.push_disable_consistency_check;
+  pushing.problem = [](const Status& why) { log::Warn("pushed metrics", {{"err", why}}); };
+  VEDETTE_ASSIGN_OR_RETURN(
+      pushes, push::PushStore::Open(std::move(pushing), db->key_value(), db->appender(), clock));
+  pushes->Start();
+  return {};
+}
+
 Status Server::Parts::OpenDoors() {
   const promql::ParserOptions parsing{
       .experimental_functions = options.query.experimental_functions,
@@ -713,6 +740,9 @@ Status Server::Parts::OpenDoors() {
   router.Use(http::CorsPreflight());
   for (http::Router::Filter& f : protection.filters) router.Use(std::move(f));
   AddRoutes(router, prefix, doors);
+  if (pushes) {
+    push::AddPushRoutes(router, prefix, *pushes, {}, options.web_enable_admin_api, registry);
+  }
   ui::Register(router, prefix);
 
   http::ServerOptions door;
@@ -722,10 +752,12 @@ Status Server::Parts::OpenDoors() {
   door.max_connections = static_cast<int>(options.web_max_connections);
   door.max_connections_per_peer = door.max_connections;
   door.on_access = [this](const http::ServerOptions::Access& access) {
+    query_log.Note(access, clock.NowMs());
     // Paths of the API are few; whatever else is asked for shares one name.
     std::string handler = access.request.path;
     if (access.status == 404 || handler.size() > 64) handler = "other";
     if (handler.find("/label/") != std::string::npos) handler = "/api/v1/label/:name/values";
+    if (handler.find("/metrics/job") != std::string::npos) handler = "/metrics/job";
     http_requests.With({handler, StrCat(access.status)}).Increment();
     http_seconds.With({handler}).Observe(static_cast<double>(access.duration_us) / 1e6);
   };
@@ -752,6 +784,7 @@ void Server::Parts::Stop() {
   if (grpc) grpc->Shutdown(kStopMs);
   if (discovery) discovery->Stop();
   if (scrapes) scrapes->Stop();
+  if (pushes) pushes->Stop();
   if (rules) rules->Stop();
   if (alerts) alerts->Stop();
   // Writers go before the storage that they write to.
@@ -761,6 +794,7 @@ void Server::Parts::Stop() {
   query_service.reset();
   discovery.reset();
   scrapes.reset();
+  pushes.reset();
   sources.reset();
   backfills.reset();
   rules.reset();

@@ -15,16 +15,23 @@
 namespace vedette {
 namespace {
 
-// "RUN SEQUENCE", both decimal.
-std::optional<std::pair<uint64_t, uint64_t>> ParseCursor(std::string_view text) {
+struct Cursor {
+  uint64_t run_id = 0;
+  uint64_t sequence = 0;
+  uint64_t first = 0;
+};
+
+// "RUN SEQUENCE FIRST", all decimal; older ones have no FIRST.
+std::optional<Cursor> ParseCursor(std::string_view text) {
   const auto words = Split(text, ' ');
-  if (words.size() != 2) return std::nullopt;
-  std::pair<uint64_t, uint64_t> cursor;
+  if (words.size() != 2 && words.size() != 3) return std::nullopt;
+  Cursor cursor;
   const auto read = [](std::string_view word, uint64_t& out) {
     const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), out);
     return error == std::errc() && end == word.data() + word.size();
   };
-  if (!read(words[0], cursor.first) || !read(words[1], cursor.second)) return std::nullopt;
+  if (!read(words[0], cursor.run_id) || !read(words[1], cursor.sequence)) return std::nullopt;
+  if (words.size() == 3 && !read(words[2], cursor.first)) return std::nullopt;
   return cursor;
 }
 
@@ -72,12 +79,13 @@ Result<std::unique_ptr<scrape::Source>> Sources::MakeAgent(const scrape::Target&
   Result<std::optional<std::string>> stored = key_value_.Get(key);
   if (stored.ok() && *stored) {
     if (const auto cursor = ParseCursor(**stored)) {
-      source.cursor_run_id = cursor->first;
-      source.cursor_sequence = cursor->second;
+      source.cursor_run_id = cursor->run_id;
+      source.cursor_sequence = cursor->sequence;
+      source.cursor_first = cursor->first;
     }
   }
-  source.stored = [this, key](uint64_t run_id, uint64_t sequence) {
-    const storage::KeyValue::Change change{key, StrCat(run_id, " ", sequence)};
+  source.stored = [this, key](uint64_t run_id, uint64_t sequence, uint64_t first) {
+    const storage::KeyValue::Change change{key, StrCat(run_id, " ", sequence, " ", first)};
     const Status status = key_value_.Apply(std::span(&change, 1), false);
     if (!status.ok()) log::Warn("cannot store a cursor", {{"key", key}, {"err", status}});
   };

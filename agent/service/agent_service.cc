@@ -175,6 +175,7 @@ class AgentService::Impl final : public pb::AgentService::Service {
       }
       interval_ms_ = hello.interval_ms();
       impl_.sampler_.Pulled(interval_ms_);
+      impl_.ring_.NoteInterval(interval_ms_);
       return {};
     }
 
@@ -183,7 +184,10 @@ class AgentService::Impl final : public pb::AgentService::Service {
       impl_.ring_.Done(sent_);
       sent_.clear();
       unconfirmed_ = nullptr;
-      if (scrape.interval_ms() > 0) interval_ms_ = scrape.interval_ms();
+      if (scrape.interval_ms() > 0) {
+        interval_ms_ = scrape.interval_ms();
+        impl_.ring_.NoteInterval(interval_ms_);
+      }
       auto taken = impl_.taker_.Take(
           {.timeout_ms = CollectionTime(scrape.timeout_ms()), .max_age_ms = kMaxAgeMs});
       if (!taken.ok()) return taken.status();

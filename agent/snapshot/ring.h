@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/snapshot/ring_files.h"
 #include "common/base/mutex.h"
 #include "common/model/snapshot.h"
 #include "common/wire/pull.h"
@@ -27,7 +28,9 @@ class Ring {
  public:
   static constexpr size_t kSegmentFrames = 64;
 
-  explicit Ring(size_t max_bytes) : max_bytes_(max_bytes) {}
+  // With `files` the ring begins with what they hold, and they follow it from then on. They outlive
+  // it. Frames on disk that cannot be decoded are left out.
+  explicit Ring(size_t max_bytes, RingFiles* files = nullptr);
 
   void Push(const Snapshot& snapshot) VEDETTE_EXCLUDES(mu_);
 
@@ -43,6 +46,12 @@ class Ring {
   size_t bytes() const VEDETTE_EXCLUDES(mu_);
   // Snapshots that were dropped before anybody had them.
   uint64_t dropped() const VEDETTE_EXCLUDES(mu_);
+  // The highest sequence number the ring began with; 0: none.
+  uint64_t loaded_sequence() const { return loaded_sequence_; }
+  // For the sampler of the next run; nothing without files.
+  void NoteInterval(int64_t interval_ms) VEDETTE_EXCLUDES(mu_);
+  // Of the files: what could not be written or read.
+  uint64_t file_failures() const VEDETTE_EXCLUDES(mu_);
 
  private:
   struct Entry {
@@ -51,15 +60,20 @@ class Ring {
     std::string frame;
   };
   struct Segment {
+    uint64_t number = 0;
     std::vector<Entry> entries;
     size_t bytes = 0;
     size_t waiting = 0;
   };
 
+  void Load() VEDETTE_EXCLUDES(mu_);
   void DropFront() VEDETTE_REQUIRES(mu_);
 
   const size_t max_bytes_;
+  RingFiles* const files_;  // May be null.
+  uint64_t loaded_sequence_ = 0;
   mutable Mutex mu_;
+  uint64_t next_segment_ VEDETTE_GUARDED_BY(mu_) = 1;
   std::deque<Segment> segments_ VEDETTE_GUARDED_BY(mu_);
   std::unique_ptr<wire::PullEncoder> encoder_ VEDETTE_GUARDED_BY(mu_);  // Of the last segment.
   size_t bytes_ VEDETTE_GUARDED_BY(mu_) = 0;

@@ -216,7 +216,8 @@ class SnapshotTaker::Pool : public std::enable_shared_from_this<Pool> {
 SnapshotTaker::SnapshotTaker(Options options, std::vector<Source> sources)
     : options_(std::move(options)),
       sources_(std::move(sources)),
-      pool_(std::make_shared<Pool>(options_.threads)) {}
+      pool_(std::make_shared<Pool>(options_.threads)),
+      sequence_(options_.last_sequence) {}
 
 SnapshotTaker::~SnapshotTaker() { pool_->Stop(); }
 

@@ -72,6 +72,7 @@ class SnapshotTaker {
  public:
   struct Options {
     uint64_t run_id = 0;
+    uint64_t last_sequence = 0;  // Snapshots count on from here.
     int threads = 4;
     // Added to the source "host": what the agent says about itself and these runs.
     std::function<void(const std::vector<CollectorRun>& runs, MetricSink& sink)> self;

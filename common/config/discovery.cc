@@ -177,6 +177,44 @@ void ReadOne(const Value& item, ConsulSdConfig& out) {
   if (out.server.empty()) server.Fail("is empty; name the Consul server as host:port");
 }
 
+void ReadOne(const Value& item, KubernetesSdConfig& out) {
+  Object o(item);
+  o["api_server"].ReadUrl(out.api_server);
+  const Value role = o["role"];
+  role.ReadOneOf(out.role, {"node", "pod", "service", "endpoints", "endpointslice"});
+  const Value kubeconfig = o["kubeconfig_file"];
+  if (kubeconfig.present()) {
+    kubeconfig.Fail(
+        "refused: Vedette reads no kubeconfig; name api_server and its tls_config and "
+        "authorization instead");
+  }
+  const Value namespaces = o["namespaces"];
+  if (namespaces.present()) {
+    Object n(namespaces);
+    n["own_namespace"].Read(out.own_namespace);
+    n["names"].Read(out.namespaces);
+    n.Finish();
+  }
+  o["selectors"].EachBlock([&](const Value& one) {
+    KubernetesSelector& selector = out.selectors.emplace_back();
+    Object s(one);
+    s["role"].ReadOneOf(selector.role, {"node", "pod", "service", "endpoints", "endpointslice"});
+    s["label"].Read(selector.label);
+    s["field"].Read(selector.field);
+    s.Finish();
+  });
+  const Value attach = o["attach_metadata"];
+  if (attach.present()) {
+    attach.Fail("refused: Vedette does not attach metadata of nodes or namespaces to pods");
+  }
+  ReadInterval(o["refresh_interval"], out.refresh_interval_ms);
+  ReadHttpClient(o, out.http);
+  o.Finish();
+  if (out.role.empty()) {
+    role.Fail("is missing; one of node, pod, service, endpoints, endpointslice");
+  }
+}
+
 template <typename T>
 void ReadSd(Object& o, std::string_view field, DiscoveryConfig& out) {
   o[field].EachBlock([&](const Value& item) {
@@ -201,8 +239,9 @@ void ReadDiscovery(Object& o, DiscoveryConfig& out) {
   ReadSd<Ec2SdConfig>(o, "ec2_sd_configs", out);
   ReadSd<DockerSdConfig>(o, "docker_sd_configs", out);
   ReadSd<ConsulSdConfig>(o, "consul_sd_configs", out);
+  ReadSd<KubernetesSdConfig>(o, "kubernetes_sd_configs", out);
   for (std::string_view known :
-       {"kubernetes_sd_configs",   "aws_sd_configs",         "azure_sd_configs",
+       {"aws_sd_configs",         "azure_sd_configs",
         "digitalocean_sd_configs", "dockerswarm_sd_configs", "eureka_sd_configs",
         "gce_sd_configs",          "hetzner_sd_configs",     "ionos_sd_configs",
         "kuma_sd_configs",         "lightsail_sd_configs",   "linode_sd_configs",

@@ -103,8 +103,28 @@ struct ConsulSdConfig {
   bool operator==(const ConsulSdConfig&) const = default;
 };
 
+struct KubernetesSelector {
+  std::string role;
+  std::string label;
+  std::string field;
+
+  bool operator==(const KubernetesSelector&) const = default;
+};
+
+struct KubernetesSdConfig {
+  std::string api_server;  // Empty: the cluster we run in, by the pod's service account.
+  std::string role;        // node, pod, service, endpoints, endpointslice
+  bool own_namespace = false;
+  std::vector<std::string> namespaces;
+  std::vector<KubernetesSelector> selectors;
+  int64_t refresh_interval_ms = 15 * 1000;  // Ours: the API is listed, not watched.
+  HttpClientConfig http;
+
+  bool operator==(const KubernetesSdConfig&) const = default;
+};
+
 using SdConfig = std::variant<FileSdConfig, HttpSdConfig, DnsSdConfig, Ec2SdConfig, DockerSdConfig,
-                              ConsulSdConfig>;
+                              ConsulSdConfig, KubernetesSdConfig>;
 
 // Where the targets of one job, or the Alertmanagers to tell, come from.
 struct DiscoveryConfig {

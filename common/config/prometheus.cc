@@ -142,6 +142,18 @@ void CheckTimes(const Value& interval, const Value& timeout, int64_t interval_ms
   }
 }
 
+// Which part of the targets is this server's: those whose address, hashed as hashmod does, is
+// `shard` modulo `modulus`.
+void ReadShard(Object& o, uint64_t& modulus, uint64_t& shard) {
+  o["modulus"].Read(modulus);
+  const Value number = o["shard"];
+  number.Read(shard);
+  if (number.present() && modulus == 0) number.Fail("needs modulus beside it: the number of shards");
+  if (modulus > 0 && shard >= modulus) {
+    number.Fail(StrCat("shard ", shard, " of ", modulus, ": shards count from 0 to ", modulus - 1));
+  }
+}
+
 void ReadGlobal(const Value& value, GlobalConfig& out) {
   Object o(value);
   const Value interval = o["scrape_interval"];
@@ -176,6 +188,7 @@ void ReadGlobal(const Value& value, GlobalConfig& out) {
   o["convert_classic_histograms_to_nhcb"].Read(out.convert_classic_histograms_to_nhcb);
   o["always_scrape_classic_histograms"].Read(out.always_scrape_classic_histograms);
   o["extra_scrape_metrics"].Read(out.extra_scrape_metrics);
+  ReadShard(o, out.modulus, out.shard);
   o.Finish();
 }
 
@@ -214,6 +227,9 @@ void ReadScrapeConfig(const Value& item, const GlobalConfig& global, ScrapeConfi
   o["always_scrape_classic_histograms"].Read(out.always_scrape_classic_histograms);
   out.extra_scrape_metrics = global.extra_scrape_metrics;
   o["extra_scrape_metrics"].Read(out.extra_scrape_metrics);
+  out.modulus = global.modulus;
+  out.shard = global.shard;
+  ReadShard(o, out.modulus, out.shard);
   out.scrape_protocols = !global.scrape_protocols.empty()
                              ? global.scrape_protocols
                              : DefaultProtocols(out.scrape_native_histograms);
@@ -252,6 +268,9 @@ void ReadScrapeConfig(const Value& item, const GlobalConfig& global, ScrapeConfi
     refuse("proxy_url", !out.http.proxy.proxy_url.empty());
     refuse("http_headers", !out.http.http_headers.empty());
     refuse("params", !out.params.empty());
+    refuse("scrape_protocols", o["scrape_protocols"].present());
+    refuse("fallback_scrape_protocol", fallback.present());
+    refuse("body_size_limit", o["body_size_limit"].present());
     refuse("metrics_path", metrics_path.present());
   }
 }
@@ -331,11 +350,18 @@ Result<PrometheusConfig> ParsePrometheusConfig(std::string_view text, const std:
   const Value alerting = o["alerting"];
   if (alerting.present()) ReadAlerting(alerting, out.alerting);
   ReadRemoteWrite(o["remote_write"], out.remote_write);
-  ReadRemoteRead(o["remote_read"], out.remote_read);
+  const Value remote_read = o["remote_read"];
+  ReadRemoteRead(remote_read, out.remote_read);
+  if (!out.remote_read.empty()) {
+    remote_read.Notice("Vedette answers remote read and does not ask others by it");
+  }
   const Value storage = o["storage"];
   if (storage.present()) ReadStorage(storage, out.storage);
   const Value tracing = o["tracing"];
-  if (tracing.present()) ReadTracing(tracing, out.tracing.emplace());
+  if (tracing.present()) {
+    ReadTracing(tracing, out.tracing.emplace());
+    tracing.Notice("Vedette sends no traces of itself; remove the section");
+  }
   const Value otlp = o["otlp"];
   if (otlp.present()) ReadOtlp(otlp, out.otlp);
   o.Finish();

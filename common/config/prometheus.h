@@ -62,6 +62,9 @@ struct GlobalConfig {
   bool convert_classic_histograms_to_nhcb = false;
   bool always_scrape_classic_histograms = false;
   bool extra_scrape_metrics = false;
+  // Vedette's own: this server scrapes the targets of shard `shard` of `modulus`. 0: all of them.
+  uint64_t modulus = 0;
+  uint64_t shard = 0;
 
   bool operator==(const GlobalConfig&) const = default;
 };
@@ -89,6 +92,8 @@ struct ScrapeConfig {
   bool convert_classic_histograms_to_nhcb = false;
   bool always_scrape_classic_histograms = false;
   bool extra_scrape_metrics = false;
+  uint64_t modulus = 0;  // As in GlobalConfig.
+  uint64_t shard = 0;
   NameValidation name_validation = NameValidation::kUtf8;
   NameEscaping name_escaping = NameEscaping::kAllowUtf8;
   HttpClientConfig http;

@@ -62,6 +62,8 @@ struct ClientOptions {
   std::optional<SigV4Options> sigv4;
   TlsClientOptions tls;
   std::vector<std::pair<std::string, std::string>> headers;  // On every request.
+  // The same, each value in a file that is read at every request.
+  std::vector<std::pair<std::string, std::string>> header_files;
 };
 
 }  // namespace vedette::http

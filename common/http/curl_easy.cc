@@ -332,7 +332,9 @@ Status Transfer::Prepare(const ClientOptions& options, const ClientRequest& requ
     s.Set(CURLOPT_POSTFIELDS, s.send_body.data());
     if (request.method != "POST") s.Set(CURLOPT_CUSTOMREQUEST, request.method);
     // No second of waiting for a 100 Continue that many servers never send.
-    s.headers = curl_slist_append(s.headers, "Expect:");
+    // Not with a signature of AWS: curl would sign the header that it then leaves out.
+    if (!options.sigv4) s.headers = curl_slist_append(s.headers, "Expect:");
+    s.Set(CURLOPT_EXPECT_100_TIMEOUT_MS, 1L);
     // curl would call every body a form.
     if (!request.headers.Has("Content-Type")) {
       s.headers = curl_slist_append(s.headers, "Content-Type:");
@@ -346,6 +348,11 @@ Status Transfer::Prepare(const ClientOptions& options, const ClientRequest& requ
   }
   for (const auto& [name, value] : options.headers) {
     if (request.headers.Has(name)) continue;
+    VEDETTE_RETURN_IF_ERROR(s.AddHeader(s.headers, name, value));
+  }
+  for (const auto& [name, file] : options.header_files) {
+    if (request.headers.Has(name)) continue;
+    VEDETTE_ASSIGN_OR_RETURN(const std::string value, TextOrFile("", file, "http_headers"));
     VEDETTE_RETURN_IF_ERROR(s.AddHeader(s.headers, name, value));
   }
   for (const auto& [name, value] : request.headers) {

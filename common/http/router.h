@@ -17,6 +17,7 @@ namespace vedette::http {
 struct RouteOptions {
   int64_t max_body_bytes = -1;  // -1: the server's limit. After decompression too.
   bool open = false;            // Filters that authenticate let it pass (health checks).
+  bool form = true;             // A form body is parameters; false: it is a body like any other.
 };
 
 // Router finds the handler for a method and path, and wraps every answer in the house's filters and

@@ -7,12 +7,17 @@ namespace vedette::discovery {
 
 Result<std::vector<TargetGroup>> HttpProvider::Refresh(Status&) {
   const double seconds = static_cast<double>(config_.refresh_interval_ms) / 1000;
-  VEDETTE_ASSIGN_OR_RETURN(const std::string text,
-                           fetch_(config_.url,
-                                  {{"Accept", "application/json"},
-                                   {"X-Prometheus-Refresh-Interval-Seconds", StrCat(seconds)}},
-                                  config_.http, config_.refresh_interval_ms));
-  return ParseTargetGroups(text, config_.url, "__meta_url");
+  HttpCall call;
+  call.url = config_.url;
+  call.headers["Accept"] = "application/json";
+  call.headers["X-Prometheus-Refresh-Interval-Seconds"] = StrCat(seconds);
+  call.http = config_.http;
+  call.timeout_ms = config_.refresh_interval_ms;
+  VEDETTE_ASSIGN_OR_RETURN(const HttpAnswer answer, http_(call));
+  if (answer.status != 200) {
+    return Unavailable(StrCat("the server answered with status ", answer.status));
+  }
+  return ParseTargetGroups(answer.body, config_.url, "__meta_url");
 }
 
 }  // namespace vedette::discovery

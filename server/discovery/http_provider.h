@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "common/config/discovery.h"
+#include "server/discovery/http_port.h"
 #include "server/discovery/provider.h"
 
 namespace vedette::discovery {
@@ -11,8 +12,8 @@ namespace vedette::discovery {
 // http_sd: asks a URL for the same list that file_sd reads from a file.
 class HttpProvider final : public Provider {
  public:
-  HttpProvider(config::HttpSdConfig config, HttpFetch fetch)
-      : config_(std::move(config)), fetch_(std::move(fetch)) {}
+  HttpProvider(config::HttpSdConfig config, HttpPort http)
+      : config_(std::move(config)), http_(std::move(http)) {}
 
   Result<std::vector<TargetGroup>> Refresh(Status& problem) override;
   std::string_view mechanism() const override { return "http"; }
@@ -20,7 +21,7 @@ class HttpProvider final : public Provider {
 
  private:
   const config::HttpSdConfig config_;
-  const HttpFetch fetch_;
+  const HttpPort http_;
 };
 
 }  // namespace vedette::discovery

@@ -12,18 +12,18 @@
 
 #include "common/base/mutex.h"
 #include "common/base/strings.h"
+#include "server/discovery/aws_credentials.h"
+#include "server/discovery/consul_provider.h"
 #include "server/discovery/directory_watcher.h"
+#include "server/discovery/dns_provider.h"
+#include "server/discovery/docker_provider.h"
+#include "server/discovery/ec2_provider.h"
 #include "server/discovery/file_provider.h"
 #include "server/discovery/http_provider.h"
+#include "server/discovery/kubernetes_provider.h"
 
 namespace vedette::discovery {
 namespace {
-
-Status NotYet(std::string_view job, std::string_view field) {
-  return Unimplemented(StrCat("job ", Quoted(job), ": ", field,
-                              ": refused: read but not available in this build yet; use "
-                              "http_sd_configs or file_sd_configs"));
-}
 
 size_t CountTargets(const std::vector<TargetGroup>& groups) {
   size_t count = 0;
@@ -143,16 +143,29 @@ class DiscoveryManager::Impl {
     if (const auto* file = std::get_if<config::FileSdConfig>(&sd)) {
       return std::unique_ptr<Provider>(std::make_unique<FileProvider>(*file, events));
     }
-    if (const auto* http = std::get_if<config::HttpSdConfig>(&sd)) {
-      if (!options_.fetch) {
-        return FailedPrecondition(StrCat("job ", Quoted(job), ": http_sd_configs: no HTTP client"));
-      }
-      return std::unique_ptr<Provider>(std::make_unique<HttpProvider>(*http, options_.fetch));
+    if (const auto* dns = std::get_if<config::DnsSdConfig>(&sd)) {
+      return std::unique_ptr<Provider>(std::make_unique<DnsProvider>(*dns));
     }
-    if (std::holds_alternative<config::DnsSdConfig>(sd)) return NotYet(job, "dns_sd_configs");
-    if (std::holds_alternative<config::Ec2SdConfig>(sd)) return NotYet(job, "ec2_sd_configs");
-    if (std::holds_alternative<config::DockerSdConfig>(sd)) return NotYet(job, "docker_sd_configs");
-    return NotYet(job, "consul_sd_configs");
+    if (!options_.http) {
+      return FailedPrecondition(StrCat("job ", Quoted(job), ": discovery over HTTP: no client"));
+    }
+    if (const auto* http = std::get_if<config::HttpSdConfig>(&sd)) {
+      return std::unique_ptr<Provider>(std::make_unique<HttpProvider>(*http, options_.http));
+    }
+    if (const auto* ec2 = std::get_if<config::Ec2SdConfig>(&sd)) {
+      AwsPorts ports{.http = options_.http,
+                     .env = options_.env ? options_.env : ProcessEnvironment()};
+      return std::unique_ptr<Provider>(std::make_unique<Ec2Provider>(*ec2, std::move(ports)));
+    }
+    if (const auto* docker = std::get_if<config::DockerSdConfig>(&sd)) {
+      return std::unique_ptr<Provider>(std::make_unique<DockerProvider>(*docker, options_.http));
+    }
+    if (const auto* kubernetes = std::get_if<config::KubernetesSdConfig>(&sd)) {
+      return std::unique_ptr<Provider>(std::make_unique<KubernetesProvider>(
+          *kubernetes, options_.http, options_.env ? options_.env : ProcessEnvironment()));
+    }
+    return std::unique_ptr<Provider>(std::make_unique<ConsulProvider>(
+        std::get<config::ConsulSdConfig>(sd), options_.http));
   }
 
   static void Join(Job& job) {

@@ -9,6 +9,7 @@
 #include "common/base/status.h"
 #include "common/config/discovery.h"
 #include "common/model/target_group.h"
+#include "server/discovery/http_port.h"
 #include "server/discovery/provider.h"
 
 namespace vedette::discovery {
@@ -16,7 +17,7 @@ namespace vedette::discovery {
 // DiscoveryManager runs the discovery of every job and publishes what all of them know together.
 //
 //   DiscoveryManager manager({.publish = [&](TargetGroupsSnapshot s) { scrape.SetTargets(s); },
-//                             .fetch = http_fetch});
+//                             .http = http_port});
 //   Status s = manager.ApplyConfig({{"node", job.discovery}, ...});
 //   ...
 //   manager.Stop();
@@ -29,7 +30,9 @@ class DiscoveryManager {
   struct Options {
     // Called from the publishing thread, one call at a time, never under a lock.
     std::function<void(TargetGroupsSnapshot)> publish;
-    HttpFetch fetch;  // Needed only where a job has http_sd_configs.
+    HttpPort http;  // Needed by every mechanism that asks somebody's API.
+    // Of AWS' own variables; null: the process' own.
+    std::function<std::string(const std::string& name)> env;
     Events events;
     int64_t debounce_ms = 250;
   };

@@ -113,12 +113,12 @@ TEST(DiscoveryManager, HttpKeepsTheOldListWhenTheServerFails) {
   std::string interval;
   DiscoveryManager manager(
       {.publish = [&](auto s) { seen.Take(std::move(s)); },
-       .fetch = [&](const std::string& url, const auto& headers, const auto&,
-                    int64_t) -> Result<std::string> {
+       .http = [&](const HttpCall& asked) -> Result<HttpAnswer> {
          const int call = ++calls;
-         if (call == 1) interval = headers.at("X-Prometheus-Refresh-Interval-Seconds");
+         if (call == 1) interval = asked.headers.at("X-Prometheus-Refresh-Interval-Seconds");
          if (call == 2) return Unavailable("down");
-         return std::string(call == 1 ? R"([{"targets": ["a:1"]}])" : R"([{"targets": ["z:1"]}])");
+         return HttpAnswer{
+             200, call == 1 ? R"([{"targets": ["a:1"]}])" : R"([{"targets": ["z:1"]}])"};
        },
        .events = {.refresh_failed =
                       [&](std::string_view mechanism, std::string_view job, const Status&) {
@@ -145,8 +145,8 @@ TEST(DiscoveryManager, RefusesWhatItDoesNotHaveAndChangesNothing) {
   config::DiscoveryConfig config;
   config.dynamic = {config::Ec2SdConfig{}};
   const Status s = manager.ApplyConfig({{"cloud", config}});
-  EXPECT_EQ(s.code(), StatusCode::kUnimplemented);
-  EXPECT_NE(s.message().find("job \"cloud\": ec2_sd_configs"), std::string_view::npos);
+  EXPECT_EQ(s.code(), StatusCode::kFailedPrecondition);
+  EXPECT_NE(s.message().find("job \"cloud\""), std::string_view::npos);
   EXPECT_TRUE(manager.snapshot()->empty());
 }
 

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <functional>
-#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,13 +24,6 @@ struct Events {
   // How many raw targets a job has after an update; prometheus_sd_discovered_targets.
   std::function<void(std::string_view job, size_t targets)> discovered;
 };
-
-// Fetches a URL for http_sd. Connected by the composition root to common/http's client, with the
-// http part of the config (auth, TLS, proxy). Must come back by itself within the timeout.
-// Thread-safe.
-using HttpFetch = std::function<Result<std::string>(
-    const std::string& url, const std::map<std::string, std::string>& headers,
-    const config::HttpClientConfig& http, int64_t timeout_ms)>;
 
 // A Provider looks for targets whenever its manager asks. One thread owns it at a time.
 class Provider {

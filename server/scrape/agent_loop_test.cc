@@ -43,8 +43,10 @@ class FrameSource final : public Source {
   }
   void Cancel() override {}
   void Reset() override { encoder_ = nullptr; }
+  void Stored(bool stored) override { stored_.push_back(stored); }
 
   std::vector<Step> steps;
+  std::vector<bool> stored_;
   Status failure;
 
  private:
@@ -195,6 +197,20 @@ TEST_F(AgentLoopTest, NewRulesAreAppliedToSeriesThatAreKnownAlready) {
   EXPECT_EQ(storage_.ToString(kRequests), "10@1000 stale@2000");
   EXPECT_EQ(storage_.ToString(kLoad), "1@1000 2@2000 3@3000");
   EXPECT_EQ(Up("flask"), "1@1000 1@2000 1@3000");
+}
+
+TEST_F(AgentLoopTest, ARowThatCouldNotBeStoredIsTold) {
+  const auto scrape = [&](int64_t t_ms) {
+    source_->steps = {{.snapshot = Of2(1, 2)}};
+    loop_->Start(t_ms, [&](Status fetched) { loop_->Finish(std::move(fetched)); });
+  };
+  scrape(1000);
+  storage_.FailCommits(Unavailable("the disk is full"));
+  scrape(2000);
+  storage_.FailCommits(Status());
+  scrape(3000);
+  EXPECT_EQ(source_->stored_, (std::vector<bool>{true, false, true}));
+  EXPECT_EQ(storage_.ToString("node_load1"), "1@1000 1@3000");
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <string>
 
 #include "common/base/status.h"
 #include "common/config/prometheus.h"
@@ -8,9 +10,19 @@
 
 namespace vedette::scrape {
 
+// What the server's flags say, where the file does not: a target that nobody set a limit for is
+// limited all the same.
+struct JobDefaults {
+  bool strict_openmetrics = false;
+  Limits limits;
+  // Told of a series that was left out because a value of it is over limits.label_value_bytes, which
+  // as a default costs the series and not the scrape. May be empty. Thread-safe.
+  std::function<void(const std::string& job, const Status& why)> left_out;
+};
+
 // One scrape_config as a Job: rules compiled, limits taken over. INVALID_ARGUMENT with the job's
-// name where a rule does not compile. strict_openmetrics is a server's flag, not the file's.
+// name where a rule does not compile; UNAVAILABLE where scrape_failure_log_file cannot be opened.
 Result<std::shared_ptr<const Job>> JobFromConfig(const config::ScrapeConfig& config,
-                                                 bool strict_openmetrics);
+                                                 const JobDefaults& defaults);
 
 }  // namespace vedette::scrape

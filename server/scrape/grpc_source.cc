@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <deque>
-#include <set>
 #include <string>
 #include <utility>
 
@@ -12,6 +11,7 @@
 #include "common/base/strings.h"
 #include "common/wire/pull.h"
 #include "proto/vedette/v1/agent.grpc.pb.h"
+#include "server/scrape/sequence_set.h"
 
 namespace vedette::scrape {
 namespace {
@@ -168,7 +168,11 @@ class GrpcSource final : public Source {
       : options_(std::move(options)),
         stub_(v1::AgentService::NewStub(channel)),
         cursor_run_id_(options_.cursor_run_id),
-        cursor_sequence_(options_.cursor_sequence) {}
+        cursor_sequence_(options_.cursor_sequence) {
+    if (cursor_sequence_ > 0) {
+      known_.Add(std::min(options_.cursor_first, cursor_sequence_), cursor_sequence_);
+    }
+  }
 
   ~GrpcSource() override { Drop(); }
 
@@ -218,6 +222,22 @@ class GrpcSource final : public Source {
     return status;
   }
 
+  // An agent keeps its last answer until the next request or the end of the stream: ending the
+  // stream puts what could not be stored among the kept ones, which come again.
+  void Stored(bool stored) override {
+    if (!stored) {
+      Drop();
+      return;
+    }
+    known_.Add(live_sequence_);
+    // Where older ones are still to come the cursor waits for them.
+    if (response_.backlog() == 0) cursor_sequence_ = std::max(cursor_sequence_, live_sequence_);
+    if (options_.stored) {
+      options_.stored(cursor_run_id_, cursor_sequence_,
+                      std::min(first_of_answer_, cursor_sequence_));
+    }
+  }
+
   void Cancel() override { Drop(); }
   void Reset() override { Drop(); }
 
@@ -251,6 +271,7 @@ class GrpcSource final : public Source {
     NoteClock();
     if (std::exchange(fresh_, false)) sink.OnStreamStart();
     body_bytes_ = 0;
+    first_of_answer_ = UINT64_MAX;
     for (int i = 0; i < response_.frames_size(); ++i) {
       const std::string& bytes = response_.frames(i);
       body_bytes_ += static_cast<int64_t>(bytes.size());
@@ -260,24 +281,24 @@ class GrpcSource final : public Source {
         // Another run of the agent counts from 1 again.
         cursor_run_id_ = frame->run_id;
         cursor_sequence_ = 0;
-        ahead_.clear();
+        known_.Clear();
       }
+      first_of_answer_ = std::min(first_of_answer_, frame->sequence);
       // A frame that is stored already still had to be decoded: the next one builds on it.
-      const bool stored = frame->sequence <= cursor_sequence_ || ahead_.contains(frame->sequence);
-      if (live || !stored) {
+      const bool known = known_.Contains(frame->sequence);
+      if (live || !known) {
         const int64_t t_ms = live ? t_ms_ : frame->t_ms - ClockDifference();
         VEDETTE_RETURN_IF_ERROR(sink.OnFrame(*frame, t_ms, !live));
       }
-      if (live && response_.backlog() > 0) {
-        // Older ones are still to come, and the cursor waits for them.
-        ahead_.insert(frame->sequence);
+      if (live) {
+        live_sequence_ = frame->sequence;
       } else {
+        // The sink has committed it.
+        known_.Add(frame->sequence);
         cursor_sequence_ = std::max(cursor_sequence_, frame->sequence);
-        if (live) ahead_.clear();
       }
     }
     first_answer_ = false;
-    if (options_.stored) options_.stored(cursor_run_id_, cursor_sequence_);
     return Status();
   }
 
@@ -302,7 +323,9 @@ class GrpcSource final : public Source {
   uint64_t id_ = 0;
   uint64_t cursor_run_id_;
   uint64_t cursor_sequence_;
-  std::set<uint64_t> ahead_;   // Stored, beyond the cursor.
+  SequenceSet known_;          // Stored.
+  uint64_t live_sequence_ = 0;
+  uint64_t first_of_answer_ = 0;
   bool fresh_ = false;         // The decoder is new, and nobody knows yet.
   bool first_answer_ = false;  // Of this stream.
   Mutex mu_;

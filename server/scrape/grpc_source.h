@@ -26,8 +26,11 @@ struct GrpcSourceOptions {
   // Where the last connection ended, to go on from there after a restart of the server.
   uint64_t cursor_run_id = 0;
   uint64_t cursor_sequence = 0;
-  // Told after each answer that was stored. May be empty.
-  std::function<void(uint64_t run_id, uint64_t sequence)> stored;
+  // The lowest frame of the answer that the cursor is the end of: those two and what is between
+  // them may come once more. 0: everything up to the cursor.
+  uint64_t cursor_first = 0;
+  // Told after each answer that was stored, in the storage and not before. May be empty.
+  std::function<void(uint64_t run_id, uint64_t sequence, uint64_t first)> stored;
 };
 
 // A Source that pulls an agent: one AgentService.Pull stream, kept open; one request and one answer

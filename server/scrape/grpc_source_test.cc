@@ -137,7 +137,10 @@ class GrpcSourceTest : public ::testing::Test {
       while (!done) changed.Wait(mu);
     }
     Recorder recorder;
-    if (status.ok()) status = source_->Deliver(recorder);
+    if (status.ok()) {
+      status = source_->Deliver(recorder);
+      if (status.ok()) source_->Stored(stores_);
+    }
     return status.ok() ? recorder.text : StrCat("error: ", status.message());
   }
 
@@ -146,6 +149,7 @@ class GrpcSourceTest : public ::testing::Test {
   int port_ = 0;
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<Source> source_;
+  bool stores_ = true;
 };
 
 TEST_F(GrpcSourceTest, KeepsOneStreamAndPutsTheAskedTimeOnLiveScrapes) {
@@ -174,6 +178,20 @@ TEST_F(GrpcSourceTest, ComesBackAfterALostStreamWithItsCursor) {
   ASSERT_EQ(agent_.Hellos().size(), 2u);
   EXPECT_EQ(agent_.Hellos()[1].cursor_run_id(), 7u);
   EXPECT_EQ(agent_.Hellos()[1].cursor_sequence(), 101u);
+}
+
+TEST_F(GrpcSourceTest, TheCursorStaysWhereTheStorageRefused) {
+  EXPECT_EQ(Scrape(500), "start live 101@500");
+  stores_ = false;
+  EXPECT_EQ(Scrape(600), "live 102@600");
+  stores_ = true;
+  EXPECT_EQ(Scrape(700), "start live 103@700");
+  ASSERT_EQ(agent_.Hellos().size(), 2u);
+  EXPECT_EQ(agent_.Hellos()[1].cursor_sequence(), 101u);
+  // And the agent's copy of it, which comes late, is no longer taken for one that is there.
+  agent_.old_sequence = 101;
+  agent_.kept = 1;
+  EXPECT_EQ(Scrape(800), "kept 102@999000 live 104@800");
 }
 
 TEST_F(GrpcSourceTest, ACancelledScrapeEndsAtOnce) {

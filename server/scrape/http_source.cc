@@ -1,14 +1,17 @@
 #include "server/scrape/http_source.h"
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "common/base/mutex.h"
 #include "common/base/strings.h"
 #include "common/exposition/negotiate.h"
+#include "common/http/client.h"
 
 namespace vedette::scrape {
 namespace {
@@ -87,6 +90,11 @@ class HttpSource final : public Source {
         max_body_bytes_(limited_ ? static_cast<int64_t>(job.limits.body_size_bytes)
                                  : kDefaultBodyBytes) {}
 
+  ~HttpSource() override {
+    cancelled_ = true;
+    if (thread_.joinable()) thread_.join();
+  }
+
   void Start(const Request& request, Fetched fetched) override {
     body_bytes_ = 0;
     http::ClientRequest ask;
@@ -96,6 +104,10 @@ class HttpSource final : public Source {
                     StrCat(static_cast<double>(request.timeout_ms) / 1000));
     ask.timeout_ms = request.timeout_ms;
     ask.max_body_bytes = max_body_bytes_;
+    if (options_->oauth2) {
+      StartOnThread(std::move(ask), std::move(fetched));
+      return;
+    }
     // The answer may come before Submit has returned its id.
     const uint64_t id =
         client_.Submit(options_, std::move(ask), BodyBuffers::Instance().Take(),
@@ -113,6 +125,7 @@ class HttpSource final : public Source {
   }
 
   void Cancel() override {
+    cancelled_ = true;
     uint64_t id = 0;
     {
       MutexLock lock(mu_);
@@ -145,7 +158,20 @@ class HttpSource final : public Source {
     return Status();
   }
 
+  // A token is fetched by a call that waits, so such a target has a thread while it is scraped.
+  void StartOnThread(http::ClientRequest ask, Fetched fetched) {
+    if (thread_.joinable()) thread_.join();  // Its `fetched` has run.
+    if (own_client_ == nullptr) own_client_ = std::make_unique<http::Client>(*options_);
+    cancelled_ = false;
+    thread_ = std::thread([this, ask = std::move(ask), fetched = std::move(fetched)] {
+      fetched(Take(own_client_->Do(ask, &cancelled_)));
+    });
+  }
+
   http::MultiClient& client_;
+  std::unique_ptr<http::Client> own_client_;
+  std::atomic<bool> cancelled_{false};
+  std::thread thread_;
   const std::shared_ptr<const http::ClientOptions> options_;
   const std::string url_;
   const std::string accept_;
@@ -203,6 +229,7 @@ http::ClientOptions ToClientOptions(const config::HttpClientConfig& config) {
     for (const config::Secret& value : header.secrets) {
       options.headers.emplace_back(name, value.Reveal());
     }
+    for (const std::string& file : header.files) options.header_files.emplace_back(name, file);
   }
   return options;
 }

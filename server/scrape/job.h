@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/base/status.h"
 #include "common/config/prometheus.h"
 #include "common/exposition/negotiate.h"
 #include "common/model/labels.h"
@@ -28,6 +29,7 @@ struct Limits {
   uint64_t targets = 0;                   // target_limit
   uint64_t keep_dropped_targets = 0;      // keep_dropped_targets
   uint64_t native_histogram_buckets = 0;  // native_histogram_bucket_limit
+  int32_t native_histogram_schema = 8;    // From native_histogram_min_bucket_factor.
 
   bool operator==(const Limits&) const = default;
 };
@@ -54,10 +56,14 @@ struct Job {
   bool enable_compression = true;
   bool native_histograms = false;
   bool always_classic_histograms = false;
+  bool convert_classic_histograms = false;  // convert_classic_histograms_to_nhcb
   bool extra_metrics = false;
   // Every rule of OpenMetrics is enforced; otherwise what Prometheus enforces.
   bool strict_openmetrics = false;
   Limits limits;
+
+  // Told of every scrape that fails (scrape_failure_log_file). May be empty. Thread-safe.
+  std::function<void(const std::string& url, const Status& why)> failed;
 
   Relabel relabel;         // relabel_configs; may be empty.
   Relabel metric_relabel;  // metric_relabel_configs; may be empty.

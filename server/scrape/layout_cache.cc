@@ -10,6 +10,7 @@
 #include "common/base/strings.h"
 #include "common/exposition/openmetrics_check.h"
 #include "common/exposition/protobuf.h"
+#include "server/scrape/nhcb.h"
 #include "server/scrape/series_rules.h"
 
 namespace vedette::scrape {
@@ -122,11 +123,14 @@ Status LayoutCache::Ingest(std::string_view body, exposition::Protocol protocol,
       if (job.strict_openmetrics) {
         VEDETTE_RETURN_IF_ERROR(exposition::CheckOpenMetrics(body));
       }
-      status = IngestText(body, TextDialect::kOpenMetrics, context);
+      status = job.convert_classic_histograms
+                   ? IngestConverted(body, TextDialect::kOpenMetrics, context)
+                   : IngestText(body, TextDialect::kOpenMetrics, context);
       break;
     case exposition::Protocol::kText1_0_0:
     case exposition::Protocol::kText0_0_4:
-      status = IngestText(body, TextDialect::kText, context);
+      status = job.convert_classic_histograms ? IngestConverted(body, TextDialect::kText, context)
+                                              : IngestText(body, TextDialect::kText, context);
       break;
   }
   VEDETTE_RETURN_IF_ERROR(std::move(status));
@@ -204,49 +208,64 @@ Status LayoutCache::IngestProtobuf(std::string_view body, Context& context) {
       .native_histograms = context.job.native_histograms,
       .always_classic = context.job.always_classic_histograms};
   uint32_t line = 0;
-  Status status = exposition::ParseProtobuf(body, options, [&](MetricFamily& family) -> Status {
-    if (context.Known(*metadata_, family.name) != family.metadata) {
-      context.Note(*metadata_, family.name, family.metadata);
-    }
-    for (FamilySample& sample : family.samples) {
-      const uint32_t key = KeyOf(sample.labels.bytes());
-      ++line;
-      if (meanings_[key] == kUnresolved) {
-        VEDETTE_RETURN_IF_ERROR(ResolveLabels(key, sample.labels, {}, context));
-      }
-      ++counts_.scraped;
-      const uint32_t number = meanings_[key];
-      if (number == kDropped) continue;
-      ++counts_.kept;
-      if (sample.histogram != nullptr && context.job.limits.native_histogram_buckets > 0) {
-        auto limited = std::make_shared<Histogram>(*sample.histogram);
-        VEDETTE_RETURN_IF_ERROR(LimitBuckets(*limited, context.job.limits.native_histogram_buckets)
-                                    .Annotate(sample.labels.ToString()));
-        sample.histogram = std::move(limited);
-      }
-      if (sample.t_ms && context.job.honor_timestamps) {
-        if (!context.timeline.has_labels(number)) {
-          VEDETTE_ASSIGN_OR_RETURN(std::optional<Labels> labels,
-                                   SeriesLabels(sample.labels, {}, context.target, context.job));
-          if (labels) context.timeline.KeepLabels(number, *labels);
-        }
-        context.timeline.SetTimed(number, *sample.t_ms, sample.value, sample.histogram,
-                                  context.job.track_timestamps_staleness);
-      } else if (sample.histogram != nullptr
-                     ? !context.timeline.SetHistogram(number, sample.histogram)
-                     : !context.timeline.Set(number, sample.value)) {
-        ++counts_.duplicates;
-        continue;
-      }
-      for (Exemplar& exemplar : sample.exemplars) {
-        context.timeline.AddExemplar(number, std::move(exemplar));
-      }
-    }
-    return Status();
-  });
-  VEDETTE_RETURN_IF_ERROR(std::move(status));
+  VEDETTE_RETURN_IF_ERROR(exposition::ParseProtobuf(
+      body, options, [&](MetricFamily& family) { return IngestFamily(family, line, context); }));
   lines_.resize(line);  // Only its length matters here: how many keys are in use.
   FlushMetadata(context);
+  return Status();
+}
+
+Status LayoutCache::IngestConverted(std::string_view body, TextDialect dialect, Context& context) {
+  VEDETTE_ASSIGN_OR_RETURN(std::vector<MetricFamily> families,
+                           exposition::ParseText(body, dialect));
+  uint32_t line = 0;
+  for (MetricFamily& family : families) {
+    VEDETTE_RETURN_IF_ERROR(IngestFamily(family, line, context));
+  }
+  lines_.resize(line);
+  FlushMetadata(context);
+  return Status();
+}
+
+Status LayoutCache::IngestFamily(MetricFamily& family, uint32_t& line, Context& context) {
+  if (context.Known(*metadata_, family.name) != family.metadata) {
+    context.Note(*metadata_, family.name, family.metadata);
+  }
+  if (context.job.convert_classic_histograms) {
+    ConvertClassicHistograms(family, context.job.always_classic_histograms);
+  }
+  for (FamilySample& sample : family.samples) {
+    const uint32_t key = KeyOf(sample.labels.bytes());
+    ++line;
+    if (meanings_[key] == kUnresolved) {
+      VEDETTE_RETURN_IF_ERROR(ResolveLabels(key, sample.labels, {}, context));
+    }
+    ++counts_.scraped;
+    const uint32_t number = meanings_[key];
+    if (number == kDropped) continue;
+    ++counts_.kept;
+    Result<std::shared_ptr<const Histogram>> limited =
+        LimitHistogram(std::move(sample.histogram), context.job.limits);
+    if (!limited.ok()) return limited.status().Annotate(sample.labels.ToString());
+    sample.histogram = *std::move(limited);
+    if (sample.t_ms && context.job.honor_timestamps) {
+      if (!context.timeline.has_labels(number)) {
+        VEDETTE_ASSIGN_OR_RETURN(std::optional<Labels> labels,
+                                 SeriesLabels(sample.labels, {}, context.target, context.job));
+        if (labels) context.timeline.KeepLabels(number, *labels);
+      }
+      context.timeline.SetTimed(number, *sample.t_ms, sample.value, sample.histogram,
+                                context.job.track_timestamps_staleness);
+    } else if (sample.histogram != nullptr
+                   ? !context.timeline.SetHistogram(number, sample.histogram)
+                   : !context.timeline.Set(number, sample.value)) {
+      ++counts_.duplicates;
+      continue;
+    }
+    for (Exemplar& exemplar : sample.exemplars) {
+      context.timeline.AddExemplar(number, std::move(exemplar));
+    }
+  }
   return Status();
 }
 

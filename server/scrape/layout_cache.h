@@ -73,6 +73,9 @@ class LayoutCache {
   struct Context;
   Status IngestText(std::string_view body, exposition::TextDialect dialect, Context& context);
   Status IngestProtobuf(std::string_view body, Context& context);
+  // Text whose classic histograms become native ones: not line by line, they have several.
+  Status IngestConverted(std::string_view body, exposition::TextDialect dialect, Context& context);
+  Status IngestFamily(MetricFamily& family, uint32_t& line, Context& context);
   uint32_t KeyOf(std::string_view key);
   void NoteMetadata(const exposition::TextParser& parser, exposition::TextParser::Event event,
                     exposition::TextDialect dialect, Context& context);

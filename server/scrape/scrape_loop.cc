@@ -26,6 +26,20 @@ constexpr std::string_view kReportNames[] = {
 };
 constexpr size_t kPlainReports = 5;
 
+// The job as this target has it: labels such as __scrape_native_histograms__ speak for one target.
+std::shared_ptr<const Job> JobOf(const Target& target, std::shared_ptr<const Job> job) {
+  if (target.native_histograms == job->native_histograms &&
+      target.always_classic_histograms == job->always_classic_histograms &&
+      target.convert_classic_histograms == job->convert_classic_histograms) {
+    return job;
+  }
+  auto own = std::make_shared<Job>(*job);
+  own->native_histograms = target.native_histograms;
+  own->always_classic_histograms = target.always_classic_histograms;
+  own->convert_classic_histograms = target.convert_classic_histograms;
+  return own;
+}
+
 }  // namespace
 
 ScrapeLoop::ScrapeLoop(Parts parts, storage::Appender& appender, const Clock& clock,
@@ -34,7 +48,7 @@ ScrapeLoop::ScrapeLoop(Parts parts, storage::Appender& appender, const Clock& cl
       clock_(clock),
       metrics_(metrics),
       target_(std::move(parts.target)),
-      job_(std::move(parts.job)),
+      job_(JobOf(*target_, std::move(parts.job))),
       source_(std::move(parts.source)),
       timeline_(appender, job_->name),
       cache_([this](const std::string& name, const Metadata& metadata) {
@@ -70,9 +84,14 @@ void ScrapeLoop::TakeUpdate() {
   if (!next) return;
   // Everything is relabelled anew. Series that come out the same keep their place in the storage;
   // those that do not get their stale marker.
-  const bool relabel = !next->job->SameAs(*job_) || next->target->labels != target_->labels;
+  std::shared_ptr<const Job> job = JobOf(*next->target, std::move(next->job));
+  const bool relabel =
+      !job->SameAs(*job_) || next->target->labels != target_->labels ||
+      next->target->native_histograms != target_->native_histograms ||
+      next->target->always_classic_histograms != target_->always_classic_histograms ||
+      next->target->convert_classic_histograms != target_->convert_classic_histograms;
   target_ = std::move(next->target);
-  job_ = std::move(next->job);
+  job_ = std::move(job);
   if (next->source != nullptr) source_ = std::move(next->source);
   if (!relabel) return;
   cache_.Forget();
@@ -132,11 +151,14 @@ void ScrapeLoop::Finish(Status fetched) {
     outcome.scraped = cache_.counts().scraped;
     outcome.kept = cache_.counts().kept;
   }
+  const bool delivered = status.ok();
+  bool stored = true;
   outcome.up = status.ok();
   outcome.duration_seconds = static_cast<double>(clock_.MonotonicNs() - started_ns_) / 1e9;
   metrics_.scrapes_total.fetch_add(1, std::memory_order_relaxed);
   if (!status.ok()) {
     CountFailure(status);
+    if (job_->failed) job_->failed(target_->url, status);
     timeline_.Abandon();
     for (auto& [name, pulled] : pulled_) pulled.in_frame = false;
   }
@@ -159,6 +181,7 @@ void ScrapeLoop::Finish(Status fetched) {
       outcome.kept += pulled.outcome.kept;
     }
     Status committed = CommitTimeline(t_ms_, pulled.timeline);
+    stored = stored && committed.ok();
     if (status.ok()) status = std::move(committed);
     if (!pulled.in_frame && outcome.up) {
       it = pulled_.erase(it);
@@ -169,7 +192,10 @@ void ScrapeLoop::Finish(Status fetched) {
   }
   SetReports(outcome, target_->labels, timeline_, reports_);
   Status committed = CommitTimeline(t_ms_, timeline_);
+  stored = stored && committed.ok();
   if (status.ok()) status = std::move(committed);
+  // Only now: a cursor that moved before the commit would lose the row of a commit that fails.
+  if (delivered) source_->Stored(stored);
 
   metrics_.samples_scraped_total.fetch_add(outcome.scraped, std::memory_order_relaxed);
   metrics_.lines_in_step_total.fetch_add(cache_.counts().in_step, std::memory_order_relaxed);
@@ -375,13 +401,9 @@ Status ScrapeLoop::ApplyOne(const wire::PulledSource& source, Pulled& pulled) {
     const uint32_t number = pulled.numbers[h.position];
     if (number == kDropped) continue;
     ++pulled.outcome.kept;
-    if (job_->limits.native_histogram_buckets > 0) {
-      auto limited = std::make_shared<Histogram>(*h.histogram);
-      VEDETTE_RETURN_IF_ERROR(LimitBuckets(*limited, job_->limits.native_histogram_buckets));
-      pulled.timeline.SetHistogram(number, std::move(limited));
-    } else {
-      pulled.timeline.SetHistogram(number, h.histogram);
-    }
+    VEDETTE_ASSIGN_OR_RETURN(std::shared_ptr<const Histogram> limited,
+                             LimitHistogram(h.histogram, job_->limits));
+    pulled.timeline.SetHistogram(number, std::move(limited));
   }
   for (const auto& e : source.exemplars) {
     if (e.position >= pulled.numbers.size() || pulled.numbers[e.position] == kDropped) continue;

@@ -129,22 +129,29 @@ Labels ReportLabels(std::string_view name, const Labels& target) {
   return builder.Build();
 }
 
-Status LimitBuckets(Histogram& histogram, uint64_t limit) {
-  if (limit == 0) return Status();
-  const auto count = [&] {
-    return histogram.positive_buckets.size() + histogram.negative_buckets.size();
+Result<std::shared_ptr<const Histogram>> LimitHistogram(
+    std::shared_ptr<const Histogram> histogram, const Limits& limits) {
+  if (histogram == nullptr) return histogram;
+  const uint64_t limit = limits.native_histogram_buckets;
+  const auto count = [](const Histogram& h) {
+    return h.positive_buckets.size() + h.negative_buckets.size();
   };
-  while (count() > limit && histogram.schema != Histogram::kCustomSchema &&
-         histogram.schema > kCoarsestSchema) {
-    Coarsen(histogram.positive_spans, histogram.positive_buckets);
-    Coarsen(histogram.negative_spans, histogram.negative_buckets);
-    --histogram.schema;
+  const auto too_many = [&](const Histogram& h) { return limit > 0 && count(h) > limit; };
+  const bool custom = histogram->schema == Histogram::kCustomSchema;
+  const bool too_fine = !custom && histogram->schema > limits.native_histogram_schema;
+  if (!too_fine && !too_many(*histogram)) return histogram;
+  auto coarser = std::make_shared<Histogram>(*histogram);
+  while (!custom && coarser->schema > kCoarsestSchema &&
+         (coarser->schema > limits.native_histogram_schema || too_many(*coarser))) {
+    Coarsen(coarser->positive_spans, coarser->positive_buckets);
+    Coarsen(coarser->negative_spans, coarser->negative_buckets);
+    --coarser->schema;
   }
-  if (count() > limit) {
-    return ResourceExhausted(
-        StrCat("native_histogram_bucket_limit exceeded: ", count(), " buckets, limit: ", limit));
+  if (too_many(*coarser)) {
+    return ResourceExhausted(StrCat("native_histogram_bucket_limit exceeded: ", count(*coarser),
+                                    " buckets, limit: ", limit));
   }
-  return Status();
+  return std::shared_ptr<const Histogram>(std::move(coarser));
 }
 
 }  // namespace vedette::scrape

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -26,8 +27,10 @@ Result<std::optional<Labels>> SeriesLabels(const Labels& exposed,
 // The labels of up, scrape_duration_seconds and the like: no relabelling.
 Labels ReportLabels(std::string_view name, const Labels& target);
 
-// Halves the resolution until there are at most `limit` buckets (0: no limit);
-// kResourceExhausted when even the coarsest has more.
-Status LimitBuckets(Histogram& histogram, uint64_t limit);
+// native_histogram_min_bucket_factor and native_histogram_bucket_limit: halves the resolution until
+// buckets are as wide as asked for and not too many. kResourceExhausted when even the coarsest has
+// more. Null stays null; a histogram that fits is handed back as it is.
+Result<std::shared_ptr<const Histogram>> LimitHistogram(
+    std::shared_ptr<const Histogram> histogram, const Limits& limits);
 
 }  // namespace vedette::scrape

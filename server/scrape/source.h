@@ -48,6 +48,10 @@ class Source {
   // comes back as it is.
   virtual Status Deliver(SourceSink& sink) = 0;
 
+  // After a good Deliver: is what it handed over in the storage? An agent forgets what has arrived,
+  // so a source that was told no asks for it again.
+  virtual void Stored(bool stored) { (void)stored; }
+
   // Makes a scrape under way end soon, with CANCELLED.
   virtual void Cancel() = 0;
 

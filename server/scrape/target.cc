@@ -21,6 +21,7 @@ constexpr std::string_view kTimeout = "__scrape_timeout__";
 constexpr std::string_view kParam = "__param_";
 constexpr std::string_view kUnixSocket = "__unix_socket__";
 constexpr std::string_view kNativeHistograms = "__scrape_native_histograms__";
+constexpr std::string_view kConvertClassic = "__convert_classic_histograms_to_nhcb__";
 constexpr std::string_view kAlwaysClassic = "__always_scrape_classic_histograms__";
 
 // "1h30m", as Prometheus writes a duration: years, weeks and days only where they are whole.
@@ -165,6 +166,8 @@ Result<std::shared_ptr<const Target>> MakeTarget(const Labels& found, const Job&
   target->unix_socket = labels.Get(kUnixSocket);
   target->native_histograms = IsTrue(labels, kNativeHistograms, job.native_histograms);
   target->always_classic_histograms = IsTrue(labels, kAlwaysClassic, job.always_classic_histograms);
+  target->convert_classic_histograms =
+      IsTrue(labels, kConvertClassic, job.convert_classic_histograms);
 
   target->url = StrCat(target->scheme, "://", target->address);
   if (target->scheme != "grpc") {

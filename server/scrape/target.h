@@ -28,6 +28,7 @@ struct Target {
   int64_t timeout_ms = 0;
   bool native_histograms = false;
   bool always_classic_histograms = false;
+  bool convert_classic_histograms = false;
 
   // Same labels and same URL: the same target, whatever discovery says about it besides.
   bool SameIdentity(const Target& other) const {

@@ -105,9 +105,10 @@ JsonWriter& JsonWriter::String(std::string_view text) {
     const char c = text[0];
     const auto b = static_cast<uint8_t>(c);
     if (b >= 0x80) {
-      // The longest well-formed run of bytes that are not ASCII, or one byte replaced.
-      size_t run = 4;
-      while (run > 0 && (run > text.size() || !IsValidUtf8(text.substr(0, run)))) --run;
+      // One character, whole, or one byte replaced. No more than one: what follows it may be a
+      // quote or a backslash.
+      size_t run = b >= 0xf0 ? 4 : b >= 0xe0 ? 3 : 2;
+      if (run > text.size() || !IsValidUtf8(text.substr(0, run))) run = 0;
       out_.append(run > 0 ? text.substr(0, run) : kReplacement);
       text.remove_prefix(run > 0 ? run : 1);
       continue;

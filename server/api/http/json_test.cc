@@ -60,6 +60,12 @@ TEST(JsonWriter, TimesKeepTheirMilliseconds) {
   }
 }
 
+TEST(JsonWriter, WhatFollowsALetterBeyondAsciiIsEscapedToo) {
+  std::string out;
+  JsonWriter(&out).String("\xc3\xa9\"x \xc3\xa9\\y \xe2\x82\xac\n");
+  EXPECT_EQ(out, "\"\xc3\xa9\\\"x \xc3\xa9\\\\y \xe2\x82\xac\\n\"");
+}
+
 TEST(JsonWriter, TextIsEscapedAndAlwaysUtf8) {
   std::string out;
   JsonWriter(&out).String("a\"\\\n\t\x01 \xc3\xa9 \xff\xe2\x82 \xf0\x9f\x90\x8e</script>");
