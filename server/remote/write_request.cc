@@ -123,7 +123,9 @@ Status WriteRequest::ReadV1(std::string_view body, const SeriesCache* cache) {
   while (r.Next()) {
     if (r.field() == 1) {
       VEDETTE_RETURN_IF_ERROR(ReadSeriesV1(r.bytes()));
-      if (series_.size() % 1024 == 0) VEDETTE_RETURN_IF_ERROR(Room());
+      if (series_.size() % 1024 == 0) {
+        VEDETTE_RETURN_IF_ERROR(Room());
+      }
     } else if (r.field() == 3) {
       VEDETTE_RETURN_IF_ERROR(ReadMetadataV1(r.bytes()));
     }
@@ -144,7 +146,9 @@ Status WriteRequest::ReadV2(std::string_view body, const SeriesCache* cache) {
   while (first.Next()) {
     if (first.field() != 4) continue;
     symbols_.push_back(first.bytes());
-    if (symbols_.size() % 4096 == 0) VEDETTE_RETURN_IF_ERROR(Room());
+    if (symbols_.size() % 4096 == 0) {
+      VEDETTE_RETURN_IF_ERROR(Room());
+    }
     if (cache_ == nullptr) continue;
     // The numbers in a series mean what they meant before only if all symbols are the same.
     const SeriesCache::Entry symbol = cache_->Of(first.bytes(), symbols_hash_);
@@ -158,7 +162,9 @@ Status WriteRequest::ReadV2(std::string_view body, const SeriesCache* cache) {
   while (r.Next()) {
     if (r.field() == 5) {
       VEDETTE_RETURN_IF_ERROR(ReadSeriesV2(r.bytes()));
-      if (series_.size() % 1024 == 0) VEDETTE_RETURN_IF_ERROR(Room());
+      if (series_.size() % 1024 == 0) {
+        VEDETTE_RETURN_IF_ERROR(Room());
+      }
     }
   }
   FinishRequest();
@@ -384,7 +390,9 @@ Status WriteRequest::Room() const {
 }
 
 Status WriteRequest::ReadSample(std::string_view message) {
-  if (samples_.size() % 4096 == 0) VEDETTE_RETURN_IF_ERROR(Room());
+  if (samples_.size() % 4096 == 0) {
+    VEDETTE_RETURN_IF_ERROR(Room());
+  }
   Sample sample;
   // A value and then an instant, as every sender writes it.
   if (message.size() > 10 && message.size() <= 20 && message[0] == 0x09 && message[9] == 0x10) {
