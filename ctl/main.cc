@@ -17,6 +17,7 @@
 #include "ctl/join.h"
 #include "ctl/output.h"
 #include "ctl/query.h"
+#include "ctl/running.h"
 #include "ctl/token.h"
 #include "ctl/views.h"
 
@@ -48,6 +49,12 @@ struct Program {
   QueryRange range;
   QuerySeries series;
   QueryLabels labels;
+  QueryPs ps;
+  QueryKill kill;
+  QueryExplain explain;
+  QueryWatch watch;
+  QueryAnalyze analyze;
+  bool explained = false;
   Targets targets;
   Rules rules;
   Alerts alerts;
@@ -229,28 +236,52 @@ void Program::AddQuery() {
       "Examples:\n"
       "  vedettectl query instant 'up == 0'\n"
       "  vedettectl query range 'rate(node_cpu_seconds_total[1m])' --start 30m --step 15s -o csv\n"
+      "  vedettectl query range 'up' --graph\n"
+      "  vedettectl query instant 'sum by (job) (rate(http_requests_total[5m]))' --analyze\n"
       "  vedettectl query series 'up{job=\"node\"}'\n"
-      "  vedettectl query labels job");
+      "  vedettectl query labels job\n"
+      "  vedettectl query ps");
+  const auto plans = [this](CLI::App* to) {
+    to->add_flag("--explain", explained, "Show how it would run, and do not run it");
+    to->add_flag("--analyze", explain.analyze, "Run it and show what every operator cost");
+  };
   const auto times = [](CLI::App* to, std::string& start, std::string& end) {
     to->add_option("--start", start, "From: an age (1h), a time (RFC 3339) or seconds")
         ->capture_default_str();
     to->add_option("--end", end, "To, likewise")->capture_default_str();
   };
   CLI::App* a = RemoteVerb(*query, "instant", "An expression at one instant", false, [this] {
+    if (explained || explain.analyze) {
+      explain.format = format;
+      explain.expression = instant.expression;
+      explain.time = instant.time;
+      return explain.Run(connection, SystemClock(), std::cout, std::cerr);
+    }
     instant.format = format;
     return instant.Run(connection, SystemClock(), std::cout, std::cerr);
   });
   a->add_option("expression", instant.expression, "PromQL")->required();
   a->add_option("--time", instant.time,
                 "When: an age (5m), a time (RFC 3339) or seconds; default now");
+  plans(a);
 
   CLI::App* b = RemoteVerb(*query, "range", "An expression over a range", false, [this] {
+    if (explained || explain.analyze) {
+      explain.format = format;
+      explain.expression = range.expression;
+      explain.start = range.start;
+      explain.end = range.end;
+      explain.step = range.step;
+      return explain.Run(connection, SystemClock(), std::cout, std::cerr);
+    }
     range.format = format;
     return range.Run(connection, SystemClock(), std::cout, std::cerr);
   });
   b->add_option("expression", range.expression, "PromQL")->required();
   times(b, range.start, range.end);
   b->add_option("--step", range.step, "Distance of two points")->capture_default_str();
+  b->add_flag("--graph", range.graph, "Draw the lines instead of listing the points");
+  plans(b);
 
   CLI::App* c = RemoteVerb(*query, "series", "Series that match a selector", false, [this] {
     series.format = format;
@@ -269,6 +300,35 @@ void Program::AddQuery() {
   d->add_option("--match", labels.matchers, "Only of series that match; repeat for more");
   times(d, labels.start, labels.end);
   d->add_option("--limit", labels.limit, "At most so many; 0: all")->capture_default_str();
+
+  RemoteVerb(*query, "ps", "Queries that wait or run", false, [this] {
+    ps.format = format;
+    return ps.Run(connection, SystemClock(), std::cout);
+  });
+  RemoteVerb(*query, "kill", "End running queries", false, [this] {
+    return kill.Run(connection, std::cout);
+  })->add_option("id", kill.ids, "As 'query ps' shows it; one or more")->required();
+
+  CLI::App* e = RemoteVerb(*query, "watch", "An expression's changes as they happen", false, [this] {
+    watch.format = format;
+    return watch.Run(connection, std::cout, std::cerr);
+  });
+  e->add_option("expression", watch.expression, "PromQL: a vector or a scalar")->required();
+  e->add_option("--interval", watch.interval, "Between two evaluations")->capture_default_str();
+  e->add_option("--changes", watch.changes, "End after so many answers; 0: never")
+      ->capture_default_str();
+
+  CLI::App* f = RemoteVerb(*query, "analyze", "How well histograms use their buckets", false, [this] {
+    analyze.format = format;
+    return analyze.Run(connection, SystemClock(), std::cout, std::cerr);
+  });
+  f->footer("Example:\n  vedettectl query analyze --match 'http_request_duration_seconds_bucket' --duration 1h");
+  f->add_option("--type", analyze.type, "What to look at: histogram")->capture_default_str();
+  f->add_option("--match", analyze.matchers,
+                "Native histograms, or the _bucket series of classic ones; repeat for more")
+      ->required();
+  f->add_option("--duration", analyze.duration, "How far back")->capture_default_str();
+  f->add_option("--time", analyze.time, "Up to when; default now");
 }
 
 void Program::AddViews() {

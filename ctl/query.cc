@@ -1,14 +1,18 @@
 #include "ctl/query.h"
 
 #include <grpcpp/grpcpp.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include <memory>
 #include <ostream>
+#include <utility>
 
 #include "common/base/strings.h"
 #include "common/model/duration.h"
 #include "common/rpc/channel.h"
 #include "common/rpc/grpc_status.h"
+#include "ctl/graph.h"
 #include "ctl/labels_text.h"
 #include "proto/vedette/v1/query.grpc.pb.h"
 
@@ -92,6 +96,13 @@ void PrintSeries(const SeriesList& list, bool instant, Format format, std::ostre
     }
   }
   table.Print(format, out);
+}
+
+// Columns and rows; 80 by 40 where there is no terminal.
+std::pair<size_t, size_t> TerminalSize() {
+  winsize size{};
+  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return {80, 40};
+  return {size.ws_col, size.ws_row};
 }
 
 template <typename Response>
@@ -181,6 +192,19 @@ Status QueryRange::Run(const Connection& connection, const Clock& clock, std::os
     for (v1::Series& series : *response.mutable_series()) all.push_back(std::move(series));
   }
   VEDETTE_RETURN_IF_ERROR(At(connection, reader->Finish()));
+  if (graph) {
+    std::vector<GraphLine> lines;
+    for (const v1::Series& s : all) {
+      GraphLine line{SeriesText(s.labels()), {}};
+      for (int i = 0; i < s.values_size() && i < s.times_ms_size(); ++i) {
+        line.points.emplace_back(s.times_ms(i), s.values(i));
+      }
+      lines.push_back(std::move(line));
+    }
+    const auto [columns, rows] = TerminalSize();
+    out << DrawGraph(lines, request.start_ms(), request.end_ms(), columns, rows / 2);
+    return {};
+  }
   PrintSeries(all, /*instant=*/false, format, out);
   return {};
 }

@@ -26,6 +26,7 @@ struct QueryRange {
   std::string start = "1h";
   std::string end = "now";
   std::string step = "1m";
+  bool graph = false;  // A picture instead of a table.
   Format format = Format::kTable;
   Status Run(const Connection& connection, const Clock& clock, std::ostream& out,
              std::ostream& err) const;

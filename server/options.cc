@@ -57,6 +57,10 @@ void ServerFlags::Bind() {
         "Take pushes as Pushgateway does, on /metrics/job/...; --no-web.enable-push closes it.");
   f.AddDuration("web.read-timeout", &o.web_read_timeout_ms, "How long an idle connection is kept.");
   f.Add("web.max-connections", &o.web_max_connections, "Most connections at one time.");
+  f.Add("web.max-notifications-subscribers", &o.web_max_notification_readers,
+        "Most readers of /api/v1/notifications/live at one time.");
+  f.Add("web.search.max-limit", &o.web_search_max_limit,
+        "Most results of one /api/v1/search request.");
 
   f.Group("Limits of scrapes, where a job sets none (0: no limit)");
   f.AddSize("scrape.body-size-limit", &o.scrape_body_size_limit,
@@ -146,11 +150,18 @@ void ServerFlags::Bind() {
   f.Add("query.max-concurrency", &query_max_concurrency_, "Most queries at one time.");
   f.Add("query.max-samples", &query_max_samples_,
         "Most samples a query may hold in memory; beyond it the query fails.");
+  f.AddSize("query.max-memory", &query_max_memory_bytes_,
+            "Most memory that one query may hold; beyond it the query fails. 0: no limit.");
+  f.AddSize("memory.limit", &o.memory_limit_bytes,
+            "Memory of the whole process above which queries are refused with 503 while samples go "
+            "on being taken in. 0: what the control group allows, less a tenth.");
 
   f.Group("Other");
   f.Add("enable-feature", &feature_lists_,
         "Comma separated: promql-experimental-functions, promql-extended-range-selectors, "
-        "promql-binop-fill-modifiers, promql-delayed-name-removal, type-and-unit-labels. "
+        "promql-binop-fill-modifiers, promql-delayed-name-removal, type-and-unit-labels, "
+        "st-storage (keep start timestamps), use-start-timestamps (and look at them in rate() and "
+        "its kin). "
         "Repeatable.");
   f.AddChoice("log.level", &o.log_level, {"debug", "info", "warn", "error"},
               "Least important lines that are logged.");
@@ -162,8 +173,6 @@ void ServerFlags::Bind() {
                            "web.user-assets",
                            "web.page-title",
                            "web.remote-write-receiver.accepted-protobuf-messages",
-                           "web.max-notifications-subscribers",
-                           "web.search.max-limit",
                            "storage.tsdb.min-block-duration",
                            "storage.tsdb.max-block-duration",
                            "storage.tsdb.wal-segment-size",
@@ -197,6 +206,7 @@ Result<flags::Flags::Outcome> ServerFlags::Parse(int argc, const char* const* ar
   }
   o.query.max_samples = static_cast<uint64_t>(query_max_samples_);
   o.query.max_concurrency = static_cast<int>(query_max_concurrency_);
+  o.query.max_bytes = static_cast<uint64_t>(query_max_memory_bytes_);
   if (wal_sync_ == "always") {
     o.wal_sync_ms = 0;
   } else {
@@ -217,6 +227,8 @@ Result<flags::Flags::Outcome> ServerFlags::Parse(int argc, const char* const* ar
       {"promql-binop-fill-modifiers", &o.query.binop_fill_modifiers},
       {"promql-delayed-name-removal", &o.query.delayed_name_removal},
       {"type-and-unit-labels", &o.query.type_and_unit_labels},
+      {"use-start-timestamps", &o.query.start_timestamps},
+      {"st-storage", &o.start_timestamps},
   };
   // Switches of Prometheus for what Vedette always does.
   constexpr std::string_view kAlwaysOn[] = {"exemplar-storage",       "promql-at-modifier",
@@ -237,6 +249,7 @@ Result<flags::Flags::Outcome> ServerFlags::Parse(int argc, const char* const* ar
       (known ? o.features : unknown_features_).emplace_back(name);
     }
   }
+  o.start_timestamps |= o.query.start_timestamps;
   return outcome;
 }
 

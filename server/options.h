@@ -29,6 +29,8 @@ struct ServerOptions {
   bool web_enable_otlp_receiver = false;
   int64_t web_read_timeout_ms = 300'000;
   int64_t web_max_connections = 512;
+  int64_t web_max_notification_readers = 16;
+  int64_t web_search_max_limit = 10'000;
 
   std::vector<std::string> grpc_listen;
   std::string grpc_tls_ca;
@@ -62,6 +64,8 @@ struct ServerOptions {
   int64_t scrape_sample_limit = 50'000;
   int64_t scrape_label_limit = 64;
   int64_t scrape_label_value_length_limit = 4096;
+  bool start_timestamps = false;  // Kept: --enable-feature=st-storage or use-start-timestamps.
+  int64_t memory_limit_bytes = 0;  // 0: the control group's.
 
   int64_t for_outage_tolerance_ms = 3'600'000;
   int64_t for_grace_period_ms = 600'000;
@@ -98,6 +102,7 @@ class ServerFlags {
   ServerOptions options_;
   int64_t query_max_samples_ = 50'000'000;
   int64_t query_max_concurrency_ = 20;
+  int64_t query_max_memory_bytes_ = 400 << 20;
   std::string wal_sync_ = "1s";
   std::vector<std::string> feature_lists_;
   std::vector<std::string> unknown_features_;

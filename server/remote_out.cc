@@ -85,6 +85,7 @@ Result<remote::Post> MakePost(const config::RemoteWriteConfig& config) {
 }  // namespace
 
 Result<std::unique_ptr<remote::RemoteWrite>> OpenRemoteWrite(tsdb::Tsdb& db,
+                                                             storage::Appender& inner,
                                                              uint64_t max_queue_bytes,
                                                              int64_t rewind_ms, const Clock& clock,
                                                              metrics::Registry& registry) {
@@ -93,7 +94,7 @@ Result<std::unique_ptr<remote::RemoteWrite>> OpenRemoteWrite(tsdb::Tsdb& db,
   options.rewind_ms = rewind_ms;
   options.make_post = MakePost;
   options.safe_url = [](const std::string& url) { return http::SafeUrl(url); };
-  return remote::RemoteWrite::Open(std::move(options), db.appender(), db.key_value(), db.metadata(),
+  return remote::RemoteWrite::Open(std::move(options), inner, db.key_value(), db.metadata(),
                                    clock, registry);
 }
 

@@ -6,14 +6,17 @@
 #include "common/base/status.h"
 #include "common/metrics/metrics.h"
 #include "server/remote/send/remote_write.h"
+#include "server/storage/appender.h"
 #include "server/tsdb/tsdb.h"
 
 namespace vedette {
 
 // Remote write out, with the HTTP client of the house as its carrier: TLS, basic, bearer, OAuth2
 // and SigV4 as remote_write in prometheus.yml says. Keys of SigV4 come from the configuration, or
-// else from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN.
+// else from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN. What is written goes on to
+// `inner`.
 Result<std::unique_ptr<remote::RemoteWrite>> OpenRemoteWrite(tsdb::Tsdb& db,
+                                                             storage::Appender& inner,
                                                              uint64_t max_queue_bytes,
                                                              int64_t rewind_ms, const Clock& clock,
                                                              metrics::Registry& registry);

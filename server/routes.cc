@@ -51,6 +51,12 @@ void AddRoutes(http::Router& router, const std::string& prefix, const Doors& d) 
 
   get_post("/query", [d](const Call& c) { return d.query->Instant(c); });
   get_post("/query_range", [d](const Call& c) { return d.query->Range(c); });
+  get_post("/explain", [d](const Call& c) { return d.running->Explain(c); });
+  get("/queries", [d](const Call& c) { return d.running->List(c); });
+  post_put("/queries/:id/kill", [d](const Call& c) { return d.running->Kill(c); });
+  get_post("/search/metric_names", [d](const Call& c) { return d.search->MetricNames(c); });
+  get_post("/search/label_names", [d](const Call& c) { return d.search->LabelNames(c); });
+  get_post("/search/label_values", [d](const Call& c) { return d.search->LabelValues(c); });
   get_post("/query_exemplars",
            [d](const Call& c) { return d.series->Exemplars(c, d.selectors_of_query); });
   get_post("/format_query", ParserCall(d.format_query, false));
@@ -80,6 +86,8 @@ void AddRoutes(http::Router& router, const std::string& prefix, const Doors& d) 
   get("/status/self_metrics", [d](const Call& c) { return d.status->SelfMetrics(c); });
   get("/features", [d](const Call& c) { return d.status->Features(c); });
   get("/notifications", [d](const Call& c) { return d.status->Notifications(c); });
+  get("/notifications/live", [d](const Call& c) { return d.status->NotificationsLive(c); });
+  get("/openapi.yaml", [d](const Call& c) { return d.status->OpenApi(c); });
 
   post_put("/admin/tsdb/delete_series", [d](const Call& c) { return d.admin->DeleteSeries(c); });
   post_put("/admin/tsdb/clean_tombstones",
@@ -89,6 +97,9 @@ void AddRoutes(http::Router& router, const std::string& prefix, const Doors& d) 
 
   router.Handle("POST", prefix + "/api/v1/rehearse",
                 Serve([d](const Call& c) { return d.rehearse->Rehearse(c); }));
+  // What a client may make the server hold: a body as it comes, a body unpacked, and what is read
+  // out of it stay below 128 MiB together.
+  constexpr http::RouteOptions kWrites{.max_body_bytes = 32 << 20};
   router.Handle("POST", prefix + "/api/v1/read",
                 Serve([d](const Call& c) { return d.read->Read(c); }));
   router.Handle("POST", prefix + "/api/v1/otlp/v1/metrics",
@@ -101,7 +112,8 @@ void AddRoutes(http::Router& router, const std::string& prefix, const Doors& d) 
                   }
                   const std::string type(request.headers.Get("Content-Type"));
                   Serve([&](const Call& c) { return d.otlp->Metrics(c, type); })(request, response);
-                });
+                },
+                kWrites);
   router.Handle("POST", prefix + "/api/v1/write",
                 [d](const http::Request& request, http::Response& response) {
                   if (d.write == nullptr) {
@@ -112,7 +124,8 @@ void AddRoutes(http::Router& router, const std::string& prefix, const Doors& d) 
                   }
                   const std::string type(request.headers.Get("Content-Type"));
                   Serve([&](const Call& c) { return d.write->Write(c, type); })(request, response);
-                });
+                },
+                kWrites);
 
   AddAlertmanagerRoutes(router, prefix, *d.alertmanager);
 

@@ -12,7 +12,9 @@
 #include "server/api/http/query.h"
 #include "server/api/http/read.h"
 #include "server/api/http/rehearse.h"
+#include "server/api/http/running.h"
 #include "server/api/http/rules.h"
+#include "server/api/http/search.h"
 #include "server/api/http/series.h"
 #include "server/api/http/status.h"
 #include "server/api/http/targets.h"
@@ -24,6 +26,8 @@ namespace vedette {
 // Every HTTP path of the server and who answers it. The doors outlive the router.
 struct Doors {
   api::QueryDoor* query;
+  api::RunningDoor* running;
+  api::SearchDoor* search;
   api::SeriesDoor* series;
   api::StatusDoor* status;
   api::DashboardsDoor* dashboards;

@@ -162,17 +162,53 @@ void Rules(const ruler::Ruler& rules, std::vector<MetricFamily>& out) {
        [&](const Status& s) { return real(s.samples_written); });
 }
 
+void Queries(const promql::Engine& engine, std::vector<MetricFamily>& out) {
+  const promql::EngineTotals t = engine.totals();
+  const auto real = [](auto v) { return static_cast<double>(v); };
+  Value(out, "prometheus_engine_queries", kGauge, "Queries that wait or run.", real(t.active));
+  Value(out, "prometheus_engine_queries_concurrent_max", kGauge, "--query.max-concurrency.",
+        engine.options().max_concurrency);
+  Value(out, "prometheus_engine_query_samples_total", kCounter, "Samples read by queries.",
+        real(t.samples));
+  Value(out, "vedette_engine_queries_failed_total", kCounter, "Queries that ended in an error.",
+        real(t.failed));
+  constexpr std::string_view kName = "prometheus_engine_query_duration_seconds";
+  MetricFamily f{.name = std::string(kName),
+                 .metadata = {.type = MetricType::kSummary, .help = "Where queries spend time."}};
+  for (const auto& [slice, seconds] : {std::pair{"queue_time", t.queue_seconds},
+                                       {"prepare_time", t.prepare_seconds},
+                                       {"inner_eval", t.eval_seconds}}) {
+    for (const auto& [suffix, v] : {std::pair{"_sum", seconds}, {"_count", real(t.queries)}}) {
+      f.samples.push_back(
+          {.labels = Labels::Of({{kMetricNameLabel, StrCat(kName, suffix)}, {"slice", slice}}),
+           .value = v});
+    }
+  }
+  out.push_back(std::move(f));
+}
+
+void Memory(const MemoryLimit& memory, std::vector<MetricFamily>& out) {
+  Value(out, "vedette_memory_limit_bytes", kGauge,
+        "--memory.limit, or nine tenths of the control group's; 0 is none.",
+        static_cast<double>(memory.limit_bytes()));
+  Value(out, "vedette_memory_used_bytes", kGauge, "Memory that counts against the limit.",
+        static_cast<double>(memory.used_bytes()));
+  Value(out, "vedette_memory_queries_refused_total", kCounter,
+        "Times a query was refused or ended because the limit was passed.",
+        static_cast<double>(memory.refused()));
+}
+
 }  // namespace
 
 void AddSelfMetrics(metrics::Registry& registry, const tsdb::Tsdb& db,
                     const scrape::ScrapeManager& scrapes, const ruler::Ruler& rules,
-                    const promql::Engine& engine) {
+                    const promql::Engine& engine, const MemoryLimit& memory) {
   registry.AddCallback([&](std::vector<MetricFamily>& out) {
     Storage(db.stats(), out);
     Scraping(scrapes, out);
     Rules(rules, out);
-    Value(out, "prometheus_engine_queries_concurrent_max", kGauge, "--query.max-concurrency.",
-          engine.options().max_concurrency);
+    Queries(engine, out);
+    Memory(memory, out);
   });
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "common/metrics/metrics.h"
+#include "server/memory_limit.h"
 #include "server/promql/engine.h"
 #include "server/ruler/ruler.h"
 #include "server/scrape/scrape_manager.h"
@@ -12,6 +13,6 @@ namespace vedette {
 // Prometheus read. Everything outlives the registry.
 void AddSelfMetrics(metrics::Registry& registry, const tsdb::Tsdb& db,
                     const scrape::ScrapeManager& scrapes, const ruler::Ruler& rules,
-                    const promql::Engine& engine);
+                    const promql::Engine& engine, const MemoryLimit& memory);
 
 }  // namespace vedette

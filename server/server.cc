@@ -43,6 +43,7 @@
 #include "server/promql/parser/parser.h"
 #include "server/promql/parser/print.h"
 #include "server/rehearsal/condition.h"
+#include "server/memory_limit.h"
 #include "server/rehearse.h"
 #include "server/push/push_door.h"
 #include "server/push/push_store.h"
@@ -55,6 +56,7 @@
 #include "server/self_metrics.h"
 #include "server/sources.h"
 #include "server/storage_limits.h"
+#include "server/start_times/start_times.h"
 #include "server/tsdb/tsdb.h"
 #include "server/ui/ui.h"
 #include "server/version.h"
@@ -174,6 +176,10 @@ struct Server::Parts {
   std::vector<ruler::RuleGroupStatus> RuleGroups() const;
   api::TsdbInfo TsdbInfo(size_t limit) const;
   api::RuntimeInfo Runtime() const VEDETTE_EXCLUDES(state_mu);
+  const storage::Queryable& queryable() const {
+    if (start_times != nullptr) return *start_times;
+    return db->queryable();
+  }
   rpc::EventSink RpcEvents();
   // Our own certificate, and the CA's with the list of revoked ones beside it.
   tls::CertificateFiles GrpcFiles() const;
@@ -208,7 +214,9 @@ struct Server::Parts {
       {"job"});
 
   // From the ground up; Stop goes the other way.
+  MemoryLimit memory{options.memory_limit_bytes, clock};
   std::unique_ptr<tsdb::Tsdb> db;
+  std::unique_ptr<StartTimes> start_times;  // Null unless start timestamps are kept.
   std::unique_ptr<remote::RemoteWrite> remote_write;  // Every writer goes through its appender.
   std::unique_ptr<promql::Engine> engine;
   std::unique_ptr<AlertPipeline> alerts;
@@ -220,6 +228,8 @@ struct Server::Parts {
   std::unique_ptr<discovery::DiscoveryManager> discovery;
 
   std::unique_ptr<api::QueryDoor> query_door;
+  std::unique_ptr<api::RunningDoor> running_door;
+  std::unique_ptr<api::SearchDoor> search_door;
   std::unique_ptr<api::SeriesDoor> series_door;
   std::unique_ptr<api::StatusDoor> status_door;
   std::unique_ptr<api::DashboardsDoor> dashboards_door;
@@ -283,14 +293,20 @@ Status Server::Parts::Open() {
   Result<std::unique_ptr<tsdb::Tsdb>> opened = tsdb::Tsdb::Open(storage, clock);
   if (!opened.ok()) return opened.status().Annotate("--storage.tsdb.path");
   db = *std::move(opened);
+  if (options.start_timestamps) {
+    start_times = std::make_unique<StartTimes>(db->appender(), db->queryable());
+  }
+  storage::Appender& appender =
+      start_times != nullptr ? static_cast<storage::Appender&>(*start_times) : db->appender();
   VEDETTE_ASSIGN_OR_RETURN(
       remote_write,
-      OpenRemoteWrite(*db, static_cast<uint64_t>(options.remote_queue_bytes),
+      OpenRemoteWrite(*db, appender, static_cast<uint64_t>(options.remote_queue_bytes),
                       options.remote_rewind_ms, clock, registry));
 
   promql::EngineOptions query = options.query;
   query.default_subquery_step_ms = loaded.config.global.evaluation_interval_ms;
-  engine = promql::MakeEngine(query, db->queryable(), clock);
+  if (memory.limit_bytes() > 0) query.memory_left = [this] { return memory.Left(); };
+  engine = promql::MakeEngine(query, queryable(), clock);
 
   AlertPipeline::Options pipeline;
   pipeline.alertmanager_config_file = options.alertmanager_config_file;
@@ -317,7 +333,7 @@ Status Server::Parts::Open() {
     return rehearsal::ConditionOf(text, parsing);
   };
   rules = std::make_unique<ruler::Ruler>(
-      ruling, *engine, remote_write->appender(), db->queryable(), clock,
+      ruling, *engine, remote_write->appender(), queryable(), clock,
       [this](std::vector<Alert> found) { alerts->Take(std::move(found)); });
 
   sources = std::make_unique<Sources>(db->key_value(), RpcEvents(), clock);
@@ -341,7 +357,7 @@ Status Server::Parts::Open() {
   discovering.events = MakeDiscoveryEvents(registry, "scrape");
   discovery = std::make_unique<discovery::DiscoveryManager>(std::move(discovering));
 
-  AddSelfMetrics(registry, *db, *scrapes, *rules, *engine);
+  AddSelfMetrics(registry, *db, *scrapes, *rules, *engine, memory);
   metrics::AddProcessMetrics(registry);
   metrics::AddBuildInfo(registry, "prometheus", kVersion);
   metrics::AddBuildInfo(registry, "vedette", kVersion);
@@ -512,7 +528,7 @@ Status Server::Parts::OpenGrpc() {
     return {};
   }
   query_service = api::MakeQueryService({.engine = engine.get(),
-                                         .queryable = &db->queryable(),
+                                         .queryable = &queryable(),
                                          .scrapes = scrapes.get(),
                                          .rule_groups = [this] { return RuleGroups(); },
                                          .parse_selector = promql::ParseMetricSelector,
@@ -522,7 +538,10 @@ Status Server::Parts::OpenGrpc() {
   door.files = GrpcFiles();
   door.insecure = options.grpc_insecure;
   door.rules = {{"/vedette.v1.QueryService/",
-                 {tls::Role::kOperator, tls::Role::kViewer, tls::Role::kServer}}};
+                 {tls::Role::kOperator, tls::Role::kViewer, tls::Role::kServer}},
+                // Who only looks does not end other people's queries.
+                {"/vedette.v1.QueryService/KillQuery",
+                 {tls::Role::kOperator, tls::Role::kServer}}};
   door.events = RpcEvents();
   if (!door.insecure &&
       (door.files.ca_file.empty() || door.files.cert_file.empty() || door.files.key_file.empty())) {
@@ -592,7 +611,10 @@ Status Server::Parts::OpenDoors() {
 
   query_door = std::make_unique<api::QueryDoor>(*engine, clock);
   series_door =
-      std::make_unique<api::SeriesDoor>(db->queryable(), db->metadata(), db->exemplars(), parse);
+      std::make_unique<api::SeriesDoor>(queryable(), db->metadata(), db->exemplars(), parse);
+  running_door = std::make_unique<api::RunningDoor>(*engine, clock);
+  search_door = std::make_unique<api::SearchDoor>(
+      queryable(), db->metadata(), parse, static_cast<uint64_t>(options.web_search_max_limit));
   targets_door = std::make_unique<api::TargetsDoor>(
       *scrapes, parse, Hostname(),
       [this](const std::string& pool) -> std::optional<std::vector<config::RelabelConfig>> {
@@ -617,13 +639,13 @@ Status Server::Parts::OpenDoors() {
         return out;
       });
   read_door = std::make_unique<api::ReadDoor>(
-      db->queryable(), external_labels, static_cast<uint64_t>(options.remote_read_sample_limit));
+      queryable(), external_labels, static_cast<uint64_t>(options.remote_read_sample_limit));
   rules_door = std::make_unique<api::RulesDoor>(
       api::RulesBackends{.groups = [this] { return RuleGroups(); },
                          .alertmanagers = [this] { return alerts->alertmanagers(); },
                          .parse = parse});
   federate_door = std::make_unique<api::FederateDoor>(
-      db->queryable(), parse, options.query.lookback_ms, external_labels, clock);
+      queryable(), parse, options.query.lookback_ms, external_labels, clock);
   status_door = std::make_unique<api::StatusDoor>(
       api::StatusBackends{.build = {.version = kVersion},
                           .runtime = [this] { return Runtime(); },
@@ -635,7 +657,9 @@ Status Server::Parts::OpenDoors() {
                               },
                           .tsdb = [this](size_t limit) { return TsdbInfo(limit); },
                           .self_metrics = [this] { return registry.Collect(); },
-                          .features = [this] { return options.features; }});
+                          .features = [this] { return options.features; },
+                          .max_notification_readers =
+                              static_cast<int>(options.web_max_notification_readers)});
 
   const auto change = [](const Result<tsdb::ByteChange>& done) -> Result<api::AdminChange> {
     if (!done.ok()) return done.status();
@@ -666,6 +690,8 @@ Status Server::Parts::OpenDoors() {
 
   Doors doors;
   doors.query = query_door.get();
+  doors.running = running_door.get();
+  doors.search = search_door.get();
   doors.series = series_door.get();
   doors.status = status_door.get();
   dashboards_door = std::make_unique<api::DashboardsDoor>(options.web_dashboards);
@@ -750,6 +776,9 @@ Status Server::Parts::OpenDoors() {
   door.tls_context = protection.tls_context;
   door.idle_timeout_ms = options.web_read_timeout_ms;
   door.max_connections = static_cast<int>(options.web_max_connections);
+  // Queries that run and queries that wait for their turn each take a worker: with these more there
+  // is always one for whoever asks something quick.
+  door.worker_threads = options.query.max_concurrency + promql::kMaxWaitingQueries + 16;
   door.max_connections_per_peer = door.max_connections;
   door.on_access = [this](const http::ServerOptions::Access& access) {
     query_log.Note(access, clock.NowMs());
@@ -801,6 +830,7 @@ void Server::Parts::Stop() {
   alerts.reset();
   engine.reset();
   remote_write.reset();
+  start_times.reset();
   db.reset();
 }
 

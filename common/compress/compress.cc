@@ -21,7 +21,7 @@ constexpr int kGzipWindow = 15 + 16;  // The largest window, with a gzip header.
 constexpr int kGzipLevel = 1;  // Ratio 7.1 on exposition text; level 6 buys 15 % for 4x the time.
 constexpr int kZstdLevel = 1;
 // A zstd frame may ask for a window of gigabytes before it yields a byte.
-constexpr int kMaxZstdWindowLog = 27;
+constexpr int kMaxZstdWindowLog = 24;
 constexpr size_t kFirstPiece = 64 << 10;
 
 struct Name {

@@ -3,8 +3,11 @@
 #include <cctype>
 #include <cmath>
 #include <cstdlib>
+#include <regex>
+#include <sstream>
 
 #include "common/base/strings.h"
+#include "common/model/duration.h"
 #include "common/model/sample.h"
 #include "server/promql/functions/histogram_math.h"
 #include "server/promql/parser/parser.h"
@@ -154,6 +157,35 @@ Status HistogramValues(std::string_view text, size_t& at, std::vector<ScriptValu
   return {};
 }
 
+// _ _x2 -30s -1m-1mx4: durations, each the one before plus a step.
+Status StartTimestamps(std::string_view text, std::vector<std::optional<int64_t>>& out) {
+  static const std::regex kItem(R"(([+-]?)(\d+[a-wyz]*)(?:([+-])(\d+[a-wyz]*))?(?:x(\d+))?)");
+  std::istringstream items{std::string(text)};
+  std::string item;
+  const auto signed_ms = [](const std::string& sign, const std::string& digits) -> Result<int64_t> {
+    VEDETTE_ASSIGN_OR_RETURN(const int64_t ms, digits == "0" ? Result<int64_t>(0) : ParseDuration(digits));
+    return sign == "-" ? -ms : ms;
+  };
+  while (items >> item) {
+    if (item[0] == '_') {
+      size_t at = 1;
+      const size_t n = item.size() > 1 ? Times(item, at) : 1;
+      out.insert(out.end(), n, std::nullopt);
+      continue;
+    }
+    std::smatch m;
+    if (!std::regex_match(item, m, kItem)) return Bad(item);
+    VEDETTE_ASSIGN_OR_RETURN(const int64_t base, signed_ms(m[1], m[2]));
+    int64_t step = 0;
+    if (m[3].matched) {
+      VEDETTE_ASSIGN_OR_RETURN(step, signed_ms(m[3], m[4]));
+    }
+    const int64_t n = m[5].matched ? std::stoll(m[5]) : 0;
+    for (int64_t i = 0; i <= n; ++i) out.push_back(base + i * step);
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<Labels> ParseSeriesLabels(std::string_view text) {
@@ -194,6 +226,7 @@ Result<ScriptSeries> ParseSeriesLine(std::string_view line) {
                            name.empty() ? Result<Labels>(Labels()) : ParseSeriesLabels(name));
   if (line.substr(at, 3) == "@st") {
     out.start_timestamps = true;
+    VEDETTE_RETURN_IF_ERROR(StartTimestamps(line.substr(at + 3), out.starts));
     return out;
   }
   while (at < line.size()) {

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,6 +26,9 @@ struct ScriptSeries {
   Labels labels;
   bool start_timestamps = false;  // "@st" after the name: the line gives start timestamps.
   std::vector<ScriptValue> values;
+  // With start_timestamps, instead of values: milliseconds from the sample of the same place to its
+  // start; nothing where none is given.
+  std::vector<std::optional<int64_t>> starts;
 };
 
 Result<ScriptSeries> ParseSeriesLine(std::string_view line);

@@ -5,8 +5,12 @@
 #include <bit>
 #include <charconv>
 #include <limits>
+#include <memory>
+#include <span>
+#include <utility>
 
 #include "common/base/strings.h"
+#include "common/model/histogram.h"
 #include "common/model/labels.h"
 #include "server/remote/protobuf_reader.h"
 
@@ -123,6 +127,8 @@ std::string UnitSuffix(std::string_view unit) {
 
 Status OtlpRequest::Read(std::string_view body) {
   samples_.clear();
+  histograms_.clear();
+  starts_.clear();
   series_.clear();
   metadata_.clear();
   rejected_ = 0;
@@ -166,7 +172,7 @@ Status OtlpRequest::ReadResource(std::string_view message) {
   }
   if (!job.empty()) target.emplace_back("job", space.empty() ? job : StrCat(space, "/", job));
 
-  const size_t before = samples_.size();
+  const size_t before = series_.size();
   ProtobufReader scopes(message);
   while (scopes.Next()) {
     if (scopes.field() != 2) continue;
@@ -178,9 +184,12 @@ Status OtlpRequest::ReadResource(std::string_view message) {
     }
     if (!r.ok()) return Malformed("a scope");
   }
-  if (!others.empty() && !target.empty() && samples_.size() > before) {
-    int64_t newest = samples_[before].t_ms;
-    for (size_t i = before; i < samples_.size(); ++i) newest = std::max(newest, samples_[i].t_ms);
+  if (!others.empty() && !target.empty() && series_.size() > before) {
+    const auto time = [](const storage::SeriesBatch& b) {
+      return b.samples.empty() ? b.histograms[0].t_ms : b.samples[0].t_ms;
+    };
+    int64_t newest = time(series_[before]);
+    for (size_t i = before; i < series_.size(); ++i) newest = std::max(newest, time(series_[i]));
     Add("target_info", target, others, newest, 1);
   }
   return {};
@@ -229,11 +238,9 @@ Status OtlpRequest::ReadMetric(std::string_view message, const Attributes& targe
     if (d.field() == 3) monotonic = d.varint() != 0;
   }
   if (!d.ok()) return Malformed("the points of a metric");
-  if (kind == kExponentialHistogram) {
-    Reject(points.size(), "exponential histograms are not taken");
-    return {};
-  }
-  if ((kind == kSum || kind == kHistogram) && temporality == kDelta) {
+  const bool has_temporality =
+      kind == kSum || kind == kHistogram || kind == kExponentialHistogram;
+  if (has_temporality && temporality == kDelta) {
     Reject(points.size(), "delta temporality is not taken: export cumulative values");
     return {};
   }
@@ -247,12 +254,14 @@ Status OtlpRequest::ReadMetric(std::string_view message, const Attributes& targe
   if (kind == kGauge && unit == "1") suffix("ratio");
   if (counter) suffix("total");
   metadata.type = counter              ? MetricType::kCounter
-                  : kind == kHistogram ? MetricType::kHistogram
+                  : kind == kHistogram || kind == kExponentialHistogram
+                      ? MetricType::kHistogram
                   : kind == kSummary   ? MetricType::kSummary
                                        : MetricType::kGauge;
   metadata_.emplace_back(name, std::move(metadata));
   for (const std::string_view point : points) {
-    VEDETTE_RETURN_IF_ERROR(ReadPoint(point, kind, name, target));
+    VEDETTE_RETURN_IF_ERROR(kind == kExponentialHistogram ? ReadExponential(point, name, target)
+                                                          : ReadPoint(point, kind, name, target));
   }
   return {};
 }
@@ -265,6 +274,7 @@ Status OtlpRequest::ReadPoint(std::string_view point, uint32_t kind, const std::
   const uint32_t flags_field = kind == kHistogram ? 10 : 8;
   Attributes attributes;
   int64_t t_ms = 0;
+  int64_t start_ms = 0;
   double value = 0;
   uint64_t count = 0;
   double sum = 0;
@@ -282,6 +292,8 @@ Status OtlpRequest::ReadPoint(std::string_view point, uint32_t kind, const std::
       stale = (r.varint() & kNoRecordedValue) != 0;
     } else if (r.field() == 3) {
       t_ms = static_cast<int64_t>(r.varint() / 1'000'000);
+    } else if (r.field() == 2) {
+      start_ms = static_cast<int64_t>(r.varint() / 1'000'000);
     } else if (number) {
       if (r.field() == 4) value = r.real();
       if (r.field() == 6) value = static_cast<double>(static_cast<int64_t>(r.varint()));
@@ -310,7 +322,7 @@ Status OtlpRequest::ReadPoint(std::string_view point, uint32_t kind, const std::
   if (!whole || !r.ok()) return Malformed("a point");
   const auto shown = [&](double v) { return stale ? kStaleNan : v; };
   if (number) {
-    Add(name, target, attributes, t_ms, shown(value));
+    Add(name, target, attributes, t_ms, shown(value), kind == kSum ? start_ms : 0);
     return {};
   }
   const bool bare = counts.empty() && bounds.empty();
@@ -318,18 +330,18 @@ Status OtlpRequest::ReadPoint(std::string_view point, uint32_t kind, const std::
     Reject(1, "a histogram has another number of buckets than its bounds make");
     return {};
   }
-  Add(name + "_count", target, attributes, t_ms, shown(static_cast<double>(count)));
-  if (has_sum) Add(name + "_sum", target, attributes, t_ms, shown(sum));
+  Add(name + "_count", target, attributes, t_ms, shown(static_cast<double>(count)), start_ms);
+  if (has_sum) Add(name + "_sum", target, attributes, t_ms, shown(sum), start_ms);
   uint64_t below = 0;
   for (size_t i = 0; i < bounds.size(); ++i) {
     below += counts[i];
     attributes.emplace_back("le", Bound(bounds[i]));
-    Add(name + "_bucket", target, attributes, t_ms, shown(static_cast<double>(below)));
+    Add(name + "_bucket", target, attributes, t_ms, shown(static_cast<double>(below)), start_ms);
     attributes.pop_back();
   }
   if (kind == kHistogram) {
     attributes.emplace_back("le", "+Inf");
-    Add(name + "_bucket", target, attributes, t_ms, shown(static_cast<double>(count)));
+    Add(name + "_bucket", target, attributes, t_ms, shown(static_cast<double>(count)), start_ms);
   }
   for (const auto& [q, v] : quantiles) {
     attributes.emplace_back("quantile", Bound(q));
@@ -339,21 +351,159 @@ Status OtlpRequest::ReadPoint(std::string_view point, uint32_t kind, const std::
   return {};
 }
 
-void OtlpRequest::Add(const std::string& name, const Attributes& target, const Attributes& more,
-                      int64_t t_ms, double value) {
+namespace {
+
+// Scales that a native histogram can have. Finer ones are made coarser, coarser ones are not taken.
+constexpr int32_t kMaxScale = 8;
+constexpr int32_t kMinScale = -4;
+// So many buckets a side; OpenTelemetry's own limit is 160 in all.
+constexpr size_t kMaxBuckets = 20'000;
+// Where no threshold is given but something was counted at zero.
+constexpr double kDefaultZeroThreshold = 1e-128;
+
+// Bucket k of OpenTelemetry lies between base^k and base^(k+1), with index k+1 here.
+bool ReadBuckets(std::string_view message, int32_t coarser, std::vector<Histogram::Span>& spans,
+                 std::vector<double>& counts) {
+  int32_t offset = 0;
+  std::vector<uint64_t> given;
+  bool whole = true;
+  ProtobufReader r(message);
+  while (r.Next()) {
+    if (r.field() == 1) offset = static_cast<int32_t>(r.zigzag());
+    if (r.field() == 2) {
+      if (r.bytes().size() > kMaxBuckets * 10) return false;
+      whole &= ProtobufReader::PackedVarints(r.bytes(), [&](uint64_t v) { given.push_back(v); });
+    }
+  }
+  if (!whole || !r.ok() || given.size() > kMaxBuckets) return false;
+  if (offset > (1 << 30) || offset < -(1 << 30)) return false;
+  int32_t next = 0;
+  for (size_t i = 0; i < given.size(); ++i) {
+    if (given[i] == 0) continue;
+    const int32_t index = ((offset + static_cast<int32_t>(i)) >> coarser) + 1;
+    if (!counts.empty() && index == next - 1) {
+      counts.back() += static_cast<double>(given[i]);
+      continue;
+    }
+    if (!counts.empty() && index == next) {
+      ++spans.back().length;
+    } else {
+      spans.push_back({counts.empty() ? index : index - next, 1});
+    }
+    counts.push_back(static_cast<double>(given[i]));
+    next = index + 1;
+  }
+  return true;
+}
+
+}  // namespace
+
+Status OtlpRequest::ReadExponential(std::string_view point, const std::string& name,
+                                    const Attributes& target) {
+  Attributes attributes;
+  auto h = std::make_shared<Histogram>();
+  std::string_view positive;
+  std::string_view negative;
+  int64_t t_ms = 0;
+  int64_t start_ms = 0;
+  int64_t scale = 0;
+  bool stale = false;
+  bool whole = true;
+  ProtobufReader r(point);
+  while (r.Next()) {
+    switch (r.field()) {
+      case 1:
+        whole &= ReadAttribute(r.bytes(), attributes);
+        break;
+      case 2:
+        start_ms = static_cast<int64_t>(r.varint() / 1'000'000);
+        break;
+      case 3:
+        t_ms = static_cast<int64_t>(r.varint() / 1'000'000);
+        break;
+      case 4:
+        h->count = static_cast<double>(r.varint());
+        break;
+      case 5:
+        h->sum = r.real();
+        break;
+      case 6:
+        scale = r.zigzag();
+        break;
+      case 7:
+        h->zero_count = static_cast<double>(r.varint());
+        break;
+      case 8:
+        positive = r.bytes();
+        break;
+      case 9:
+        negative = r.bytes();
+        break;
+      case 10:
+        stale = (r.varint() & kNoRecordedValue) != 0;
+        break;
+      case 14:
+        h->zero_threshold = r.real();
+        break;
+      default:
+        break;
+    }
+  }
+  if (!whole || !r.ok()) return Malformed("a point");
+  std::optional<Labels> labels = LabelsOf(name, target, attributes);
+  if (!labels) return {};
+  if (stale) {
+    Add(name, target, attributes, t_ms, kStaleNan);
+    return {};
+  }
+  if (scale < kMinScale || scale > 20) {
+    Reject(1, StrCat("an exponential histogram has the scale ", scale, ": ", kMinScale,
+                     " to 20 are taken"));
+    return {};
+  }
+  const auto coarser = static_cast<int32_t>(std::max<int64_t>(scale - kMaxScale, 0));
+  h->schema = static_cast<int32_t>(scale) - coarser;
+  if (h->zero_threshold == 0) h->zero_threshold = kDefaultZeroThreshold;
+  if (!ReadBuckets(positive, coarser, h->positive_spans, h->positive_buckets) ||
+      !ReadBuckets(negative, coarser, h->negative_spans, h->negative_buckets)) {
+    Reject(1, StrCat("an exponential histogram has damaged or more than ", kMaxBuckets,
+                     " buckets"));
+    return {};
+  }
+  histograms_.push_back({t_ms, std::move(h)});
+  series_.push_back({.labels = *std::move(labels), .histograms = std::span(&histograms_.back(), 1)});
+  if (start_ms != 0) {
+    starts_.push_back(start_ms);
+    series_.back().histogram_starts = std::span(&starts_.back(), 1);
+  }
+  return {};
+}
+
+std::optional<Labels> OtlpRequest::LabelsOf(const std::string& name, const Attributes& target,
+                                            const Attributes& more) {
   LabelsBuilder labels;
   for (const Attributes* list : {&more, &target}) {
     for (const auto& [n, v] : *list) {
       if (!IsValidUtf8(v)) {
         Reject(1, StrCat("the value of attribute ", Quoted(n), " is not UTF-8"));
-        return;
+        return std::nullopt;
       }
       labels.Set(Sanitized(n, false), v);
     }
   }
   labels.Set(kMetricNameLabel, name);
+  return labels.Build();
+}
+
+void OtlpRequest::Add(const std::string& name, const Attributes& target, const Attributes& more,
+                      int64_t t_ms, double value, int64_t start_ms) {
+  std::optional<Labels> labels = LabelsOf(name, target, more);
+  if (!labels) return;
   samples_.push_back({t_ms, value});
-  series_.push_back({.labels = labels.Build(), .samples = std::span(&samples_.back(), 1)});
+  series_.push_back({.labels = *std::move(labels), .samples = std::span(&samples_.back(), 1)});
+  if (start_ms == 0) return;
+  starts_.push_back(start_ms);
+  series_.back().sample_starts = std::span(&starts_.back(), 1);
 }
 
 void OtlpRequest::Reject(uint64_t points, std::string_view reason) {

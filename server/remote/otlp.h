@@ -2,12 +2,14 @@
 
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "common/base/status.h"
+#include "common/model/labels.h"
 #include "common/model/metric_family.h"
 #include "common/model/sample.h"
 #include "server/storage/appender.h"
@@ -19,10 +21,11 @@ namespace vedette::remote {
 // by the rules of the OpenTelemetry specification's "Prometheus and OpenMetrics compatibility":
 // names get their unit and, for monotonic sums, "_total"; service.namespace/service.name becomes
 // job and service.instance.id instance; explicit histograms become _bucket, _sum and _count,
-// summaries their quantiles; the other resource attributes become target_info.
+// summaries their quantiles, exponential histograms native ones; the other resource attributes become
+// target_info. Start times are kept beside the samples.
 //
-// Delta temporality and exponential histograms are not taken and counted in rejected(), as the
-// protocol's partial success wants it. Not thread-safe.
+// Delta temporality is not taken and counted in rejected(), as the protocol's partial success wants
+// it. Not thread-safe.
 class OtlpRequest {
  public:
   // INVALID_ARGUMENT: the bytes are no such message.
@@ -41,11 +44,18 @@ class OtlpRequest {
   Status ReadMetric(std::string_view message, const Attributes& target);
   Status ReadPoint(std::string_view point, uint32_t kind, const std::string& name,
                    const Attributes& target);
+  Status ReadExponential(std::string_view point, const std::string& name, const Attributes& target);
   void Add(const std::string& name, const Attributes& attributes, const Attributes& more,
-           int64_t t_ms, double value);
+           int64_t t_ms, double value, int64_t start_ms = 0);
+  // The labels of a series; nothing, and a rejection, where an attribute has no text.
+  std::optional<Labels> LabelsOf(const std::string& name, const Attributes& target,
+                                 const Attributes& more);
   void Reject(uint64_t points, std::string_view reason);
 
-  std::deque<Sample> samples_;  // One for each series; stands still while it grows.
+  // One for each series; these stand still while they grow.
+  std::deque<Sample> samples_;
+  std::deque<storage::SeriesBatch::HistogramSample> histograms_;
+  std::deque<int64_t> starts_;
   std::vector<storage::SeriesBatch> series_;
   std::vector<std::pair<std::string, Metadata>> metadata_;
   uint64_t rejected_ = 0;

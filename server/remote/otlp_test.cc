@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/model/labels.h"
+#include "server/remote/otlp_json.h"
 #include "server/remote/protobuf_writer.h"
 
 namespace vedette::remote {
@@ -114,6 +115,99 @@ TEST(Otlp, DeltaTemporalityIsRejectedByName) {
   EXPECT_TRUE(Read(request, Metric("x", "", 7, point, 1)).empty());
   EXPECT_EQ(request.rejected(), 1u);
   EXPECT_NE(request.rejected_reason().find("delta"), std::string::npos);
+}
+
+TEST(Otlp, AnExponentialHistogramBecomesANativeOne) {
+  OtlpRequest request;
+  const auto buckets = [](int64_t offset, std::vector<uint64_t> counts) {
+    return Message([&](ProtobufWriter& w) {
+      w.Zigzag(1, offset);
+      w.Bytes(2, Message([&](ProtobufWriter& p) {
+                for (const uint64_t c : counts) p.Raw(c);
+              }));
+    });
+  };
+  const std::string point = Message([&](ProtobufWriter& w) {
+    w.Real(2, std::bit_cast<double>(uint64_t{4'000'000'000}));
+    Time(w);
+    w.Real(4, std::bit_cast<double>(uint64_t{10}));
+    w.Real(5, 12.5);
+    w.Zigzag(6, 9);  // Finer than the finest: two buckets become one.
+    w.Real(7, std::bit_cast<double>(uint64_t{1}));
+    w.Message(8, buckets(-2, {1, 2, 0, 3, 0, 0, 2}));
+    w.Message(9, buckets(0, {1}));
+  });
+  ASSERT_TRUE(request.Read(Request(Metric("lat", "s", 10, point))).ok());
+  ASSERT_FALSE(request.series().empty());
+  const storage::SeriesBatch& s = request.series()[0];
+  EXPECT_EQ(s.labels.metric_name(), "lat_seconds");
+  ASSERT_EQ(s.histograms.size(), 1u);
+  ASSERT_EQ(s.histogram_starts.size(), 1u);
+  EXPECT_EQ(s.histogram_starts[0], 4000);
+  const Histogram& h = *s.histograms[0].histogram;
+  EXPECT_EQ(h.schema, 8);
+  EXPECT_EQ(h.count, 10);
+  EXPECT_EQ(h.zero_count, 1);
+  EXPECT_GT(h.zero_threshold, 0);
+  // Indexes -2..4 at scale 9 are -1, 0, 1, 2 at scale 8, and one more in Prometheus' counting.
+  EXPECT_EQ(h.positive_buckets, (std::vector<double>{3, 3, 2}));
+  EXPECT_EQ(h.positive_spans, (std::vector<Histogram::Span>{{0, 2}, {1, 1}}));
+  EXPECT_EQ(h.negative_buckets, (std::vector<double>{1}));
+  EXPECT_EQ(h.negative_spans, (std::vector<Histogram::Span>{{1, 1}}));
+}
+
+TEST(OtlpJson, SaysTheSameAsProtobuf) {
+  const auto protobuf = OtlpJsonToProtobuf(R"({
+    "resourceMetrics": [{
+      "resource": {"attributes": [
+        {"key": "service.name", "value": {"stringValue": "shop"}},
+        {"key": "pod.count", "value": {"intValue": "3"}}], "droppedAttributesCount": 0},
+      "scopeMetrics": [{"scope": {"name": "lib", "attributes": [{"x": [1, {"y": 2}]}]},
+        "metrics": [
+          {"name": "http.time", "unit": "s", "sum": {
+            "aggregationTemporality": "AGGREGATION_TEMPORALITY_CUMULATIVE", "isMonotonic": true,
+            "dataPoints": [{"timeUnixNano": "5000000000", "startTimeUnixNano": "1000000000",
+                            "asInt": "9"}]}},
+          {"name": "temp", "gauge": {"data_points": [{"time_unix_nano": 5000000000,
+                                                       "asDouble": "NaN"}]}},
+          {"name": "lat", "histogram": {"aggregationTemporality": 2, "dataPoints": [
+            {"timeUnixNano": "5000000000", "count": "3", "sum": 0,
+             "bucketCounts": ["1", 2], "explicitBounds": [0.5]}]}}]}]}]})");
+  ASSERT_TRUE(protobuf.ok()) << protobuf.status().ToString();
+  OtlpRequest request;
+  ASSERT_TRUE(request.Read(*protobuf).ok());
+  EXPECT_EQ(request.rejected(), 0u) << request.rejected_reason();
+  std::vector<std::string> names;
+  for (const auto& s : request.series()) names.push_back(s.labels.ToString());
+  const std::vector<std::string> want = {
+      R"({__name__="http_time_seconds_total", job="shop"})",
+      R"({__name__="temp", job="shop"})",
+      R"({__name__="lat_count", job="shop"})",
+      R"({__name__="lat_sum", job="shop"})",
+      R"({__name__="lat_bucket", job="shop", le="0.5"})",
+      R"({__name__="lat_bucket", job="shop", le="+Inf"})",
+      R"({__name__="target_info", job="shop", pod_count="3"})"};
+  EXPECT_EQ(names, want);
+  EXPECT_EQ(request.series()[0].samples[0].value, 9);
+  EXPECT_EQ(request.series()[0].sample_starts[0], 1000);
+}
+
+TEST(OtlpJson, WhatIsWrongIsNamed) {
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"", "not JSON"},
+      {"[]", "object"},
+      {"{\"resourceMetrics\": [", "not JSON"},
+      {R"({"resourceMetrics": 3})", "resourceMetrics"},
+      {R"({"resourceMetrics": [{"scopeMetrics": [{"metrics": [{"name": 7}]}]}]})", "name"},
+      {R"({"resourceMetrics": [{"scopeMetrics": [{"metrics": [{"sum": {"dataPoints":
+          [{"timeUnixNano": "soon"}]}}]}]}]})",
+       "timeUnixNano"},
+      {"{\"x\": " + std::string(10'000, '[') + std::string(10'000, ']') + "}", "nested"}};
+  for (const auto& [text, word] : cases) {
+    const auto got = OtlpJsonToProtobuf(text);
+    ASSERT_FALSE(got.ok()) << text.substr(0, 80);
+    EXPECT_NE(got.status().message().find(word), std::string::npos) << got.status().ToString();
+  }
 }
 
 TEST(Otlp, RefusesCutMessages) {

@@ -15,6 +15,9 @@ Status Malformed(std::string_view what) {
   return InvalidArgument(StrCat("remote write: the message ends or breaks off in ", what));
 }
 
+// More than any sender's buckets, one byte each at least.
+constexpr size_t kMaxPackedBytes = 256 << 10;
+
 MetricType TypeOf(uint64_t wire) {
   switch (wire) {
     case 1:
@@ -52,12 +55,14 @@ bool ReadSpan(std::string_view message, std::vector<Histogram::Span>& out) {
     if (r.field() == 1) span.offset = static_cast<int32_t>(r.zigzag());
     if (r.field() == 2) span.length = static_cast<uint32_t>(r.varint());
   }
+  if (out.size() > kMaxPackedBytes) return false;
   out.push_back(span);
   return r.ok();
 }
 
 // Integer histograms send each bucket as the difference to the one before.
 bool ReadDeltas(std::string_view packed, std::vector<double>& out) {
+  if (packed.size() > kMaxPackedBytes) return false;
   int64_t count = 0;
   return ProtobufReader::PackedVarints(packed, [&](uint64_t v) {
     const int64_t delta = static_cast<int64_t>(v >> 1) ^ -static_cast<int64_t>(v & 1);
@@ -68,7 +73,14 @@ bool ReadDeltas(std::string_view packed, std::vector<double>& out) {
 }
 
 bool ReadReals(std::string_view packed, std::vector<double>& out) {
+  if (packed.size() > 8 * kMaxPackedBytes) return false;
   return ProtobufReader::PackedReals(packed, [&](double v) { out.push_back(v); });
+}
+
+// The start timestamp of what comes next in a list; few lists have any.
+void StartsAt(std::vector<int64_t>& starts, size_t index, uint64_t start_ms) {
+  starts.resize(index);
+  starts.push_back(static_cast<int64_t>(start_ms));
 }
 
 uint64_t Buckets(const std::vector<Histogram::Span>& spans) {
@@ -84,6 +96,8 @@ void WriteRequest::Clear() {
   symbols_.clear();
   samples_.clear();
   histograms_.clear();
+  sample_starts_.clear();
+  histogram_starts_.clear();
   exemplars_.clear();
   ends_.clear();
   series_.clear();
@@ -96,6 +110,7 @@ void WriteRequest::Clear() {
   metadata_.clear();
   invalid_series_ = 0;
   invalid_reason_.clear();
+  bucket_bytes_ = 0;
 }
 
 Status WriteRequest::ReadV1(std::string_view body, const SeriesCache* cache) {
@@ -108,6 +123,9 @@ Status WriteRequest::ReadV1(std::string_view body, const SeriesCache* cache) {
   while (r.Next()) {
     if (r.field() == 1) {
       VEDETTE_RETURN_IF_ERROR(ReadSeriesV1(r.bytes()));
+      if (series_.size() % 1024 == 0) {
+        VEDETTE_RETURN_IF_ERROR(Room());
+      }
     } else if (r.field() == 3) {
       VEDETTE_RETURN_IF_ERROR(ReadMetadataV1(r.bytes()));
     }
@@ -128,6 +146,9 @@ Status WriteRequest::ReadV2(std::string_view body, const SeriesCache* cache) {
   while (first.Next()) {
     if (first.field() != 4) continue;
     symbols_.push_back(first.bytes());
+    if (symbols_.size() % 4096 == 0) {
+      VEDETTE_RETURN_IF_ERROR(Room());
+    }
     if (cache_ == nullptr) continue;
     // The numbers in a series mean what they meant before only if all symbols are the same.
     const SeriesCache::Entry symbol = cache_->Of(first.bytes(), symbols_hash_);
@@ -141,6 +162,9 @@ Status WriteRequest::ReadV2(std::string_view body, const SeriesCache* cache) {
   while (r.Next()) {
     if (r.field() == 5) {
       VEDETTE_RETURN_IF_ERROR(ReadSeriesV2(r.bytes()));
+      if (series_.size() % 1024 == 0) {
+        VEDETTE_RETURN_IF_ERROR(Room());
+      }
     }
   }
   FinishRequest();
@@ -209,6 +233,10 @@ Status WriteRequest::ReadSeriesV1(std::string_view message) {
         if (!ReadLabel(r.bytes(), label)) return Malformed("a label");
         labels_.push_back(label);
         if (r.bytes().data() + r.bytes().size() > message.data() + known_.length()) known_ = {};
+        if (labels_.size() > kMaxLabels) {
+          return InvalidArgument(
+              StrCat("remote write: a series has more than ", kMaxLabels, " labels"));
+        }
         break;
       }
       case 2:
@@ -247,6 +275,9 @@ Status WriteRequest::LabelsFromRefs(std::string_view packed) {
     is_name = !is_name;
   });
   if (!whole || !is_name) return Malformed("label references");
+  if (labels_.size() > kMaxLabels) {
+    return InvalidArgument(StrCat("remote write: a series has more than ", kMaxLabels, " labels"));
+  }
   if (!in_range)
     return InvalidArgument("remote write 2.0: a label refers to a symbol out of range");
   return {};
@@ -256,6 +287,7 @@ Status WriteRequest::ReadSeriesV2(std::string_view message) {
   const Extent from{samples_.size(), histograms_.size(), exemplars_.size()};
   std::string_view label_refs;
   std::string_view metadata_bytes;
+  int64_t created_ms = 0;
   known_ = {};
   ProtobufReader r(message);
   while (r.Next()) {
@@ -275,11 +307,25 @@ Status WriteRequest::ReadSeriesV2(std::string_view message) {
       case 5:
         metadata_bytes = r.bytes();
         break;
+      case 6:  // Of the whole series, in the protocol's first drafts.
+        created_ms = static_cast<int64_t>(r.varint());
+        break;
       default:
         break;
     }
   }
   if (!r.ok()) return Malformed("a series");
+  if (created_ms != 0) {
+    const auto fill = [&](std::vector<int64_t>& starts, size_t first, size_t end) {
+      if (first == end) return;
+      starts.resize(end);
+      for (size_t i = first; i < end; ++i) {
+        if (starts[i] == 0) starts[i] = created_ms;
+      }
+    };
+    fill(sample_starts_, from.samples, samples_.size());
+    fill(histogram_starts_, from.histograms, histograms_.size());
+  }
   if (cursor_) {
     known_ = cache_->Of(label_refs, symbols_hash_ ^ cache_->Of(metadata_bytes, 0).low);
     const storage::SeriesRef ref =
@@ -327,10 +373,26 @@ Status WriteRequest::ReadMetadataV1(std::string_view message) {
   }
   if (!r.ok()) return Malformed("metadata");
   metadata_.emplace_back(std::move(name), std::move(metadata));
-  return {};
+  return Room();
+}
+
+Status WriteRequest::Room() const {
+  const size_t bytes = samples_.size() * sizeof(Sample) +
+                       (sample_starts_.size() + histogram_starts_.size()) * sizeof(int64_t) +
+                       histograms_.size() * (sizeof(Histogram) + 64) +
+                       exemplars_.size() * (sizeof(Exemplar) + 32) +
+                       series_.size() * (sizeof(storage::SeriesBatch) + sizeof(Extent) + 64) +
+                       symbols_.size() * sizeof(std::string_view) +
+                       metadata_.size() * (sizeof(Metadata) + 64) + bucket_bytes_;
+  if (bytes <= kMaxDecodedBytes) return {};
+  return InvalidArgument(StrCat("remote write: the message takes more than ", kMaxDecodedBytes >> 20,
+                                " MiB once it is read: send fewer samples in one request"));
 }
 
 Status WriteRequest::ReadSample(std::string_view message) {
+  if (samples_.size() % 4096 == 0) {
+    VEDETTE_RETURN_IF_ERROR(Room());
+  }
   Sample sample;
   // A value and then an instant, as every sender writes it.
   if (message.size() > 10 && message.size() <= 20 && message[0] == 0x09 && message[9] == 0x10) {
@@ -352,6 +414,7 @@ Status WriteRequest::ReadSample(std::string_view message) {
   while (r.Next()) {
     if (r.field() == 1) sample.value = r.real();
     if (r.field() == 2) sample.t_ms = static_cast<int64_t>(r.varint());
+    if (r.field() == 3) StartsAt(sample_starts_, samples_.size(), r.varint());
   }
   if (!r.ok()) return Malformed("a sample");
   samples_.push_back(sample);
@@ -359,6 +422,7 @@ Status WriteRequest::ReadSample(std::string_view message) {
 }
 
 Status WriteRequest::ReadExemplar(std::string_view message, bool v2) {
+  VEDETTE_RETURN_IF_ERROR(Room());
   // labels_ belongs to the series around this exemplar.
   std::vector<Label> outer;
   outer.swap(labels_);
@@ -387,6 +451,7 @@ Status WriteRequest::ReadExemplar(std::string_view message, bool v2) {
 }
 
 Status WriteRequest::ReadHistogram(std::string_view message) {
+  VEDETTE_RETURN_IF_ERROR(Room());
   auto h = std::make_shared<Histogram>();
   int64_t t_ms = 0;
   bool whole = true;
@@ -441,6 +506,9 @@ Status WriteRequest::ReadHistogram(std::string_view message) {
       case 16:
         whole &= ReadReals(r.bytes(), h->custom_values);
         break;
+      case 17:
+        StartsAt(histogram_starts_, histograms_.size(), r.varint());
+        break;
       default:
         break;
     }
@@ -451,6 +519,9 @@ Status WriteRequest::ReadHistogram(std::string_view message) {
     return InvalidArgument(
         "remote write: a native histogram has spans for another number of buckets");
   }
+  bucket_bytes_ += (h->positive_buckets.size() + h->negative_buckets.size() +
+                    h->positive_spans.size() + h->negative_spans.size() + h->custom_values.size()) *
+                   sizeof(double);
   histograms_.push_back({t_ms, std::move(h)});
   return {};
 }
@@ -482,6 +553,8 @@ void WriteRequest::Drop(const Extent& from) {
   samples_.resize(from.samples);
   histograms_.resize(from.histograms);
   exemplars_.resize(from.exemplars);
+  sample_starts_.resize(std::min(sample_starts_.size(), from.samples));
+  histogram_starts_.resize(std::min(histogram_starts_.size(), from.histograms));
 }
 
 void WriteRequest::TakeSeries(Labels labels) {
@@ -505,6 +578,8 @@ void WriteRequest::Remember(SeriesCache& cache) {
 }
 
 void WriteRequest::FinishRequest() {
+  if (!sample_starts_.empty()) sample_starts_.resize(samples_.size());
+  if (!histogram_starts_.empty()) histogram_starts_.resize(histograms_.size());
   // Only now do the vectors stand still.
   Extent from{};
   for (size_t i = 0; i < series_.size(); ++i) {
@@ -512,6 +587,14 @@ void WriteRequest::FinishRequest() {
     series_[i].samples = std::span(samples_).subspan(from.samples, to.samples - from.samples);
     series_[i].histograms =
         std::span(histograms_).subspan(from.histograms, to.histograms - from.histograms);
+    if (!sample_starts_.empty()) {
+      series_[i].sample_starts =
+          std::span(sample_starts_).subspan(from.samples, to.samples - from.samples);
+    }
+    if (!histogram_starts_.empty()) {
+      series_[i].histogram_starts =
+          std::span(histogram_starts_).subspan(from.histograms, to.histograms - from.histograms);
+    }
     series_[i].exemplars =
         std::span(exemplars_).subspan(from.exemplars, to.exemplars - from.exemplars);
     from = to;

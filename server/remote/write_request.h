@@ -29,10 +29,15 @@ namespace vedette::remote {
 // A series that the cache knows has a ref and no labels.
 //
 // Field numbers: the published prompb/types.proto and io/prometheus/write/v2/types.proto.
-// Memory: a few times the body; the body itself is limited by the door. Not thread-safe.
+// Memory: a few times the body, which is limited by the door, and never more than kMaxDecodedBytes:
+// two bytes on the wire can be an empty histogram of hundreds in memory. Not thread-safe.
 class WriteRequest {
  public:
-  // INVALID_ARGUMENT: the bytes are not such a message. What was read before is dropped.
+  static constexpr size_t kMaxDecodedBytes = 64 << 20;
+  static constexpr size_t kMaxLabels = 1000;  // Of one series.
+
+  // INVALID_ARGUMENT: the bytes are not such a message, or say more than the limits above allow. What
+  // was read before is dropped.
   Status ReadV1(std::string_view body, const SeriesCache* cache = nullptr);
   Status ReadV2(std::string_view body, const SeriesCache* cache = nullptr);
 
@@ -75,12 +80,17 @@ class WriteRequest {
   void TakeSeries(Labels labels);
   void Drop(const Extent& from);
   void FinishRequest();
+  // Whether what was read may still grow.
+  Status Room() const;
 
   std::vector<Label> labels_;  // Of the series that is being read; views into the body.
   std::vector<std::string_view> symbols_;
   std::vector<Sample> samples_;
   std::vector<storage::SeriesBatch::HistogramSample> histograms_;
   std::vector<Exemplar> exemplars_;
+  // Start timestamps of samples_ and histograms_: empty, or filled as far as one was given.
+  std::vector<int64_t> sample_starts_;
+  std::vector<int64_t> histogram_starts_;
   std::vector<Extent> ends_;  // One per series: where its part of the three vectors ends.
   std::vector<storage::SeriesBatch> series_;
   std::vector<storage::SeriesRef> refs_;
@@ -90,6 +100,7 @@ class WriteRequest {
   SeriesCache::Entry known_;                 // Of the series that is being read.
   std::vector<SeriesCache::Entry> entries_;  // One per series while there is a cache.
   std::vector<std::pair<std::string, Metadata>> metadata_;
+  size_t bucket_bytes_ = 0;  // Of the buckets in histograms_.
   uint64_t invalid_series_ = 0;
   std::string invalid_reason_;
 };

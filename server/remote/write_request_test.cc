@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include "server/remote/protobuf_writer.h"
 #include "server/remote/series_cache.h"
 
 namespace vedette::remote {
@@ -232,6 +233,44 @@ TEST(WriteRequest, TheSameNumbersUnderOtherSymbolsAreAnotherSeries) {
     request.Remember(cache);
   }
   EXPECT_EQ(names.size(), 2u);
+}
+
+TEST(WriteRequest, StartTimestampsStandBesideTheirSamples) {
+  const auto field = [](uint32_t number, const std::string& bytes) {
+    std::string out;
+    ProtobufWriter(&out).Message(number, bytes);
+    return out;
+  };
+  std::string sample;
+  ProtobufWriter s(&sample);
+  s.Real(1, 7);
+  s.Varint(2, 1000);
+  const std::string plain = sample;
+  s.Varint(3, 400);
+  std::string body;
+  for (const char* symbol : {"", "__name__", "up"}) body += field(4, symbol);
+  body += field(5, field(1, "\x01\x02") + field(2, plain) + field(2, sample));
+  WriteRequest request;
+  ASSERT_TRUE(request.ReadV2(body).ok());
+  ASSERT_EQ(request.series().size(), 1u);
+  ASSERT_EQ(request.series()[0].sample_starts.size(), 2u);
+  EXPECT_EQ(request.series()[0].sample_starts[0], 0);
+  EXPECT_EQ(request.series()[0].sample_starts[1], 400);
+}
+
+// What is small on the wire and large in memory ends at the limit.
+TEST(WriteRequest, EmptyPartsDoNotFillTheMemory) {
+  const std::string name("\x0a\x0e\x0a\x08__name__\x12\x02up", 16);
+  for (const char* part : {"\x12", "\x1a", "\x22", "\x0a"}) {
+    std::string series = name;
+    for (int i = 0; i < 6'000'000; ++i) series.append(part, 1).push_back('\0');
+    std::string body;
+    ProtobufWriter(&body).Message(1, series);
+    WriteRequest request;
+    const Status status = request.ReadV1(body);
+    EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << static_cast<int>(part[0]);
+    EXPECT_NE(status.message().find("more than"), std::string_view::npos) << status.ToString();
+  }
 }
 
 }  // namespace

@@ -87,7 +87,7 @@ Status Rule::Evaluate(int64_t t_ms, int64_t limit) {
   const Status outcome = [&]() -> Status {
     VEDETTE_ASSIGN_OR_RETURN(
         promql::QueryAnswer answer,
-        context_.engine.Run({.text = config_.expr, .start_ms = t_ms, .end_ms = t_ms},
+        context_.engine.Run({.text = config_.expr, .start_ms = t_ms, .end_ms = t_ms, .origin = "rule", .urgent = true},
                             context_.cancel));
     VEDETTE_ASSIGN_OR_RETURN(promql::Vector vector, AsVector(std::move(answer.value), t_ms));
     VEDETTE_ASSIGN_OR_RETURN(std::vector<OutputSample> samples,
@@ -238,7 +238,7 @@ Status AlertingRule::PrepareTemplates() {
 Result<std::vector<tmpl::QuerySample>> AlertingRule::TemplateQuery(const std::string& query) const {
   VEDETTE_ASSIGN_OR_RETURN(
       promql::QueryAnswer answer,
-      context_.engine.Run({.text = query, .start_ms = now_ms_, .end_ms = now_ms_},
+      context_.engine.Run({.text = query, .start_ms = now_ms_, .end_ms = now_ms_, .origin = "template", .urgent = true},
                           context_.cancel));
   std::vector<tmpl::QuerySample> out;
   if (auto* vector = std::get_if<promql::Vector>(&answer.value)) {

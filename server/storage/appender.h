@@ -89,6 +89,10 @@ struct SeriesBatch {
   };
   std::span<const HistogramSample> histograms;
   std::span<const Exemplar> exemplars;
+  // Start timestamps of the samples and of the histograms: each empty, or as long as what it is
+  // about; 0 where none was given.
+  std::span<const int64_t> sample_starts;
+  std::span<const int64_t> histogram_starts;
 };
 
 // Stands for a series that the storage knows; 0 for none. Good while the process lives, or until the

@@ -23,6 +23,7 @@ struct SelectHints {
   int64_t range_ms = 0;  // Of a range selector; 0 for an instant selector.
   std::string function;  // The function or aggregation right above the selector, or "".
   bool sorted = false;   // Series in order of their labels.
+  bool start_times = false;  // Start timestamps too, where the storage has them.
   uint64_t limit = 0;    // At most so many series; 0: all.
   // A large read may be split over threads: shard i of n, by series. Every series is in just one.
   uint32_t shard = 0;
@@ -39,6 +40,9 @@ struct SeriesColumns {
   std::span<const double> values;
   // Empty, or as long as t_ms.
   std::span<const std::shared_ptr<const Histogram>> histograms;
+  // Empty, or as long as t_ms: since when each sample counts (a counter's start, the beginning of a
+  // delta), in milliseconds; 0 where that is not known. Only with SelectHints::start_times.
+  std::span<const int64_t> start_ms;
   // The histogram before the first of the range, where the storage has it at hand: whether the first
   // is a counter reset can be told by it. May be null.
   std::shared_ptr<const Histogram> histogram_before;
@@ -58,6 +62,8 @@ class SeriesSet {
   virtual Status status() const = 0;
   // Said about the answer, such as "12 damaged chunks were left out". Complete after the end.
   virtual std::vector<std::string> warnings() const { return {}; }
+  // Bytes of encoded samples that were decoded so far.
+  virtual uint64_t bytes_decoded() const { return 0; }
 };
 
 // Limits what a call of names, values or series returns; 0: no limit. `truncated` is set when more

@@ -11,6 +11,8 @@
 #include "common/model/sample.h"
 #include "server/promql/functions/histogram_math.h"
 #include "server/rehearsal/series_text.h"
+#include "server/start_times/start_times.h"
+#include "tests/support/memory_appender.h"
 #include "tests/support/memory_storage.h"
 
 namespace vedette::promql {
@@ -90,7 +92,7 @@ struct Eval {
 class Runner {
  public:
   Runner(std::string_view text, const EngineOptions& options)
-      : lines_(Split(text, '\n')), engine_(MakeEngine(options, storage_, SystemClock())) {}
+      : lines_(Split(text, '\n')), engine_(MakeEngine(options, starts_, SystemClock())) {}
 
   ScriptOutcome Run() {
     while (at_ < lines_.size()) {
@@ -139,7 +141,16 @@ class Runner {
         if (first.ok()) first = series.status().Annotate(Line());
         continue;
       }
-      if (series->start_timestamps) continue;
+      if (series->start_timestamps) {
+        LabelsBuilder companion(series->labels);
+        companion.Set(StartTimes::kStartTimeLabel, "1");
+        for (size_t i = 0; i < series->starts.size(); ++i) {
+          const int64_t t = static_cast<int64_t>(i) * step;
+          const int64_t start = t + series->starts[i].value_or(-t);
+          if (start != 0) storage_.Add(companion.Build(), t, static_cast<double>(start));
+        }
+        continue;
+      }
       for (size_t i = 0; i < series->values.size(); ++i) {
         const ScriptValue& v = series->values[i];
         const int64_t t = static_cast<int64_t>(i) * step;
@@ -442,6 +453,8 @@ class Runner {
   std::vector<std::string_view> lines_;
   size_t at_ = 0;
   MemoryStorage storage_;
+  testing::MemoryAppender unwritten_;
+  StartTimes starts_{unwritten_, storage_};
   std::unique_ptr<Engine> engine_;
   ScriptOutcome out_;
 };

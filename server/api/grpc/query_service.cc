@@ -4,9 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cmath>
 #include <iterator>
-#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,10 +12,14 @@
 #include <type_traits>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "common/base/mutex.h"
+#include "common/base/strings.h"
 #include "common/rpc/grpc_status.h"
 #include "proto/vedette/v1/query.grpc.pb.h"
+#include "server/api/grpc/answer_diff.h"
+#include "server/api/grpc/query_messages.h"
 
 namespace vedette::api {
 namespace {
@@ -48,6 +50,15 @@ class CancelWatch {
     watcher_.join();
   }
   const promql::CancelFlag* flag() const { return &flag_; }
+  // Returns early when the client has gone.
+  void Wait(int64_t ms) VEDETTE_EXCLUDES(mu_) {
+    MutexLock lock(mu_);
+    while (ms > 0 && !flag_.cancelled()) {
+      const int64_t piece = std::min(ms, kCancelPollMs);
+      wake_.WaitFor(mu_, piece);
+      ms -= piece;
+    }
+  }
 
  private:
   promql::CancelFlag flag_;
@@ -57,88 +68,13 @@ class CancelWatch {
   std::thread watcher_;
 };
 
-template <typename Map>
-void SetLabels(const Labels& labels, Map* out) {
-  for (const Label& l : labels) (*out)[std::string(l.name)] = std::string(l.value);
-}
+// Subscriptions.
+constexpr int64_t kDefaultIntervalMs = 15'000;
+constexpr int64_t kMinIntervalMs = 100;
+constexpr int kMaxSubscriptions = 64;
 
-// The bounds of bucket `index` of an exponential histogram or of one with custom bounds.
-double UpperBound(const Histogram& h, int32_t index) {
-  if (h.schema != Histogram::kCustomSchema) {
-    return std::exp2(std::ldexp(static_cast<double>(index), -h.schema));
-  }
-  return index >= 0 && static_cast<size_t>(index) < h.custom_values.size()
-             ? h.custom_values[static_cast<size_t>(index)]
-             : std::numeric_limits<double>::infinity();
-}
-
-void SetHistogram(int64_t t_ms, const Histogram& h, v1::HistogramPoint* out) {
-  out->set_time_ms(t_ms);
-  out->set_count(h.count);
-  out->set_sum(h.sum);
-  const auto visit = [&](const std::vector<Histogram::Span>& spans,
-                         const std::vector<double>& counts, bool negative) {
-    int32_t index = 0;
-    size_t at = 0;
-    for (const Histogram::Span& s : spans) {
-      index += s.offset;
-      for (uint32_t i = 0; i < s.length && at < counts.size(); ++i, ++index) {
-        const double count = counts[at++];
-        if (count == 0) continue;
-        const double upper = UpperBound(h, index);
-        const double lower = h.schema == Histogram::kCustomSchema && index == 0
-                                 ? -std::numeric_limits<double>::infinity()
-                                 : UpperBound(h, index - 1);
-        v1::HistogramBucket* b = out->add_buckets();
-        b->set_lower(negative ? -upper : lower);
-        b->set_upper(negative ? -lower : upper);
-        b->set_lower_inclusive(negative);
-        b->set_upper_inclusive(!negative);
-        b->set_count(count);
-      }
-    }
-  };
-  visit(h.negative_spans, h.negative_buckets, true);
-  if (h.zero_count != 0) {
-    v1::HistogramBucket* b = out->add_buckets();
-    b->set_lower(-h.zero_threshold);
-    b->set_upper(h.zero_threshold);
-    b->set_lower_inclusive(true);
-    b->set_upper_inclusive(true);
-    b->set_count(h.zero_count);
-  }
-  visit(h.positive_spans, h.positive_buckets, false);
-}
-
-void AddPoint(const promql::Point& p, v1::Series* out) {
-  if (p.histogram) {
-    SetHistogram(p.t_ms, *p.histogram, out->add_histograms());
-  } else {
-    out->add_times_ms(p.t_ms);
-    out->add_values(p.value);
-  }
-}
-
-void SetStats(const promql::QueryStats& s, v1::QueryStats* out) {
-  out->set_series(s.series);
-  out->set_samples(s.samples_read);
-  out->set_peak_samples(s.peak_samples);
-  out->set_eval_seconds(s.prepare_seconds + s.eval_seconds);
-}
-
-template <typename Response>
-void SetNotes(const promql::QueryAnswer& answer, Response* out) {
-  for (const std::string& w : answer.warnings) out->add_warnings(w);
-  for (const std::string& i : answer.infos) out->add_infos(i);
-  SetStats(answer.stats, out->mutable_stats());
-}
-
-void SetAlert(const ruler::ActiveAlert& a, v1::Alert* out) {
-  SetLabels(a.labels, out->mutable_labels());
-  SetLabels(a.annotations, out->mutable_annotations());
-  out->set_state(std::string(ruler::AlertStateName(a.state)));
-  out->set_active_at_ms(a.active_at_ms);
-  out->set_value(a.value);
+std::string OriginOf(const grpc::ServerContext& context, std::string_view door) {
+  return StrCat(door, " ", context.peer());
 }
 
 class QueryServiceImpl final : public v1::QueryService::Service {
@@ -149,6 +85,7 @@ class QueryServiceImpl final : public v1::QueryService::Service {
                      v1::QueryResponse* response) override {
     promql::Query query;
     query.text = request->query();
+    query.origin = OriginOf(*context, "grpc");
     query.start_ms = request->time_ms() != 0 ? request->time_ms() : b_.clock->NowMs();
     query.end_ms = query.start_ms;
     if (request->timeout_ms() > 0) query.timeout_ms = request->timeout_ms();
@@ -196,6 +133,7 @@ class QueryServiceImpl final : public v1::QueryService::Service {
     }
     promql::Query query;
     query.text = request->query();
+    query.origin = OriginOf(*context, "grpc");
     query.start_ms = request->start_ms();
     query.end_ms = request->end_ms();
     query.step_ms = request->step_ms();
@@ -221,6 +159,103 @@ class QueryServiceImpl final : public v1::QueryService::Service {
     }
     SetNotes(*answer, &message);
     return writer->Write(message) ? grpc::Status::OK : grpc::Status::CANCELLED;
+  }
+
+  grpc::Status Subscribe(grpc::ServerContext* context, const v1::SubscribeRequest* request,
+                         grpc::ServerWriter<v1::SubscribeResponse>* writer) override {
+    const int64_t interval_ms =
+        request->interval_ms() > 0 ? request->interval_ms() : kDefaultIntervalMs;
+    if (interval_ms < kMinIntervalMs) {
+      return rpc::ToGrpcStatus(
+          InvalidArgument(StrCat("interval_ms must be at least ", kMinIntervalMs)));
+    }
+    // Each holds a thread of the server.
+    const auto place = std::shared_ptr<void>(nullptr, [this](void*) { subscriptions_.fetch_sub(1); });
+    if (subscriptions_.fetch_add(1) >= kMaxSubscriptions) {
+      return rpc::ToGrpcStatus(ResourceExhausted(
+          StrCat("there are ", kMaxSubscriptions, " subscriptions already")));
+    }
+    CancelWatch watch(context);
+    AnswerDiff diff;
+    bool first = true;
+    std::vector<std::string> notes;
+    while (!watch.flag()->cancelled()) {
+      const int64_t began_ns = b_.clock->MonotonicNs();
+      promql::Query query;
+      query.text = request->query();
+      query.origin = OriginOf(*context, "grpc subscription");
+      query.start_ms = b_.clock->NowMs();
+      query.end_ms = query.start_ms;
+      if (request->timeout_ms() > 0) query.timeout_ms = request->timeout_ms();
+      if (request->lookback_ms() > 0) query.lookback_ms = request->lookback_ms();
+      Result<promql::QueryAnswer> answer = b_.engine->Run(query, watch.flag());
+      if (!answer.ok()) return rpc::ToGrpcStatus(answer.status());
+      const Result<AnswerDiff::Change> change = diff.Take(answer->value);
+      if (!change.ok()) return rpc::ToGrpcStatus(change.status());
+      std::vector<std::string> said = answer->warnings;
+      said.insert(said.end(), answer->infos.begin(), answer->infos.end());
+      const bool noted = said != notes;
+      if (first || noted || !change->changed.empty() || !change->gone.empty()) {
+        v1::SubscribeResponse message;
+        message.set_time_ms(query.start_ms);
+        message.set_whole(first);
+        if (noted) {
+          for (const std::string& w : answer->warnings) message.add_warnings(w);
+          for (const std::string& i : answer->infos) message.add_infos(i);
+        }
+        for (const promql::VectorSample& s : change->changed) {
+          v1::Series* out = message.add_changed();
+          SetLabels(s.metric, out->mutable_labels());
+          AddPoint(s.point, out);
+        }
+        for (const Labels& l : change->gone) SetLabels(l, message.add_gone()->mutable_labels());
+        // Blocks while the client has not read what came before.
+        if (!writer->Write(message)) return grpc::Status::CANCELLED;
+        first = false;
+        notes = std::move(said);
+      }
+      const int64_t took_ms = (b_.clock->MonotonicNs() - began_ns) / 1'000'000;
+      watch.Wait(std::max<int64_t>(interval_ms - took_ms, 0));
+    }
+    return grpc::Status::CANCELLED;
+  }
+
+  grpc::Status Explain(grpc::ServerContext* context, const v1::ExplainRequest* request,
+                       v1::ExplainResponse* response) override {
+    promql::Query query;
+    query.text = request->query();
+    query.origin = OriginOf(*context, "grpc");
+    if (request->step_ms() > 0) {
+      query.start_ms = request->start_ms();
+      query.end_ms = request->end_ms();
+      query.step_ms = request->step_ms();
+    } else {
+      query.start_ms = request->time_ms() != 0 ? request->time_ms() : b_.clock->NowMs();
+      query.end_ms = query.start_ms;
+    }
+    if (request->timeout_ms() > 0) query.timeout_ms = request->timeout_ms();
+    if (request->lookback_ms() > 0) query.lookback_ms = request->lookback_ms();
+    const CancelWatch watch(context);
+    const Result<promql::Explanation> e =
+        b_.engine->Explain(query, request->analyze(), watch.flag());
+    if (!e.ok()) return rpc::ToGrpcStatus(e.status());
+    SetPlan(e->plan, response->mutable_plan());
+    response->set_steps(e->steps);
+    response->set_analyzed(e->analyzed);
+    SetNotes(e->answer, response);
+    return grpc::Status::OK;
+  }
+
+  grpc::Status RunningQueries(grpc::ServerContext*, const v1::RunningQueriesRequest*,
+                              v1::RunningQueriesResponse* response) override {
+    for (const promql::ActiveQuery& q : b_.engine->Active()) SetRunning(q, response->add_queries());
+    return grpc::Status::OK;
+  }
+
+  grpc::Status KillQuery(grpc::ServerContext*, const v1::KillQueryRequest* request,
+                         v1::KillQueryResponse*) override {
+    const Status killed = b_.engine->Kill(request->id());
+    return killed.ok() ? grpc::Status::OK : rpc::ToGrpcStatus(killed);
   }
 
   grpc::Status Series(grpc::ServerContext*, const v1::SeriesRequest* request,
@@ -363,6 +398,7 @@ class QueryServiceImpl final : public v1::QueryService::Service {
   }
 
   const QueryBackends b_;
+  std::atomic<int> subscriptions_{0};
 };
 
 }  // namespace

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,6 +21,8 @@ struct Call {
   // What stood at ":name" in the path.
   std::vector<std::pair<std::string, std::string>> path_params;
   std::string_view body;  // Of the request, which outlives the call.
+  std::string accept;     // The header.
+  std::string origin;     // Who asks, for lists of running queries: "http 10.0.0.7:5123".
   // Set when the client has gone away; never null.
   const promql::CancelFlag* cancel = nullptr;
 
@@ -33,6 +36,12 @@ struct Reply {
   int status = 200;
   std::string content_type = "application/json";
   std::string body;
+  // Set: writes the body piece by piece, through a function that says whether the client is still
+  // there; `body` means nothing then.
+  using Write = std::function<bool(std::string_view piece)>;
+  std::function<void(const Write&)> stream;
+  // The stream lasts as long as the client.
+  bool endless = false;
   std::vector<std::pair<std::string, std::string>> headers;
 };
 
@@ -64,9 +73,7 @@ struct Notes {
 };
 
 template <typename WriteData>
-Reply Success(WriteData write_data, const Notes& notes = {}) {
-  Reply reply;
-  JsonWriter json(&reply.body);
+void WriteSuccess(JsonWriter& json, WriteData& write_data, const Notes& notes) {
   json.BeginObject().Key("status").String("success").Key("data");
   write_data(json);
   if (!notes.warnings.empty()) {
@@ -80,6 +87,27 @@ Reply Success(WriteData write_data, const Notes& notes = {}) {
     json.EndArray();
   }
   json.EndObject();
+}
+
+template <typename WriteData>
+Reply Success(WriteData write_data, const Notes& notes = {}) {
+  Reply reply;
+  JsonWriter json(&reply.body);
+  WriteSuccess(json, write_data, notes);
+  return reply;
+}
+
+// The same for large answers: written while they are sent. `write_data` keeps what it needs.
+template <typename WriteData>
+Reply StreamedSuccess(WriteData write_data, Notes notes) {
+  Reply reply;
+  reply.stream = [write_data = std::move(write_data),
+                  notes = std::move(notes)](const Reply::Write& write) {
+    std::string piece;
+    JsonWriter json(&piece, write);
+    WriteSuccess(json, write_data, notes);
+    json.FlushNow();
+  };
   return reply;
 }
 

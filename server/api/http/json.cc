@@ -73,6 +73,12 @@ std::string FormatTime(int64_t t_ms) {
   return out + "Z";
 }
 
+void JsonWriter::FlushNow() {
+  if (flush_ == nullptr) return;
+  if (!gone_) gone_ = !flush_(out_);
+  out_.clear();
+}
+
 JsonWriter& JsonWriter::Open(char bracket) {
   Comma();
   out_.push_back(bracket);

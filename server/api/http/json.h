@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "common/model/histogram.h"
 #include "common/model/labels.h"
@@ -23,6 +25,15 @@ namespace vedette::api {
 class JsonWriter {
  public:
   explicit JsonWriter(std::string* out) : out_(*out) {}
+  // What was written goes to `flush` now and then, and leaves `out`. False: nobody reads any more.
+  using Flush = std::function<bool(std::string_view)>;
+  JsonWriter(std::string* out, Flush flush) : out_(*out), flush_(std::move(flush)) {}
+
+  // Between elements of a large answer. After a flush that failed nothing more is kept.
+  void MaybeFlush() {
+    if (flush_ != nullptr && out_.size() >= kFlushBytes) FlushNow();
+  }
+  void FlushNow();
 
   JsonWriter& BeginObject() { return Open('{'); }
   JsonWriter& EndObject() { return Close('}'); }
@@ -49,6 +60,8 @@ class JsonWriter {
   JsonWriter& Raw(std::string_view json);
 
  private:
+  static constexpr size_t kFlushBytes = 64 << 10;
+
   JsonWriter& Open(char bracket);
   JsonWriter& Close(char bracket);
   void Comma() {
@@ -57,6 +70,8 @@ class JsonWriter {
   }
 
   std::string& out_;
+  const Flush flush_;
+  bool gone_ = false;  // A flush failed.
   bool comma_ = false;  // Something stands before the next value in the same bracket.
 };
 

@@ -4,12 +4,14 @@
 
 #include "common/base/strings.h"
 #include "server/remote/otlp.h"
+#include "server/remote/otlp_json.h"
 #include "server/remote/protobuf_writer.h"
 
 namespace vedette::api {
 namespace {
 
 constexpr std::string_view kProtobuf = "application/x-protobuf";
+constexpr std::string_view kJson = "application/json";
 
 Reply Text(int status, std::string_view message) {
   return {
@@ -27,11 +29,20 @@ OtlpDoor::OtlpDoor(storage::Appender& appender, metrics::Registry& registry)
                                     "whose samples the storage refused.")) {}
 
 Reply OtlpDoor::Metrics(const Call& call, std::string_view content_type) {
-  if (Trim(content_type.substr(0, content_type.find(';'))) != kProtobuf) {
-    return Text(415, StrCat("OTLP is taken as ", kProtobuf, ", not as ", Quoted(content_type)));
+  const std::string_view type = Trim(content_type.substr(0, content_type.find(';')));
+  const bool json = type == kJson;
+  if (type != kProtobuf && !json) {
+    return Text(415, StrCat("OTLP is taken as ", kProtobuf, " or ", kJson, ", not as ",
+                            Quoted(content_type)));
   }
-  thread_local remote::OtlpRequest request;
-  const Status read = request.Read(call.body);
+  std::string transcoded;
+  if (json) {
+    Result<std::string> protobuf = remote::OtlpJsonToProtobuf(call.body);
+    if (!protobuf.ok()) return Text(400, protobuf.status().message());
+    transcoded = *std::move(protobuf);
+  }
+  remote::OtlpRequest request;
+  const Status read = request.Read(json ? transcoded : call.body);
   if (!read.ok()) return Text(400, read.message());
   const Result<storage::CommitStats> stats = appender_.Write(request.series());
   if (!stats.ok()) return Text(503, stats.status().message());
@@ -40,14 +51,26 @@ Reply OtlpDoor::Metrics(const Call& call, std::string_view content_type) {
   samples_.Add(stats->appended);
   rejected_.Add(rejected);
   Reply reply;
-  reply.content_type = kProtobuf;
-  if (rejected == 0) return reply;
+  reply.content_type = json ? kJson : kProtobuf;
+  if (rejected == 0) {
+    if (json) reply.body = "{}";
+    return reply;
+  }
+  const std::string_view reason =
+      request.rejected() > 0
+          ? std::string_view(request.rejected_reason())
+          : "samples are out of order, too old, too far ahead or over a series limit";
+  if (json) {
+    JsonWriter w(&reply.body);
+    w.BeginObject().Key("partialSuccess").BeginObject();
+    w.Key("rejectedDataPoints").String(StrCat(rejected)).Key("errorMessage").String(reason);
+    w.EndObject().EndObject();
+    return reply;
+  }
   std::string partial;
   remote::ProtobufWriter p(&partial);
   p.Varint(1, rejected);
-  p.Bytes(2, request.rejected() > 0
-                 ? request.rejected_reason()
-                 : "samples are out of order, too old, too far ahead or over a series limit");
+  p.Bytes(2, reason);
   remote::ProtobufWriter(&reply.body).Message(1, partial);
   return reply;
 }

@@ -1,19 +1,17 @@
 #include "server/api/http/query.h"
 
-#include <optional>
+#include <memory>
 #include <string>
 #include <type_traits>
 #include <utility>
 #include <variant>
 
 #include "common/base/strings.h"
-#include "server/api/http/params.h"
+#include "server/api/http/columns.h"
+#include "server/api/http/query_params.h"
 
 namespace vedette::api {
 namespace {
-
-// More steps than this would be more points than a screen has pixels, several times over.
-constexpr int64_t kMaxPoints = 11000;
 
 // "value": [t, "v"] or "histogram": [t, {...}].
 void WritePoint(JsonWriter& json, const promql::Point& p) {
@@ -35,12 +33,14 @@ void WriteSeries(JsonWriter& json, const promql::Series& series) {
     json.Key(key).BeginArray();
     for (const promql::Point& p : series.points) {
       if ((p.histogram != nullptr) == want_histograms) WritePoint(json, p);
+      json.MaybeFlush();
     }
     json.EndArray();
   };
   if (floats || !histograms) write("values", false);
   if (histograms) write("histograms", true);
   json.EndObject();
+  json.MaybeFlush();
 }
 
 void WriteStats(JsonWriter& json, const promql::QueryStats& s) {
@@ -60,27 +60,21 @@ void WriteStats(JsonWriter& json, const promql::QueryStats& s) {
   json.EndObject();
 }
 
-// Fills what both doors take; a Reply when a parameter is wrong.
-std::optional<Reply> ReadCommon(const Call& call, promql::Query& query, uint64_t& limit) {
-  query.text = call.Get("query").value_or("");
-  const auto read = [&](std::string_view name,
-                        std::optional<int64_t>& out) -> std::optional<Reply> {
-    const auto text = call.Get(name);
-    if (!text || text->empty()) return std::nullopt;
-    const Result<int64_t> ms = ParseDurationParam(*text);
-    if (!ms.ok()) return BadParameter(name, ms.status());
-    out = *ms;
-    return std::nullopt;
-  };
-  if (auto bad = read("timeout", query.timeout_ms)) return bad;
-  if (auto bad = read("lookback_delta", query.lookback_ms)) return bad;
-  const Result<uint64_t> l = LimitOf(call);
-  if (!l.ok()) return Failure(l.status());
-  limit = *l;
-  return std::nullopt;
+// So many samples and their JSON is no longer made whole before it is sent.
+constexpr uint64_t kStreamedPoints = 50'000;
+
+uint64_t PointsOf(const promql::Value& value) {
+  uint64_t points = 0;
+  if (const auto* matrix = std::get_if<promql::Matrix>(&value)) {
+    for (const promql::Series& s : *matrix) points += s.points.size();
+  } else if (const auto* vector = std::get_if<promql::Vector>(&value)) {
+    points = vector->size();
+  }
+  return points;
 }
 
-Reply Answer(const Call& call, promql::QueryAnswer answer, uint64_t limit) {
+Reply Answer(const Call& call, const promql::Query& query, promql::QueryAnswer answer,
+             uint64_t limit) {
   Notes notes{std::move(answer.warnings), std::move(answer.infos)};
   const bool truncated = std::visit(
       [&](auto& value) {
@@ -94,22 +88,30 @@ Reply Answer(const Call& call, promql::QueryAnswer answer, uint64_t limit) {
       },
       answer.value);
   if (truncated) notes.warnings.emplace_back(kTruncated);
-  return Success(
-      [&](JsonWriter& json) {
-        json.BeginObject();
-        WriteValue(json, answer.value);
-        if (!call.Get("stats").value_or("").empty()) WriteStats(json, answer.stats);
-        json.EndObject();
-      },
-      notes);
-}
-
-Reply QueryFailure(const Status& status) {
-  if (status.code() == StatusCode::kInvalidArgument) return BadParameter("query", status);
-  if (status.code() == StatusCode::kUnavailable) {
-    return Failure(ErrorType::kInternal, status.message());
+  const bool columns = query.step_ms > 0 && call.accept.find(kColumnsType) != std::string::npos;
+  const bool stats = !call.Get("stats").value_or("").empty();
+  const bool large = PointsOf(answer.value) >= kStreamedPoints;
+  const auto write = [query, stats, columns](JsonWriter& json, const promql::QueryAnswer& a) {
+    json.BeginObject();
+    if (columns) {
+      WriteColumns(json, query, std::get<promql::Matrix>(a.value));
+    } else {
+      WriteValue(json, a.value);
+    }
+    if (stats) WriteStats(json, a.stats);
+    json.EndObject();
+  };
+  Reply reply;
+  if (large) {
+    const auto kept = std::make_shared<const promql::QueryAnswer>(std::move(answer));
+    reply = StreamedSuccess([kept, write](JsonWriter& json) { write(json, *kept); },
+                            std::move(notes));
+  } else {
+    reply = Success([&](JsonWriter& json) { write(json, answer); }, notes);
   }
-  return Failure(status);
+  if (columns) reply.content_type = kColumnsType;
+  reply.headers.emplace_back("Vary", "Accept");
+  return reply;
 }
 
 }  // namespace
@@ -131,6 +133,7 @@ void WriteValue(JsonWriter& json, const promql::Value& value) {
             json.Key(s.point.histogram ? "histogram" : "value");
             WritePoint(json, s.point);
             json.EndObject();
+            json.MaybeFlush();
           }
           json.EndArray();
         } else {
@@ -145,48 +148,21 @@ void WriteValue(JsonWriter& json, const promql::Value& value) {
 Reply QueryDoor::Instant(const Call& call) {
   promql::Query query;
   uint64_t limit = 0;
-  query.start_ms = clock_.NowMs();
-  if (const auto text = call.Get("time"); text && !text->empty()) {
-    const Result<int64_t> t = ParseTime(*text);
-    if (!t.ok()) return BadParameter("time", t.status());
-    query.start_ms = *t;
-  }
-  query.end_ms = query.start_ms;
-  if (auto bad = ReadCommon(call, query, limit)) return *std::move(bad);
-  Result<promql::QueryAnswer> answer = engine_.Run(query, call.cancel);
-  if (!answer.ok()) return QueryFailure(answer.status());
-  return Answer(call, *std::move(answer), limit);
+  if (auto bad = ReadInstant(call, clock_, query, limit)) return *std::move(bad);
+  return Run(call, query, limit);
 }
 
 Reply QueryDoor::Range(const Call& call) {
   promql::Query query;
   uint64_t limit = 0;
-  for (const auto& [name, out] : {std::pair{"start", &query.start_ms}, {"end", &query.end_ms}}) {
-    const Result<int64_t> t = ParseTime(call.Get(name).value_or(""));
-    if (!t.ok()) return BadParameter(name, t.status());
-    *out = *t;
-  }
-  if (query.end_ms < query.start_ms) {
-    return BadParameter("end", "end timestamp must not be before start time");
-  }
-  const Result<int64_t> step = ParseDurationParam(call.Get("step").value_or(""));
-  if (!step.ok()) return BadParameter("step", step.status());
-  if (*step <= 0) {
-    return BadParameter("step",
-                        "zero or negative query resolution step widths are not accepted. Try a "
-                        "positive integer");
-  }
-  query.step_ms = *step;
-  if ((query.end_ms - query.start_ms) / query.step_ms > kMaxPoints) {
-    return Failure(
-        ErrorType::kBadData,
-        "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the "
-        "query resolution (?step=XX)");
-  }
-  if (auto bad = ReadCommon(call, query, limit)) return *std::move(bad);
+  if (auto bad = ReadRange(call, query, limit)) return *std::move(bad);
+  return Run(call, query, limit);
+}
+
+Reply QueryDoor::Run(const Call& call, const promql::Query& query, uint64_t limit) {
   Result<promql::QueryAnswer> answer = engine_.Run(query, call.cancel);
   if (!answer.ok()) return QueryFailure(answer.status());
-  return Answer(call, *std::move(answer), limit);
+  return Answer(call, query, *std::move(answer), limit);
 }
 
 }  // namespace vedette::api

@@ -16,6 +16,8 @@ class QueryDoor {
   Reply Range(const Call& call);
 
  private:
+  Reply Run(const Call& call, const promql::Query& query, uint64_t limit);
+
   promql::Engine& engine_;
   const Clock& clock_;
 };

@@ -1,8 +1,13 @@
 #include "server/api/http/status.h"
 
 #include <algorithm>
+#include <chrono>
+#include <string>
+#include <thread>
+#include <utility>
 
 #include "common/base/strings.h"
+#include "server/api/http/openapi.h"
 
 namespace vedette::api {
 namespace {
@@ -147,7 +152,7 @@ Reply StatusDoor::Features(const Call&) const {
     json.BeginObject();
     json.Key("api").BeginObject();
     for (const char* name : {"exclude_alerts", "label_values_match", "query_stats",
-                             "query_warnings", "time_range_labels"}) {
+                             "query_warnings", "time_range_labels", "search", "openapi"}) {
       json.Key(name).Bool(true);
     }
     json.EndObject();
@@ -163,6 +168,8 @@ Reply StatusDoor::Features(const Call&) const {
     json.Key("fill").Bool(on("promql-binop-fill-modifiers"));
     json.Key("delayed_name_removal").Bool(on("promql-delayed-name-removal"));
     json.Key("type_and_unit_labels").Bool(on("type-and-unit-labels"));
+    json.Key("use_start_timestamps").Bool(on("use-start-timestamps"));
+    json.Key("explain").Bool(true);
     json.EndObject();
     json.Key("vedette").BeginObject();
     json.Key("grpc_scrape").Bool(true);
@@ -172,19 +179,86 @@ Reply StatusDoor::Features(const Call&) const {
   });
 }
 
+namespace {
+
+// How often the state behind the notifications is looked at, and whether the reader is there.
+constexpr std::chrono::milliseconds kLook{250};
+
+struct Notification {
+  std::string text;
+  int64_t date_ms = 0;
+
+  void Write(JsonWriter& json, bool active) const {
+    json.BeginObject();
+    json.Key("text").String(text);
+    json.Key("date").String(FormatTime(date_ms));
+    json.Key("active").Bool(active);
+    json.EndObject();
+  }
+};
+
+std::vector<Notification> NotificationsOf(const RuntimeInfo& r) {
+  std::vector<Notification> out;
+  if (!r.reload_config_success) {
+    out.push_back({"Configuration reload has failed.", r.last_config_time_ms});
+  }
+  return out;
+}
+
+}  // namespace
+
 Reply StatusDoor::Notifications(const Call&) const {
-  const RuntimeInfo r = b_.runtime();
+  const std::vector<Notification> all = NotificationsOf(b_.runtime());
   return Success([&](JsonWriter& json) {
     json.BeginArray();
-    if (!r.reload_config_success) {
-      json.BeginObject();
-      json.Key("text").String("Configuration reload has failed.");
-      json.Key("date").String(FormatTime(r.last_config_time_ms));
-      json.Key("active").Bool(true);
-      json.EndObject();
-    }
+    for (const Notification& n : all) n.Write(json, true);
     json.EndArray();
   });
+}
+
+Reply StatusDoor::NotificationsLive(const Call&) const {
+  const std::shared_ptr<std::atomic<int>> readers = notification_readers_;
+  if (readers->fetch_add(1) >= b_.max_notification_readers) {
+    readers->fetch_sub(1);
+    return {.status = 204};
+  }
+  Reply reply;
+  reply.content_type = "text/event-stream";
+  reply.headers = {{"Cache-Control", "no-cache"}};
+  reply.endless = true;
+  // Given back when the stream has ended, and when it never began.
+  const std::shared_ptr<void> place(nullptr, [readers](void*) { readers->fetch_sub(1); });
+  reply.stream = [runtime = b_.runtime, place](const Reply::Write& write) {
+    std::vector<Notification> shown;
+    const auto has = [](const std::vector<Notification>& list, const Notification& n) {
+      return std::ranges::any_of(list, [&](const Notification& x) { return x.text == n.text; });
+    };
+    const auto send = [&](const Notification& n, bool active) {
+      std::string event = "data: ";
+      JsonWriter json(&event);
+      n.Write(json, active);
+      return write(event + "\n\n");
+    };
+    bool open = write(": notifications\n\n");
+    while (open) {
+      std::vector<Notification> now = NotificationsOf(runtime());
+      for (const Notification& n : now) open = open && (has(shown, n) || send(n, true));
+      for (const Notification& n : shown) open = open && (has(now, n) || send(n, false));
+      shown = std::move(now);
+      std::this_thread::sleep_for(kLook);
+      open = open && write({});
+    }
+  };
+  return reply;
+}
+
+Reply StatusDoor::OpenApi(const Call& call) const {
+  const std::string_view version = call.Get("openapi_version").value_or("");
+  std::string yaml = OpenApiYaml(version.empty() ? "3.1" : version, b_.build.version);
+  if (yaml.empty()) {
+    return BadParameter("openapi_version", StrCat(Quoted(version), " is neither 3.1 nor 3.2"));
+  }
+  return {.content_type = "application/yaml; charset=utf-8", .body = std::move(yaml)};
 }
 
 }  // namespace vedette::api

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -64,6 +66,7 @@ struct StatusBackends {
   std::function<TsdbInfo(size_t limit)> tsdb;
   std::function<std::vector<MetricFamily>()> self_metrics;
   std::function<std::vector<std::string>()> features;  // Names given to --enable-feature.
+  int max_notification_readers = 16;                   // --web.max-notifications-subscribers
 };
 
 // /api/v1/status/*, /api/v1/features, /api/v1/notifications: the server about itself. Thread-safe.
@@ -81,9 +84,16 @@ class StatusDoor {
   Reply SelfMetrics(const Call& call) const;
   Reply Features(const Call& call) const;
   Reply Notifications(const Call& call) const;
+  // The same as server-sent events: those that hold now, and then every change. 204 when there are
+  // too many readers.
+  Reply NotificationsLive(const Call& call) const;
+  Reply OpenApi(const Call& call) const;
 
  private:
   const StatusBackends b_;
+  // Shared with streams, which end after the door when the server stops.
+  const std::shared_ptr<std::atomic<int>> notification_readers_ =
+      std::make_shared<std::atomic<int>>(0);
 };
 
 }  // namespace vedette::api

@@ -1,6 +1,7 @@
 #include "server/api/http/write.h"
 
 #include <algorithm>
+#include <memory>
 #include <optional>
 
 #include "common/base/strings.h"
@@ -56,6 +57,11 @@ Reply WriteDoor::Write(const Call& call, std::string_view content_type) {
   const bool v2 = *message == kVersion2;
   // Its buffers are kept between requests of one thread: nothing is allocated per sample.
   thread_local remote::WriteRequest request;
+  // Those of a large one are not: every thread of the door would end with its own.
+  constexpr size_t kKeptBodyBytes = 4 << 20;
+  const std::shared_ptr<void> trim(nullptr, [&call](void*) {
+    if (call.body.size() > kKeptBodyBytes) request = remote::WriteRequest();
+  });
   Status read = v2 ? request.ReadV2(call.body, &cache_) : request.ReadV1(call.body, &cache_);
   if (!read.ok()) return Text(400, read.message());
 

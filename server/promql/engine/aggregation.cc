@@ -77,6 +77,10 @@ Status Evaluator::FoldAggregate(const AggregateExpr& a, const Grid& grid, const 
   const PosRange pos = a.expr->pos;
   const bool sums = a.op == AggregateOp::kSum || a.op == AggregateOp::kAvg;
   const bool sees_name = GroupSeesName(a);
+  // What one group's rows take: seen, value and extra, and what only some operators keep.
+  const uint64_t fold_bytes =
+      sizeof(Fold) + steps * (a.op == AggregateOp::kAvg ? 9 + sizeof(Mean) : 25);
+  Charge charge(budget_);
 
   auto add_histogram = [&](Fold& f, size_t i, const Histogram& h) {
     if (f.histograms.empty()) f.histograms.resize(steps);
@@ -108,7 +112,7 @@ Status Evaluator::FoldAggregate(const AggregateExpr& a, const Grid& grid, const 
         f.count.assign(steps, 0);
       }
       if (a.op == AggregateOp::kAvg) f.means.resize(steps);
-      VEDETTE_RETURN_IF_ERROR(budget_.Hold(steps));
+      VEDETTE_RETURN_IF_ERROR(charge.Add(steps, fold_bytes + 2 * f.labels.bytes().size()));
       folds.push_back(std::move(f));
     }
     Fold& f = folds[it->second];
@@ -256,7 +260,8 @@ Status Evaluator::SelectAggregate(const AggregateExpr& a, const Grid& grid, cons
     }
   }
   if (!any_step) return {};
-  VEDETTE_ASSIGN_OR_RETURN(std::vector<Column> columns, Collect(*a.expr, grid));
+  Charge charge(budget_);
+  VEDETTE_ASSIGN_OR_RETURN(std::vector<Column> columns, Collect(*a.expr, grid, charge));
   std::vector<std::vector<size_t>> groups;
   std::vector<Labels> group_labels;
   std::unordered_map<Labels, size_t, LabelsHash> index;
@@ -280,6 +285,7 @@ Status Evaluator::SelectAggregate(const AggregateExpr& a, const Grid& grid, cons
       }
       out.values.assign(steps, kAbsent);
       for (size_t i = 0; i < steps; ++i) {
+        VEDETTE_RETURN_IF_ERROR(budget_.Work(groups[g].size() * 16));
         values.clear();
         for (size_t k : groups[g]) {
           const Column& c = columns[k];
@@ -303,6 +309,7 @@ Status Evaluator::SelectAggregate(const AggregateExpr& a, const Grid& grid, cons
   std::vector<size_t> instant_order;
   std::vector<bool> pick(columns.size());
   for (size_t i = 0; i < steps; ++i) {
+    VEDETTE_RETURN_IF_ERROR(budget_.Work(columns.size() * 16));
     std::fill(pick.begin(), pick.end(), false);
     for (const std::vector<size_t>& group : groups) {
       order.clear();
@@ -361,8 +368,10 @@ Status Evaluator::CountValues(const AggregateExpr& a, const Grid& grid, const Si
   }
   std::vector<Column> outs;
   std::unordered_map<Labels, size_t, LabelsHash> index;
+  Charge charge(budget_);
   VEDETTE_RETURN_IF_ERROR(Stream(*a.expr, grid, [&](Column& c) -> Status {
     const Labels base = GroupLabels(a, c.labels);
+    VEDETTE_RETURN_IF_ERROR(budget_.Work(steps * 64));
     double last = 0;
     size_t last_at = SIZE_MAX;
     for (size_t i = 0; i < steps; ++i) {
@@ -380,7 +389,7 @@ Status Evaluator::CountValues(const AggregateExpr& a, const Grid& grid, const Si
           out.labels = std::move(key);
           out.drop_name = GroupSeesName(a) && c.drop_name;
           out.values.assign(steps, kAbsent);
-          VEDETTE_RETURN_IF_ERROR(budget_.Hold(steps));
+          VEDETTE_RETURN_IF_ERROR(charge.Add(out));
           outs.push_back(std::move(out));
         }
         at = it->second;

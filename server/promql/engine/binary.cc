@@ -151,8 +151,9 @@ Status Evaluator::StreamVectorScalar(const BinaryExpr& b, const Grid& grid, cons
 }
 
 Status Evaluator::StreamSetOp(const BinaryExpr& b, const Grid& grid, const Sink& sink) {
-  VEDETTE_ASSIGN_OR_RETURN(std::vector<Column> lhs, Collect(*b.lhs, grid));
-  VEDETTE_ASSIGN_OR_RETURN(std::vector<Column> rhs, Collect(*b.rhs, grid));
+  Charge charge(budget_);
+  VEDETTE_ASSIGN_OR_RETURN(std::vector<Column> lhs, Collect(*b.lhs, grid, charge));
+  VEDETTE_ASSIGN_OR_RETURN(std::vector<Column> rhs, Collect(*b.rhs, grid, charge));
   const auto steps = static_cast<size_t>(grid.steps);
   const Matches matches = MatchUp(lhs, rhs, b.matching);
   const bool is_or = b.op == BinaryOp::kOr;
@@ -184,8 +185,9 @@ Status Evaluator::StreamSetOp(const BinaryExpr& b, const Grid& grid, const Sink&
 
 Status Evaluator::StreamVectorVector(const BinaryExpr& b, const Grid& grid, const Sink& sink) {
   const VectorMatching& m = b.matching;
-  VEDETTE_ASSIGN_OR_RETURN(std::vector<Column> written_lhs, Collect(*b.lhs, grid));
-  VEDETTE_ASSIGN_OR_RETURN(std::vector<Column> written_rhs, Collect(*b.rhs, grid));
+  Charge charge(budget_);
+  VEDETTE_ASSIGN_OR_RETURN(std::vector<Column> written_lhs, Collect(*b.lhs, grid, charge));
+  VEDETTE_ASSIGN_OR_RETURN(std::vector<Column> written_rhs, Collect(*b.rhs, grid, charge));
   const auto steps = static_cast<size_t>(grid.steps);
   // From here on the left side is the "many" side.
   const bool swapped = m.card == VectorMatching::Card::kOneToMany;
@@ -292,6 +294,7 @@ Status Evaluator::StreamVectorVector(const BinaryExpr& b, const Grid& grid, cons
     };
     for (const Column* l : g.lhs) {
       for (const Column* r : g.rhs) {
+        VEDETTE_RETURN_IF_ERROR(budget_.Work(steps));
         size_t out = SIZE_MAX;
         for (size_t i = 0; i < steps; ++i) {
           if (!l->present(i) || !r->present(i)) continue;

@@ -236,27 +236,40 @@ Status Evaluator::StreamTimestamp(const Call& call, const Grid& grid, const Sink
     MarkNameDropped(c);
     return checked(c);
   };
-  if (call.function->id == FunctionId::kStartTimestamp) {
-    // Storage keeps no start timestamps: unknown ones count as 0.
+  const bool starts = call.function->id == FunctionId::kStartTimestamp;
+  if (arg.kind == Expr::Kind::kVectorSelector) {
+    const auto& v = arg.As<VectorSelector>();
+    const Shows shows = starts ? Shows::kStart : Shows::kTime;
+    const Profiler::Scope scope(profiler_, &arg);
+    const auto counted = [&](Column& c) -> Status {
+      if (profiler_ != nullptr) {
+        ++profiler_->At(arg).series;
+        profiler_->At(arg).points += c.values.size();
+      }
+      const Profiler::Scope above(profiler_, scope.before());
+      return drop(c);
+    };
+    if (arg.step_invariant && grid.steps > 1) {
+      Grid once = grid;
+      once.steps = 1;
+      return StreamSelector(v, once, shows, [&](Column& c) -> Status {
+        Column wide;
+        wide.labels = c.labels;
+        wide.values.assign(static_cast<size_t>(grid.steps), c.values[0]);
+        return counted(wide);
+      });
+    }
+    return StreamSelector(v, grid, shows, counted);
+  }
+  if (starts) {
+    // What is computed has no start.
     return Stream(arg, grid, [&](Column& c) -> Status {
       for (size_t i = 0; i < c.values.size(); ++i) {
         if (c.present(i)) c.Set(i, 0.0);
       }
+      c.histograms.clear();
       return drop(c);
     });
-  }
-  if (arg.kind == Expr::Kind::kVectorSelector) {
-    if (arg.step_invariant && grid.steps > 1) {
-      Grid once = grid;
-      once.steps = 1;
-      return StreamSelector(arg.As<VectorSelector>(), once, true, [&](Column& c) -> Status {
-        Column wide;
-        wide.labels = c.labels;
-        wide.values.assign(static_cast<size_t>(grid.steps), c.values[0]);
-        return drop(wide);
-      });
-    }
-    return StreamSelector(arg.As<VectorSelector>(), grid, true, drop);
   }
   return Stream(arg, grid, [&](Column& c) -> Status {
     for (size_t i = 0; i < c.values.size(); ++i) {

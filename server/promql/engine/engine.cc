@@ -5,7 +5,13 @@
 
 #include "common/base/mutex.h"
 #include "common/base/strings.h"
+#include "common/model/duration.h"
+#include "common/model/sample.h"
+#include "server/promql/engine/active_queries.h"
+#include "server/promql/engine/budget.h"
 #include "server/promql/engine/evaluator.h"
+#include "server/promql/engine/explain.h"
+#include "server/promql/engine/profiler.h"
 #include "server/promql/parser/parser.h"
 
 namespace vedette::promql {
@@ -24,21 +30,20 @@ class Gate {
  public:
   Gate(int slots, const Clock& clock) : clock_(clock), free_(std::max(slots, 1)) {}
 
-  Status Enter(int64_t deadline_ns, const CancelFlag* cancel) VEDETTE_EXCLUDES(mu_) {
+  Status Enter(int64_t deadline_ns, int64_t timeout_ms, const CancelFlag* cancel,
+               const RunningQuery& running) VEDETTE_EXCLUDES(mu_) {
     MutexLock lock(mu_);
-    while (free_ == 0) {
-      if (cancel != nullptr && cancel->cancelled()) {
-        return Cancelled("query was canceled in query queue");
-      }
-      if (clock_.MonotonicNs() > deadline_ns) {
-        return DeadlineExceeded("query timed out in query queue");
-      }
-      // Cancellation has no way to wake this up: it is looked at now and then.
-      turn_.WaitFor(mu_, 50);
+    if (free_ == 0 && waiting_ >= kMaxWaitingQueries) {
+      return Unavailable(StrCat("too many queries: ", waiting_,
+                                " wait for their turn already (--query.max-concurrency)"));
     }
-    --free_;
-    return {};
+    ++waiting_;
+    const Status turn = WaitForTurn(deadline_ns, timeout_ms, cancel, running);
+    --waiting_;
+    if (turn.ok()) --free_;
+    return turn;
   }
+
   void Leave() VEDETTE_EXCLUDES(mu_) {
     {
       MutexLock lock(mu_);
@@ -48,10 +53,27 @@ class Gate {
   }
 
  private:
+  Status WaitForTurn(int64_t deadline_ns, int64_t timeout_ms, const CancelFlag* cancel,
+                     const RunningQuery& running) VEDETTE_REQUIRES(mu_) {
+    while (free_ == 0) {
+      if ((cancel != nullptr && cancel->cancelled()) || running.killed()) {
+        return Cancelled("query was canceled in query queue");
+      }
+      if (clock_.MonotonicNs() > deadline_ns) {
+        return DeadlineExceeded(
+            StrCat("query timed out in query queue after ", FormatDuration(timeout_ms)));
+      }
+      // Cancellation has no way to wake this up: it is looked at now and then.
+      turn_.WaitFor(mu_, 50);
+    }
+    return {};
+  }
+
   const Clock& clock_;
   Mutex mu_;
   CondVar turn_;
   int free_ VEDETTE_GUARDED_BY(mu_);
+  int waiting_ VEDETTE_GUARDED_BY(mu_) = 0;
 };
 
 Point PointAt(const Column& c, size_t i, int64_t t_ms) {
@@ -65,6 +87,15 @@ Point PointAt(const Column& c, size_t i, int64_t t_ms) {
   return p;
 }
 
+// Everything between a query's text and its evaluation.
+struct Prepared {
+  ExprPtr expr;
+  PlanContext context;
+  Grid grid;
+  bool instant = true;
+  std::unique_ptr<storage::Querier> querier;
+};
+
 class ColumnEngine final : public Engine {
  public:
   ColumnEngine(const EngineOptions& options, const storage::Queryable& queryable,
@@ -76,77 +107,162 @@ class ColumnEngine final : public Engine {
         subquery_step_ms_(options.default_subquery_step_ms) {}
 
   Result<QueryAnswer> Run(const Query& query, const CancelFlag* cancel) override {
-    const int64_t began = clock_.MonotonicNs();
-    const int64_t deadline = began + query.timeout_ms.value_or(options_.timeout_ms) * 1'000'000;
-    VEDETTE_RETURN_IF_ERROR(gate_.Enter(deadline, cancel));
-    const int64_t entered = clock_.MonotonicNs();
-    Result<QueryAnswer> answer = RunInside(query, cancel, deadline);
-    gate_.Leave();
-    if (answer.ok()) answer->stats.queue_seconds = SecondsBetween(began, entered);
-    return answer;
+    return Enter(query, cancel, [&](Budget& budget) -> Result<QueryAnswer> {
+      const int64_t began = clock_.MonotonicNs();
+      VEDETTE_ASSIGN_OR_RETURN(const Prepared prepared, Prepare(query));
+      return Evaluate(query, prepared, began, budget, nullptr);
+    });
+  }
+
+  Result<Explanation> Explain(const Query& query, bool analyze, const CancelFlag* cancel) override {
+    Explanation out;
+    Result<QueryAnswer> answer =
+        Enter(query, cancel, [&](Budget& budget) -> Result<QueryAnswer> {
+          const int64_t began = clock_.MonotonicNs();
+          VEDETTE_ASSIGN_OR_RETURN(const Prepared prepared, Prepare(query));
+          QueryAnswer ran;
+          Profiler profiler(clock_);
+          if (analyze) {
+            VEDETTE_ASSIGN_OR_RETURN(ran, Evaluate(query, prepared, began, budget, &profiler));
+            ran.value = Scalar{};  // What it gave is in the tree, in numbers.
+          }
+          VEDETTE_ASSIGN_OR_RETURN(
+              out.plan, ExplainTree(*prepared.expr, prepared.grid, prepared.context,
+                                    *prepared.querier, analyze ? &profiler : nullptr));
+          out.steps = prepared.grid.steps;
+          return ran;
+        });
+    if (!answer.ok()) return answer.status();
+    out.analyzed = analyze;
+    out.answer = *std::move(answer);
+    return out;
+  }
+
+  std::vector<ActiveQuery> Active() const override { return active_.List(); }
+  Status Kill(uint64_t id) override { return active_.Kill(id); }
+
+  EngineTotals totals() const override {
+    EngineTotals out;
+    {
+      MutexLock lock(totals_mu_);
+      out = totals_;
+    }
+    out.active = active_.size();
+    return out;
   }
 
   void SetDefaultSubqueryStep(int64_t step_ms) override { subquery_step_ms_ = step_ms; }
   const EngineOptions& options() const override { return options_; }
 
  private:
-  Result<QueryAnswer> RunInside(const Query& query, const CancelFlag* cancel, int64_t deadline) {
+  // Waits for the query's turn and runs `work` with its budget.
+  template <typename Work>
+  Result<QueryAnswer> Enter(const Query& query, const CancelFlag* cancel, Work work) {
+    if (options_.memory_left != nullptr) {
+      VEDETTE_RETURN_IF_ERROR(options_.memory_left());
+    }
     const int64_t began = clock_.MonotonicNs();
+    const int64_t timeout_ms = query.timeout_ms.value_or(options_.timeout_ms);
+    const int64_t deadline = began + timeout_ms * 1'000'000;
+    const std::shared_ptr<RunningQuery> running = active_.Add(query, clock_.NowMs());
+    const Status entered =
+        query.urgent ? Status() : gate_.Enter(deadline, timeout_ms, cancel, *running);
+    const int64_t turn = clock_.MonotonicNs();
+    Result<QueryAnswer> answer = entered.ok() ? Internal("the query was not run") : entered;
+    if (entered.ok()) {
+      running->Begin();
+      QueryStats stats;
+      Budget budget;
+      budget.clock = &clock_;
+      budget.cancel = cancel;
+      budget.deadline_ns = deadline;
+      budget.timeout_ms = timeout_ms;
+      budget.max_samples = options_.max_samples;
+      budget.max_bytes = options_.max_bytes;
+      if (options_.memory_left != nullptr) budget.memory_left = &options_.memory_left;
+      budget.running = running.get();
+      budget.stats = &stats;
+      answer = work(budget);
+      if (!query.urgent) gate_.Leave();
+      stats.queue_seconds = SecondsBetween(began, turn);
+      if (answer.ok()) {
+        stats.prepare_seconds = answer->stats.prepare_seconds;
+        stats.eval_seconds = answer->stats.eval_seconds;
+        answer->stats = stats;
+      }
+      Count(stats, answer.ok());
+    } else {
+      Count({}, false);
+    }
+    active_.Remove(running->id());
+    return answer;
+  }
+
+  void Count(const QueryStats& stats, bool ok) VEDETTE_EXCLUDES(totals_mu_) {
+    MutexLock lock(totals_mu_);
+    ++totals_.queries;
+    if (!ok) ++totals_.failed;
+    totals_.samples += stats.samples_read;
+    totals_.queue_seconds += stats.queue_seconds;
+    totals_.prepare_seconds += stats.prepare_seconds;
+    totals_.eval_seconds += stats.eval_seconds;
+  }
+
+  Result<Prepared> Prepare(const Query& query) const {
+    Prepared out;
     ParserOptions parser;
     parser.experimental_functions = options_.experimental_functions;
     parser.extended_range_selectors = options_.extended_range_selectors;
     parser.binop_fill_modifiers = options_.binop_fill_modifiers;
-    VEDETTE_ASSIGN_OR_RETURN(ExprPtr expr, ParseExpr(query.text, parser));
-    const bool instant = query.step_ms <= 0;
-    if (!instant && expr->type != ValueType::kScalar && expr->type != ValueType::kVector) {
-      return InvalidArgument(StrCat("invalid expression type ", Quoted(DocumentedType(expr->type)),
+    VEDETTE_ASSIGN_OR_RETURN(out.expr, ParseExpr(query.text, parser));
+    out.instant = query.step_ms <= 0;
+    const ValueType type = out.expr->type;
+    if (!out.instant && type != ValueType::kScalar && type != ValueType::kVector) {
+      return InvalidArgument(StrCat("invalid expression type ", Quoted(DocumentedType(type)),
                                     " for range query, must be Scalar or instant Vector"));
     }
-    if (!instant && query.end_ms < query.start_ms) {
+    if (!out.instant && query.end_ms < query.start_ms) {
       return InvalidArgument("end of the range is before its start");
     }
-    PlanContext context;
+    PlanContext& context = out.context;
     context.text = query.text;
     context.start_ms = query.start_ms;
-    context.end_ms = instant ? query.start_ms : query.end_ms;
-    context.step_ms = instant ? 0 : query.step_ms;
+    context.end_ms = out.instant ? query.start_ms : query.end_ms;
+    context.step_ms = out.instant ? 0 : query.step_ms;
     context.lookback_ms = query.lookback_ms.value_or(options_.lookback_ms);
     if (context.lookback_ms <= 0) context.lookback_ms = options_.lookback_ms;
     context.default_subquery_step_ms = subquery_step_ms_;
-    VEDETTE_RETURN_IF_ERROR(PlanQuery(*expr, context));
+    VEDETTE_RETURN_IF_ERROR(PlanQuery(*out.expr, context));
 
-    Grid grid;
-    grid.start_ms = query.start_ms;
-    grid.step_ms = instant ? 0 : query.step_ms;
-    grid.steps = instant ? 1 : (query.end_ms - query.start_ms) / query.step_ms + 1;
-    if (grid.steps > kMaxSteps) {
+    out.grid.start_ms = query.start_ms;
+    out.grid.step_ms = out.instant ? 0 : query.step_ms;
+    out.grid.steps = out.instant ? 1 : (query.end_ms - query.start_ms) / query.step_ms + 1;
+    if (out.grid.steps > kMaxSteps) {
       return InvalidArgument(
-          StrCat("range query of ", grid.steps, " steps: the limit is ", kMaxSteps));
+          StrCat("range query of ", out.grid.steps, " steps: the limit is ", kMaxSteps));
     }
-    const TimeRange range = NeededRange(*expr, context);
-    QueryAnswer answer;
-    VEDETTE_ASSIGN_OR_RETURN(const std::unique_ptr<storage::Querier> querier,
-                             queryable_.Open(range.min_ms, range.max_ms));
-    const int64_t prepared = clock_.MonotonicNs();
-    answer.stats.prepare_seconds = SecondsBetween(began, prepared);
+    const TimeRange range = NeededRange(*out.expr, context);
+    VEDETTE_ASSIGN_OR_RETURN(out.querier, queryable_.Open(range.min_ms, range.max_ms));
+    return out;
+  }
 
-    Budget budget;
-    budget.clock = &clock_;
-    budget.cancel = cancel;
-    budget.deadline_ns = deadline;
-    budget.max_samples = options_.max_samples;
-    budget.stats = &answer.stats;
+  Result<QueryAnswer> Evaluate(const Query& query, const Prepared& prepared, int64_t began_ns,
+                               Budget& budget, Profiler* profiler) const {
+    QueryAnswer answer;
+    const int64_t ready = clock_.MonotonicNs();
+    answer.stats.prepare_seconds = SecondsBetween(began_ns, ready);
     Annotations notes(query.text);
-    Evaluator evaluator(options_, context, *querier, budget, notes);
-    VEDETTE_ASSIGN_OR_RETURN(answer.value, ValueOf(*expr, grid, instant, evaluator));
+    Evaluator evaluator(options_, prepared.context, *prepared.querier, budget, notes, profiler);
+    VEDETTE_ASSIGN_OR_RETURN(
+        answer.value, ValueOf(*prepared.expr, prepared.grid, prepared.instant, evaluator, budget));
     answer.warnings = notes.TakeWarnings();
     answer.infos = notes.TakeInfos();
-    answer.stats.eval_seconds = SecondsBetween(prepared, clock_.MonotonicNs());
+    answer.stats.eval_seconds = SecondsBetween(ready, clock_.MonotonicNs());
     return answer;
   }
 
   static Result<Value> ValueOf(const Expr& expr, const Grid& grid, bool instant,
-                               Evaluator& evaluator) {
+                               Evaluator& evaluator, Budget& budget) {
     switch (expr.type) {
       case ValueType::kString:
         return Value(String{grid.start_ms, WithoutParens(expr).As<StringLiteral>().value});
@@ -157,6 +273,7 @@ class ColumnEngine final : public Engine {
       case ValueType::kScalar: {
         VEDETTE_ASSIGN_OR_RETURN(const std::vector<double> v, evaluator.Scalars(expr, grid));
         if (instant) return Value(Scalar{grid.start_ms, v[0]});
+        VEDETTE_RETURN_IF_ERROR(budget.HoldBytes(v.size() * sizeof(Point)));
         Series s;
         for (size_t i = 0; i < v.size(); ++i) {
           s.points.push_back({.t_ms = grid.At(static_cast<int64_t>(i)), .value = v[i]});
@@ -168,7 +285,8 @@ class ColumnEngine final : public Engine {
       default:
         break;
     }
-    VEDETTE_ASSIGN_OR_RETURN(std::vector<Column> columns, evaluator.Collect(expr, grid));
+    Charge charge(budget);
+    VEDETTE_ASSIGN_OR_RETURN(std::vector<Column> columns, evaluator.Collect(expr, grid, charge));
     VEDETTE_ASSIGN_OR_RETURN(columns, evaluator.Finish(std::move(columns)));
     if (instant) {
       Vector out;
@@ -181,13 +299,21 @@ class ColumnEngine final : public Engine {
     std::sort(columns.begin(), columns.end(),
               [](const Column& a, const Column& b) { return a.labels < b.labels; });
     Matrix out;
-    for (Column& c : columns) {
+    out.reserve(columns.size());
+    for (Column& column : columns) {
+      const Column c = std::move(column);  // Freed at the end of its turn: columns become points.
+      const auto points = static_cast<size_t>(
+          std::ranges::count_if(c.values, [](double v) { return !IsAbsent(v); }));
+      if (points == 0) continue;
+      VEDETTE_RETURN_IF_ERROR(budget.HoldBytes(points * sizeof(Point)));
+      budget.ReleaseBytes(c.values.capacity() * sizeof(double));
       Series s;
-      s.metric = std::move(c.labels);
+      s.metric = c.labels;
+      s.points.reserve(points);
       for (size_t i = 0; i < c.values.size(); ++i) {
         if (c.present(i)) s.points.push_back(PointAt(c, i, grid.At(static_cast<int64_t>(i))));
       }
-      if (!s.points.empty()) out.push_back(std::move(s));
+      out.push_back(std::move(s));
     }
     return Value(std::move(out));
   }
@@ -196,7 +322,10 @@ class ColumnEngine final : public Engine {
   const storage::Queryable& queryable_;
   const Clock& clock_;
   Gate gate_;
+  ActiveQueries active_;
   std::atomic<int64_t> subquery_step_ms_;
+  mutable Mutex totals_mu_;
+  EngineTotals totals_ VEDETTE_GUARDED_BY(totals_mu_);
 };
 
 }  // namespace

@@ -10,26 +10,6 @@
 
 namespace vedette::promql {
 
-Status Budget::Poll() const {
-  if (cancel != nullptr && cancel->cancelled()) {
-    return Cancelled("query was canceled in expression evaluation");
-  }
-  if (deadline_ns != 0 && clock->MonotonicNs() > deadline_ns) {
-    return DeadlineExceeded("query timed out in expression evaluation");
-  }
-  return {};
-}
-
-Status Budget::Hold(uint64_t n) {
-  held += n;
-  stats->peak_samples = std::max(stats->peak_samples, held);
-  if (held > max_samples) {
-    return ResourceExhausted(
-        "query processing would load too many samples into memory in query execution");
-  }
-  return {};
-}
-
 Labels Evaluator::DropName(const Labels& labels) const {
   if (!options_.type_and_unit_labels) return labels.WithoutName();
   static const std::vector<std::string> kIdentity = {"__name__", "__type__", "__unit__"};
@@ -74,8 +54,13 @@ bool Evaluator::unique_needed(const Expr& expr) const { return !delayed_names() 
 
 Sink Evaluator::Unique(const Sink& sink, bool whole) {
   auto seen = std::make_shared<std::unordered_map<Labels, std::vector<bool>, LabelsHash>>();
-  return [sink, whole, seen](Column& c) -> Status {
+  auto charge = std::make_shared<Charge>(budget_);
+  return [sink, whole, seen, charge](Column& c) -> Status {
     auto [it, fresh] = seen->try_emplace(c.labels);
+    if (fresh) {
+      VEDETTE_RETURN_IF_ERROR(
+          charge->Add(0, 96 + c.labels.bytes().size() + c.values.size() / 8));
+    }
     if (!fresh && whole) return FailedPrecondition(kSameLabelset);
     std::vector<bool>& there = it->second;
     there.resize(c.values.size());
@@ -118,11 +103,24 @@ Result<std::vector<Column>> Evaluator::Finish(std::vector<Column> columns) const
 
 Status Evaluator::Stream(const Expr& expr, const Grid& grid, const Sink& sink) {
   VEDETTE_RETURN_IF_ERROR(budget_.Poll());
+  if (profiler_ == nullptr) return StreamNode(expr, grid, sink);
+  const Profiler::Scope scope(profiler_, &expr);
+  ++profiler_->At(expr).calls;
+  return StreamNode(expr, grid, [&](Column& c) -> Status {
+    NodeCost& cost = profiler_->At(expr);
+    ++cost.series;
+    for (size_t i = 0; i < c.values.size(); ++i) cost.points += c.present(i) ? 1 : 0;
+    const Profiler::Scope above(profiler_, scope.before());
+    return sink(c);
+  });
+}
+
+Status Evaluator::StreamNode(const Expr& expr, const Grid& grid, const Sink& sink) {
   if (expr.step_invariant && grid.steps > 1) {
     // Worked out once, and then the same at every step.
     Grid once = grid;
     once.steps = 1;
-    return Stream(expr, once, [&](Column& c) -> Status {
+    return StreamNode(expr, once, [&](Column& c) -> Status {
       const auto steps = static_cast<size_t>(grid.steps);
       Column wide;
       wide.labels = std::move(c.labels);
@@ -134,7 +132,7 @@ Status Evaluator::Stream(const Expr& expr, const Grid& grid, const Sink& sink) {
   }
   switch (expr.kind) {
     case Expr::Kind::kVectorSelector:
-      return StreamSelector(expr.As<VectorSelector>(), grid, false, sink);
+      return StreamSelector(expr.As<VectorSelector>(), grid, Shows::kValue, sink);
     case Expr::Kind::kParen:
       return Stream(*expr.As<ParenExpr>().expr, grid, sink);
     case Expr::Kind::kCall:
@@ -151,10 +149,11 @@ Status Evaluator::Stream(const Expr& expr, const Grid& grid, const Sink& sink) {
   return Internal(StrCat("a ", DocumentedType(expr.type), " where a vector was expected"));
 }
 
-Result<std::vector<Column>> Evaluator::Collect(const Expr& expr, const Grid& grid) {
+Result<std::vector<Column>> Evaluator::Collect(const Expr& expr, const Grid& grid,
+                                               Charge& charge) {
   std::vector<Column> out;
   Status failure = Stream(expr, grid, [&](Column& c) -> Status {
-    VEDETTE_RETURN_IF_ERROR(budget_.Hold(static_cast<uint64_t>(grid.steps)));
+    VEDETTE_RETURN_IF_ERROR(charge.Add(c));
     out.push_back(std::move(c));
     c = Column();
     return {};
@@ -164,11 +163,26 @@ Result<std::vector<Column>> Evaluator::Collect(const Expr& expr, const Grid& gri
 }
 
 Result<std::vector<double>> Evaluator::Scalars(const Expr& expr, const Grid& grid) {
+  VEDETTE_RETURN_IF_ERROR(budget_.Work(static_cast<uint64_t>(grid.steps)));
+  // Rows of scalars live as long as the operators around them: those are charged for the depth.
+  Charge charge(budget_);
+  VEDETTE_RETURN_IF_ERROR(charge.Add(0, static_cast<uint64_t>(grid.steps) * sizeof(double)));
+  if (profiler_ == nullptr) return ScalarsOf(expr, grid);
+  const Profiler::Scope scope(profiler_, &expr);
+  Result<std::vector<double>> out = ScalarsOf(expr, grid);
+  NodeCost& cost = profiler_->At(expr);
+  ++cost.calls;
+  cost.series = 1;
+  if (out.ok()) cost.points += out->size();
+  return out;
+}
+
+Result<std::vector<double>> Evaluator::ScalarsOf(const Expr& expr, const Grid& grid) {
   const auto steps = static_cast<size_t>(grid.steps);
   if (expr.step_invariant && grid.steps > 1 && expr.kind != Expr::Kind::kNumber) {
     Grid once = grid;
     once.steps = 1;
-    VEDETTE_ASSIGN_OR_RETURN(std::vector<double> one, Scalars(expr, once));
+    VEDETTE_ASSIGN_OR_RETURN(std::vector<double> one, ScalarsOf(expr, once));
     return std::vector<double>(steps, one[0]);
   }
   switch (expr.kind) {
@@ -252,6 +266,8 @@ Result<Matrix> Evaluator::RangeAt(const Expr& expr, const Grid& grid) {
     const Window w = r.windows[0];
     if (w.lo == w.hi) return {};
     VEDETTE_RETURN_IF_ERROR(budget_.Hold(w.hi - w.lo));
+    VEDETTE_RETURN_IF_ERROR(
+        budget_.HoldBytes(sizeof(Series) + r.labels.bytes().size() + (w.hi - w.lo) * sizeof(Point)));
     Series s;
     s.metric = r.drop_name ? DropName(r.labels) : r.labels;
     for (uint32_t i = w.lo; i < w.hi; ++i) {

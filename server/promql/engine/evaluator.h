@@ -8,9 +8,10 @@
 #include <unordered_map>
 #include <vector>
 
-#include "common/base/clock.h"
 #include "common/base/status.h"
 #include "server/promql/engine.h"
+#include "server/promql/engine/budget.h"
+#include "server/promql/engine/profiler.h"
 #include "server/promql/functions/annotations.h"
 #include "server/promql/functions/column.h"
 #include "server/promql/functions/selection.h"
@@ -21,21 +22,6 @@
 
 namespace vedette::promql {
 
-// The ceilings of one query, and what it used. One thread.
-struct Budget {
-  const Clock* clock = nullptr;
-  const CancelFlag* cancel = nullptr;
-  int64_t deadline_ns = 0;
-  uint64_t max_samples = 0;
-  uint64_t held = 0;
-  QueryStats* stats = nullptr;
-
-  // Once a series: cancelled, or out of time?
-  Status Poll() const;
-  // Counts `n` samples as held; kResourceExhausted when they are too many.
-  Status Hold(uint64_t n);
-};
-
 // Takes the series of a result as they come. The column may be moved from.
 using Sink = std::function<Status(Column&)>;
 
@@ -45,11 +31,17 @@ using Sink = std::function<Status(Column&)>;
 class Evaluator {
  public:
   Evaluator(const EngineOptions& options, const PlanContext& context, storage::Querier& querier,
-            Budget& budget, Annotations& notes)
-      : options_(options), context_(context), querier_(querier), budget_(budget), notes_(notes) {}
+            Budget& budget, Annotations& notes, Profiler* profiler = nullptr)
+      : options_(options),
+        context_(context),
+        querier_(querier),
+        budget_(budget),
+        notes_(notes),
+        profiler_(profiler) {}
 
   Status Stream(const Expr& expr, const Grid& grid, const Sink& sink);
-  Result<std::vector<Column>> Collect(const Expr& expr, const Grid& grid);
+  // What is collected is charged to `charge`, and given back with it.
+  Result<std::vector<Column>> Collect(const Expr& expr, const Grid& grid, Charge& charge);
   Result<std::vector<double>> Scalars(const Expr& expr, const Grid& grid);
   // The raw samples of a range selector or subquery at one instant.
   Result<Matrix> RangeAt(const Expr& expr, const Grid& grid);
@@ -62,12 +54,20 @@ class Evaluator {
  private:
   friend class RangeCall;
 
+  // Stream and Scalars without the profiler around them.
+  Status StreamNode(const Expr& expr, const Grid& grid, const Sink& sink);
+  Result<std::vector<double>> ScalarsOf(const Expr& expr, const Grid& grid);
+
   // Selectors (selectors.cc).
-  Status StreamSelector(const VectorSelector& v, const Grid& grid, bool timestamps,
-                        const Sink& sink);
+  enum class Shows : uint8_t { kValue, kTime, kStart };  // Of every sample.
+  Status StreamSelector(const VectorSelector& v, const Grid& grid, Shows shows, const Sink& sink);
+  // Warnings and costs of a selection that has been read to its end.
+  void Finished(const storage::SeriesSet& set, uint64_t samples_before);
   using RangeSink = std::function<Status(const RangeSeries&)>;
   Status StreamRange(const Expr& expr, const Grid& grid, std::string_view function,
                      const RangeSink& sink);
+  Status StreamMatrix(const MatrixSelector& m, const Grid& grid, std::string_view function,
+                      const RangeSink& sink);
   Status StreamSubquery(const SubqueryExpr& s, const Grid& grid, const RangeSink& sink);
 
   // Calls (calls.cc, range_calls.cc, histogram_calls.cc, label_calls.cc).
@@ -118,6 +118,7 @@ class Evaluator {
   storage::Querier& querier_;
   Budget& budget_;
   Annotations& notes_;
+  Profiler* const profiler_;  // Null unless somebody wants to know.
   uint64_t next_timeline_ = 1ull << 63;
 };
 

@@ -1,7 +1,9 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstdio>
 #include <cstdlib>
+#include <ctime>
 
 #include "common/base/strings.h"
 #include "server/promql/engine/evaluator.h"
@@ -24,6 +26,23 @@ std::string OpenMetricsFloat(double v) {
   std::string s = GoFloat(v);
   if (std::isfinite(v) && s.find_first_of(".e") == std::string::npos) s += ".0";
   return s;
+}
+
+// As %.2g writes it.
+std::string TwoDigits(double v) {
+  char buffer[32];
+  std::snprintf(buffer, sizeof buffer, "%.2g", v);
+  return buffer;
+}
+
+// 2026-11-28T05:00:00Z, without what is below a second.
+std::string UtcSeconds(int64_t t_ms) {
+  const time_t seconds = static_cast<time_t>(std::floor(static_cast<double>(t_ms) / 1000));
+  tm utc{};
+  gmtime_r(&seconds, &utc);
+  char buffer[64];
+  const size_t n = strftime(buffer, sizeof buffer, "%Y-%m-%dT%H:%M:%SZ", &utc);
+  return std::string(buffer, n);
 }
 
 // The classic buckets, or the native histograms, of one label set.
@@ -97,8 +116,9 @@ Status Evaluator::StreamHistogramQuantile(const Call& call, const Grid& grid, co
   std::vector<BucketGroup> groups;
   std::unordered_map<Labels, size_t, LabelsHash> index;
   static const std::vector<std::string> kLe = {"le"};
+  Charge charge(budget_);
   VEDETTE_RETURN_IF_ERROR(Stream(vector, grid, [&](Column& c) -> Status {
-    VEDETTE_RETURN_IF_ERROR(budget_.Hold(steps));
+    VEDETTE_RETURN_IF_ERROR(charge.Add(c));
     bool floats = false;
     bool histograms = false;
     for (size_t i = 0; i < steps; ++i) {
@@ -133,7 +153,10 @@ Status Evaluator::StreamHistogramQuantile(const Call& call, const Grid& grid, co
                                              : g.classic[0].second.labels.metric_name());
     ClassicNotes total;
     int64_t forced_samples = 0;
+    int64_t first_forced_ms = 0;
+    int64_t last_forced_ms = 0;
     for (size_t i = 0; i < steps; ++i) {
+      VEDETTE_RETURN_IF_ERROR(budget_.Work((g.native.size() + g.classic.size()) * 16));
       const Histogram* native = nullptr;
       for (const Column& c : g.native) {
         if (c.is_histogram(i)) native = c.histograms[i].get();
@@ -183,7 +206,8 @@ Status Evaluator::StreamHistogramQuantile(const Call& call, const Grid& grid, co
             total.min_bucket = std::min(total.min_bucket, notes.min_bucket);
             total.max_bucket = std::max(total.max_bucket, notes.max_bucket);
             total.max_diff = std::max(total.max_diff, notes.max_diff);
-            ++forced_samples;
+            last_forced_ms = grid.At(static_cast<int64_t>(i));
+            if (++forced_samples == 1) first_forced_ms = last_forced_ms;
           }
         }
         outs[k].values[i] = v;
@@ -197,8 +221,9 @@ Status Evaluator::StreamHistogramQuantile(const Call& call, const Grid& grid, co
                  "#histogram_quantile)",
                  name.empty() ? "" : StrCat(" for metric name ", Quoted(name)), ", from buckets ",
                  GoFloat(total.min_bucket), " to ", GoFloat(total.max_bucket),
-                 ", with a max diff of ", GoFloat(total.max_diff), ", over ", forced_samples,
-                 " samples from ", grid.start_ms, " to ", grid.end_ms()),
+                 ", with a max diff of ", TwoDigits(total.max_diff), ", over ", forced_samples,
+                 " samples from ", UtcSeconds(first_forced_ms), " to ",
+                 UtcSeconds(last_forced_ms)),
           pos);
     }
     for (size_t k = 0; k < outs.size(); ++k) {

@@ -66,11 +66,12 @@ Status Evaluator::StreamInfo(const Call& call, const Grid& grid, const Sink& sin
     selector.shift.offset_ms = shift->offset_ms;
   }
 
-  VEDETTE_ASSIGN_OR_RETURN(std::vector<Column> base, Collect(*call.args[0], grid));
+  Charge charge(budget_);
+  VEDETTE_ASSIGN_OR_RETURN(std::vector<Column> base, Collect(*call.args[0], grid, charge));
   std::unordered_map<Labels, std::vector<InfoSeries>, LabelsHash> infos;
   std::unordered_map<Labels, bool, LabelsHash> wanted;
   for (const Column& c : base) wanted[c.labels.Only(kIdentifying)] = true;
-  VEDETTE_RETURN_IF_ERROR(StreamSelector(selector, grid, false, [&](Column& c) -> Status {
+  VEDETTE_RETURN_IF_ERROR(StreamSelector(selector, grid, Shows::kValue, [&](Column& c) -> Status {
     if (!wanted.contains(c.labels.Only(kIdentifying))) return {};
     for (size_t i = 0; i < steps; ++i) {
       if (c.is_histogram(i)) {
@@ -80,10 +81,10 @@ Status Evaluator::StreamInfo(const Call& call, const Grid& grid, const Sink& sin
     }
     return {};
   }));
-  VEDETTE_RETURN_IF_ERROR(StreamSelector(selector, grid, true, [&](Column& c) -> Status {
+  VEDETTE_RETURN_IF_ERROR(StreamSelector(selector, grid, Shows::kTime, [&](Column& c) -> Status {
     const Labels key = c.labels.Only(kIdentifying);
     if (key.empty() || !wanted.contains(key)) return {};
-    VEDETTE_RETURN_IF_ERROR(budget_.Hold(steps));
+    VEDETTE_RETURN_IF_ERROR(charge.Add(c));
     infos[key].push_back({c.labels, c.values});
     return {};
   }));

@@ -12,6 +12,16 @@ namespace {
 
 const std::string& TextOf(const Expr& e) { return WithoutParens(e).As<StringLiteral>().value; }
 
+// Nested calls can double a value at every level: a few dozen of them would fill any memory.
+constexpr size_t kMaxValueBytes = 1 << 20;
+
+Status CheckLength(std::string_view function, std::string_view label, size_t bytes) {
+  if (bytes <= kMaxValueBytes) return {};
+  return FailedPrecondition(StrCat(function, "(): the value of label ", Quoted(label),
+                                   " would have ", bytes, " bytes: the limit is ",
+                                   kMaxValueBytes));
+}
+
 bool IsWordChar(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
 }
@@ -89,8 +99,10 @@ Status Evaluator::StreamLabelReplace(const Call& call, const Grid& grid, const S
   return Stream(*call.args[0], grid, [&](Column& c) -> Status {
     const std::string value(c.labels.Get(src));
     if (re.Match(value, 0, value.size(), RE2::ANCHOR_BOTH, groups.data(), captures)) {
+      const std::string expanded = Expand(replacement, re, groups);
+      VEDETTE_RETURN_IF_ERROR(CheckLength("label_replace", dst, expanded.size()));
       LabelsBuilder lb(c.labels);
-      lb.Set(dst, Expand(replacement, re, groups));
+      lb.Set(dst, expanded);
       c.labels = lb.Build();
       if (dst == kMetricNameLabel) c.drop_name = false;
     }
@@ -116,6 +128,7 @@ Status Evaluator::StreamLabelJoin(const Call& call, const Grid& grid, const Sink
     for (size_t i = 3; i < call.args.size(); ++i) {
       if (i > 3) joined += separator;
       joined += c.labels.Get(TextOf(*call.args[i]));
+      VEDETTE_RETURN_IF_ERROR(CheckLength("label_join", dst, joined.size()));
     }
     LabelsBuilder lb(c.labels);
     lb.Set(dst, joined);
@@ -133,7 +146,8 @@ Status Evaluator::StreamSort(const Call& call, const Grid& grid, const Sink& sin
     notes_.Warn("sort is ineffective for range queries since results are always ordered by labels",
                 call.args[0]->pos.start >= 0 ? call.pos : call.pos);
   }
-  VEDETTE_ASSIGN_OR_RETURN(std::vector<Column> columns, Collect(*call.args[0], grid));
+  Charge charge(budget_);
+  VEDETTE_ASSIGN_OR_RETURN(std::vector<Column> columns, Collect(*call.args[0], grid, charge));
   if (by_value) {
     for (Column& c : columns) {
       for (size_t i = 0; i < c.values.size(); ++i) {

@@ -67,6 +67,11 @@ Status Evaluator::StreamRangeCall(const Call& call, const Grid& grid, const Sink
       }
     }
   }
+  Status stopped;
+  kernel.go_on = [&](uint64_t samples) {
+    stopped = budget_.Work(samples);
+    return stopped.ok();
+  };
   const bool keeps_name = KeepsName(id);
   const Sink checked = !keeps_name && unique_needed(range) ? Unique(sink, true) : sink;
   return StreamRange(range, grid, call.function->name, [&](const RangeSeries& r) -> Status {
@@ -75,6 +80,7 @@ Status Evaluator::StreamRangeCall(const Call& call, const Grid& grid, const Sink
     out.drop_name = r.drop_name;
     out.values.assign(static_cast<size_t>(grid.steps), kAbsent);
     kernel.Run(r, out);
+    VEDETTE_RETURN_IF_ERROR(stopped);
     if (!out.any()) return {};
     if (WantsCounter(id) && kernel.saw_floats) {
       const std::string_view name = r.labels.metric_name();

@@ -24,6 +24,9 @@ void WindowsOf(std::span<const int64_t> t_ms, const RefGrid& refs, int64_t range
 
 namespace {
 
+// A decoded sample: its instant and its value.
+constexpr uint64_t kDecodedBytes = 16;
+
 constexpr uint32_t kNowhere = std::numeric_limits<uint32_t>::max();
 
 // The newest sample in (ref - lookback, ref] for every step.
@@ -42,7 +45,7 @@ void PositionsOf(std::span<const int64_t> t_ms, const RefGrid& refs, int64_t loo
 
 }  // namespace
 
-Status Evaluator::StreamSelector(const VectorSelector& v, const Grid& grid, bool timestamps,
+Status Evaluator::StreamSelector(const VectorSelector& v, const Grid& grid, Shows shows,
                                  const Sink& sink) {
   const RefGrid refs(grid, v.shift);
   const int64_t lookback = context_.lookback_ms;
@@ -50,7 +53,9 @@ Status Evaluator::StreamSelector(const VectorSelector& v, const Grid& grid, bool
   hints.start_ms = refs.first_ms - lookback + 1;
   hints.end_ms = refs.last_ms() + (v.smoothed ? lookback : 0);
   hints.step_ms = grid.steps > 1 ? grid.step_ms : 0;
+  hints.start_times = shows == Shows::kStart;
   const std::unique_ptr<storage::SeriesSet> set = querier_.Select(hints, v.matchers);
+  const uint64_t read_before = budget_.stats->samples_read;
   std::vector<uint32_t> positions;
   uint64_t timeline = 0;
   const auto steps = static_cast<size_t>(grid.steps);
@@ -117,8 +122,11 @@ Status Evaluator::StreamSelector(const VectorSelector& v, const Grid& grid, bool
         continue;
       }
       ++found;
-      if (timestamps) {
+      if (shows == Shows::kTime) {
         out.values[i] = static_cast<double>(s.t_ms[at]) / 1000.0;
+      } else if (shows == Shows::kStart) {
+        // Where it is not known, 0.
+        out.values[i] = s.start_ms.empty() ? 0 : static_cast<double>(s.start_ms[at]) / 1000.0;
       } else if (!s.histograms.empty() && s.histograms[at] != nullptr) {
         out.Set(i, s.histograms[at]);
       } else {
@@ -127,21 +135,48 @@ Status Evaluator::StreamSelector(const VectorSelector& v, const Grid& grid, bool
     }
     if (found == 0) continue;
     budget_.stats->samples_read += found;
-    VEDETTE_RETURN_IF_ERROR(budget_.Hold(found));
+    VEDETTE_RETURN_IF_ERROR(budget_.Work(s.t_ms.size() + steps));
+    Charge charge(budget_);
+    VEDETTE_RETURN_IF_ERROR(charge.Add(found, s.t_ms.size() * kDecodedBytes));
     VEDETTE_RETURN_IF_ERROR(sink(out));
-    budget_.held -= std::min(budget_.held, found);
   }
-  for (std::string& w : set->warnings()) notes_.AddPlainWarning(std::move(w));
+  Finished(*set, read_before);
   return set->status();
+}
+
+void Evaluator::Finished(const storage::SeriesSet& set, uint64_t samples_before) {
+  for (std::string& w : set.warnings()) notes_.AddPlainWarning(std::move(w));
+  const uint64_t bytes = set.bytes_decoded();
+  budget_.stats->bytes_decoded += bytes;
+  if (profiler_ == nullptr) return;
+  NodeCost& cost = profiler_->Current();
+  cost.samples_read += budget_.stats->samples_read - samples_before;
+  cost.bytes_decoded += bytes;
 }
 
 Status Evaluator::StreamRange(const Expr& expr, const Grid& grid, std::string_view function,
                               const RangeSink& sink) {
   const Expr& inner = WithoutParens(expr);
-  if (inner.kind == Expr::Kind::kSubquery) {
-    return StreamSubquery(inner.As<SubqueryExpr>(), grid, sink);
-  }
-  const auto& m = inner.As<MatrixSelector>();
+  const auto stream = [&](const RangeSink& to) {
+    if (inner.kind == Expr::Kind::kSubquery) {
+      return StreamSubquery(inner.As<SubqueryExpr>(), grid, to);
+    }
+    return StreamMatrix(inner.As<MatrixSelector>(), grid, function, to);
+  };
+  if (profiler_ == nullptr) return stream(sink);
+  const Profiler::Scope scope(profiler_, &inner);
+  ++profiler_->At(inner).calls;
+  return stream([&](const RangeSeries& r) -> Status {
+    NodeCost& cost = profiler_->At(inner);
+    ++cost.series;
+    cost.points += r.t_ms.size();
+    const Profiler::Scope above(profiler_, scope.before());
+    return sink(r);
+  });
+}
+
+Status Evaluator::StreamMatrix(const MatrixSelector& m, const Grid& grid,
+                               std::string_view function, const RangeSink& sink) {
   const VectorSelector& v = *m.selector;
   const RefGrid refs(grid, v.shift);
   const bool extended = v.anchored || v.smoothed;
@@ -152,11 +187,16 @@ Status Evaluator::StreamRange(const Expr& expr, const Grid& grid, std::string_vi
   hints.step_ms = grid.steps > 1 ? grid.step_ms : 0;
   hints.range_ms = m.range_ms;
   hints.function = function;
+  hints.start_times = options_.start_timestamps && !extended &&
+                      (function == "rate" || function == "increase" || function == "irate" ||
+                       function == "resets");
   const std::unique_ptr<storage::SeriesSet> set = querier_.Select(hints, v.matchers);
+  const uint64_t read_before = budget_.stats->samples_read;
   std::vector<Window> windows;
   std::vector<int64_t> kept_t;
   std::vector<double> kept_v;
   std::vector<HistogramPtr> kept_h;
+  std::vector<int64_t> kept_starts;
   uint64_t timeline = 0;
   uint64_t in_windows = 0;
   uint64_t widest = 0;
@@ -174,9 +214,11 @@ Status Evaluator::StreamRange(const Expr& expr, const Grid& grid, std::string_vi
     r.t_ms = s.t_ms;
     r.values = s.values;
     r.histograms = s.histograms;
+    r.start_ms = s.start_ms;
     uint64_t key = s.timeline_key;
     if (s.has_stale) {
       key = 0;
+      kept_starts.clear();
       kept_t.clear();
       kept_v.clear();
       kept_h.clear();
@@ -186,10 +228,12 @@ Status Evaluator::StreamRange(const Expr& expr, const Grid& grid, std::string_vi
         kept_t.push_back(s.t_ms[i]);
         kept_v.push_back(s.values[i]);
         if (!s.histograms.empty()) kept_h.push_back(s.histograms[i]);
+        if (!s.start_ms.empty()) kept_starts.push_back(s.start_ms[i]);
       }
       r.t_ms = kept_t;
       r.values = kept_v;
       r.histograms = kept_h;
+      r.start_ms = kept_starts;
     }
     if (key == 0 || key != timeline || windows.size() != static_cast<size_t>(grid.steps)) {
       WindowsOf(r.t_ms, refs, m.range_ms, windows);
@@ -203,12 +247,13 @@ Status Evaluator::StreamRange(const Expr& expr, const Grid& grid, std::string_vi
     }
     r.windows = windows;
     budget_.stats->samples_read += in_windows;
-    const uint64_t held = widest + static_cast<uint64_t>(grid.steps);
-    VEDETTE_RETURN_IF_ERROR(budget_.Hold(held));
+    VEDETTE_RETURN_IF_ERROR(budget_.Work(s.t_ms.size() + windows.size()));
+    Charge charge(budget_);
+    VEDETTE_RETURN_IF_ERROR(charge.Add(widest + static_cast<uint64_t>(grid.steps),
+                                       s.t_ms.size() * kDecodedBytes));
     VEDETTE_RETURN_IF_ERROR(sink(r));
-    budget_.held -= std::min(budget_.held, held);
   }
-  for (std::string& w : set->warnings()) notes_.AddPlainWarning(std::move(w));
+  Finished(*set, read_before);
   return set->status();
 }
 
@@ -216,6 +261,12 @@ Status Evaluator::StreamSubquery(const SubqueryExpr& s, const Grid& grid, const 
   const RefGrid refs(grid, s.shift);
   const SubquerySteps steps = StepsOfSubquery(refs.first_ms, refs.last_ms(), s.range_ms, s.step_ms);
   if (steps.steps <= 0) return {};
+  // Instants, windows and a column of values: checked before the memory is taken.
+  Charge charge(budget_);
+  VEDETTE_RETURN_IF_ERROR(
+      charge.Add(static_cast<uint64_t>(steps.steps),
+                 static_cast<uint64_t>(steps.steps) * (sizeof(int64_t) + 2 * sizeof(double)) +
+                     static_cast<uint64_t>(grid.steps) * 2 * sizeof(Window)));
   Grid inner;
   inner.start_ms = steps.start_ms;
   inner.step_ms = s.step_ms;
@@ -240,6 +291,7 @@ Status Evaluator::StreamSubquery(const SubqueryExpr& s, const Grid& grid, const 
       unhinted->reset_hint = Histogram::ResetHint::kUnknown;
       h = std::move(unhinted);
     }
+    VEDETTE_RETURN_IF_ERROR(budget_.Work(c.values.size()));
     RangeSeries r;
     r.labels = c.labels;
     r.drop_name = c.drop_name;

@@ -84,6 +84,11 @@ void Annotations::ResetCollision(std::string_view operation, PosRange pos) {
 void Annotations::BoundsReconciled(std::string_view operation, PosRange pos) {
   Info(StrCat("mismatched custom buckets were reconciled during ", operation), pos);
 }
+void Annotations::OverlappingStarts(std::string_view metric, PosRange pos) {
+  Warn(StrCat("sample has start time that overlaps with previous sample timestamp",
+              metric.empty() ? "" : StrCat(" for metric ", Quoted(metric))),
+       pos);
+}
 void Annotations::NotCounterName(std::string_view metric, PosRange pos) {
   Info(StrCat("metric might not be a counter, name does not end in _total/_sum/_count/_bucket: ",
               Quoted(metric)),

@@ -34,6 +34,7 @@ class Annotations {
   void IgnoredInMixedRange(std::string_view metric, PosRange pos);
   void ResetCollision(std::string_view operation, PosRange pos);
   void BoundsReconciled(std::string_view operation, PosRange pos);
+  void OverlappingStarts(std::string_view metric, PosRange pos);
   void NotCounterName(std::string_view metric, PosRange pos);
 
   // Warnings that come from elsewhere (the storage), as they are.

@@ -5,6 +5,7 @@
 
 #include "server/promql/functions/histogram_math.h"
 #include "server/promql/functions/numbers.h"
+#include "server/promql/functions/start_turn.h"
 
 namespace vedette::promql {
 namespace {
@@ -16,6 +17,8 @@ double Seconds(int64_t ms) { return static_cast<double>(ms) / 1000.0; }
 
 // How far a change over [first, last] reaches to the edges of the range, as a factor.
 struct Extrapolation {
+  bool from_start = false;  // A start timestamp says where it all began: nothing to add on the left.
+  double between = 0;       // First to last sample; `sampled` may begin before, at the start.
   double sampled = 0;
   double to_start = 0;
   double to_end = 0;
@@ -25,6 +28,12 @@ double FactorOf(const Extrapolation& e, size_t samples, bool is_counter, double 
                 double first) {
   double to_start = e.to_start;
   double to_end = e.to_end;
+  if (e.from_start) {
+    if (samples == 1) return 1;  // How far samples are apart is not known.
+    const double apart = e.between / static_cast<double>(samples - 1);
+    if (to_end >= apart * 1.1) to_end = apart / 2;
+    return (e.sampled + to_end) / e.sampled;
+  }
   const double average = e.sampled / static_cast<double>(samples - 1);
   const double threshold = average * 1.1;
   if (to_start >= threshold) to_start = average / 2;
@@ -128,7 +137,25 @@ struct MixedSample {
   int64_t t_ms = 0;
   double value = 0;
   HistogramPtr histogram;
+  int64_t start_ms = 0;  // 0: not known.
+  bool fresh = false;    // Its start timestamp lies after the sample before: a reset.
 };
+
+// What of a window's samples the start timestamps tell; true where some of them overlap.
+bool MarkFresh(std::vector<MixedSample>& all) {
+  bool overlap = false;
+  for (size_t k = 1; k < all.size(); ++k) {
+    const StartTurn turn =
+        TurnBetween(all[k - 1].t_ms, all[k - 1].start_ms, all[k].t_ms, all[k].start_ms);
+    all[k].fresh = turn == StartTurn::kReset;
+    overlap = overlap || turn == StartTurn::kOverlap;
+  }
+  return overlap;
+}
+
+bool ResetBetween(const MixedSample& before, const MixedSample& after) {
+  return after.fresh || DetectReset(*after.histogram, *before.histogram);
+}
 
 using Notes = Annotations;
 enum class Edge : uint8_t { kSample, kInterpolated };
@@ -152,7 +179,7 @@ std::shared_ptr<Histogram> HistogramChange(std::span<const MixedSample> points, 
   const Histogram* previous = first;
   if (is_counter && points.size() > 1 && left == Edge::kSample) {
     const Histogram* second = points[1].histogram.get();
-    if (second != nullptr && DetectReset(*second, *first)) {
+    if (second != nullptr && (points[1].fresh || DetectReset(*second, *first))) {
       // What was before the reset does not matter, nor does its layout.
       empty.schema = second->schema;
       empty.custom_values = second->custom_values;
@@ -193,7 +220,7 @@ std::shared_ptr<Histogram> HistogramChange(std::span<const MixedSample> points, 
       const Histogram* h = points[i].histogram.get();
       const bool edge = (i == 1 && left == Edge::kInterpolated) ||
                         (i + 1 == points.size() && right == Edge::kInterpolated);
-      if (!edge && DetectReset(*h, *before)) {
+      if (!edge && (points[i].fresh || DetectReset(*h, *before))) {
         CombineNotes added;
         AddTo(*out, *before, &added);
         if (added.bounds_reconciled) notes.BoundsReconciled("addition", pos);
@@ -219,10 +246,10 @@ double CountTurns(std::span<const MixedSample> all, bool resets) {
     if ((x.histogram == nullptr) != (y.histogram == nullptr)) {
       turn = true;
     } else if (x.histogram == nullptr) {
-      turn = resets ? y.value < x.value
+      turn = resets ? y.fresh || y.value < x.value
                     : y.value != x.value && !(std::isnan(x.value) && std::isnan(y.value));
     } else {
-      turn = resets ? DetectReset(*y.histogram, *x.histogram)
+      turn = resets ? ResetBetween(x, y)
                     : !SameContent(*x.histogram, *y.histogram);
     }
     n += turn ? 1 : 0;
@@ -266,6 +293,54 @@ double ExtrapolatedChange(Times t, Values v, int64_t range_start_ms, int64_t ran
   return change * factor;
 }
 
+void RangeKernel::RunFloatsFromStarts(const RangeSeries& r, Column& out) {
+  bool overlap = false;
+  for (size_t i = 0; i < r.windows.size(); ++i) {
+    const Window w = r.windows[i];
+    const size_t n = w.hi - w.lo;
+    if (n == 0) continue;
+    const Times t = r.t_ms.subspan(w.lo, n);
+    const Values v = r.values.subspan(w.lo, n);
+    const Times starts = r.start_ms.subspan(w.lo, n);
+    double resets = 0;
+    double lost = 0;  // What resets took away.
+    bool last_reset = false;
+    for (size_t k = 1; k < n; ++k) {
+      const StartTurn turn = TurnBetween(t[k - 1], starts[k - 1], t[k], starts[k]);
+      overlap = overlap || turn == StartTurn::kOverlap;
+      last_reset = turn == StartTurn::kReset || v[k] < v[k - 1];
+      if (!last_reset) continue;
+      resets += 1;
+      lost += v[k - 1];
+    }
+    if (function == FunctionId::kResets) {
+      out.values[i] = resets;
+      continue;
+    }
+    if (function == FunctionId::kIrate) {
+      if (n < 2) continue;
+      const double change = last_reset ? v[n - 1] : v[n - 1] - v[n - 2];
+      out.values[i] = change / Seconds(t[n - 1] - t[n - 2]);
+      continue;
+    }
+    const int64_t end = refs->At(static_cast<int64_t>(i));
+    const int64_t start = end - range_ms;
+    const bool inside = StartsInside(t[0], starts[0], start);
+    if (n < 2 && !inside) continue;
+    const double change = v[n - 1] - v[0] + lost + (inside ? v[0] : 0);
+    Extrapolation e;
+    e.from_start = inside;
+    e.between = Seconds(t[n - 1] - t[0]);
+    e.sampled = Seconds(t[n - 1] - (inside ? starts[0] : t[0]));
+    e.to_start = Seconds(t[0] - start);
+    e.to_end = Seconds(end - t[n - 1]);
+    double factor = FactorOf(e, n, true, change, v[0]);
+    if (function == FunctionId::kRate) factor /= Seconds(range_ms);
+    out.values[i] = change * factor;
+  }
+  if (overlap) notes->OverlappingStarts(r.labels.metric_name(), pos);
+}
+
 void RangeKernel::Run(const RangeSeries& r, Column& out) {
   saw_floats = false;
   if (anchored || smoothed) {
@@ -281,6 +356,9 @@ void RangeKernel::Run(const RangeSeries& r, Column& out) {
   }
   if (histograms) {
     RunMixed(r, out);
+  } else if (!r.start_ms.empty()) {
+    RunFloatsFromStarts(r, out);
+    saw_floats = true;
   } else {
     RunFloats(r, out);
     saw_floats = true;
@@ -295,6 +373,7 @@ void RangeKernel::RunFloats(const RangeSeries& r, Column& out) {
       const Window w = r.windows[i];
       const size_t n = w.hi - w.lo;
       if (n < least) continue;
+      if (!GoOn(n)) return;
       out.values[i] = f(i, r.t_ms.subspan(w.lo, n), r.values.subspan(w.lo, n));
     }
   };
@@ -415,23 +494,31 @@ void RangeKernel::RunMixed(const RangeSeries& r, Column& out) {
   const std::string_view metric = r.labels.metric_name();
   std::vector<int64_t> float_t;
   std::vector<double> float_v;
+  std::vector<int64_t> float_starts;
   std::vector<MixedSample> all;
+  bool overlap = false;
   for (size_t i = 0; i < r.windows.size(); ++i) {
     const Window w = r.windows[i];
     if (w.lo == w.hi) continue;
+    // A histogram is worth a few dozen floats.
+    if (!GoOn(uint64_t{32} * (w.hi - w.lo))) return;
     float_t.clear();
     float_v.clear();
+    float_starts.clear();
     all.clear();
     size_t histograms = 0;
     for (uint32_t k = w.lo; k < w.hi; ++k) {
       all.push_back({r.t_ms[k], r.values[k], r.histograms[k]});
+      if (!r.start_ms.empty()) all.back().start_ms = r.start_ms[k];
       if (r.histograms[k] != nullptr) {
         ++histograms;
       } else {
         float_t.push_back(r.t_ms[k]);
         float_v.push_back(r.values[k]);
+        float_starts.push_back(all.back().start_ms);
       }
     }
+    if (!r.start_ms.empty() && histograms > 0) overlap |= MarkFresh(all);
     if (histograms == 0 || FloatsOnly(function)) {
       if (float_v.empty()) continue;
       if (histograms > 0) notes->IgnoredInMixedRange(metric, pos);
@@ -454,9 +541,15 @@ void RangeKernel::RunMixed(const RangeSeries& r, Column& out) {
       s.t_ms = float_t;
       s.values = float_v;
       s.windows = {&whole, 1};
+      s.labels = r.labels;
       Column single;
       single.values.assign(1, kAbsent);
-      one.RunFloats(s, single);
+      if (r.start_ms.empty()) {
+        one.RunFloats(s, single);
+      } else {
+        s.start_ms = float_starts;
+        one.RunFloatsFromStarts(s, single);
+      }
       out.values[i] = single.values[0];
       saw_floats = saw_floats || single.present(0);
       continue;
@@ -467,17 +560,31 @@ void RangeKernel::RunMixed(const RangeSeries& r, Column& out) {
       case FunctionId::kRate:
       case FunctionId::kIncrease:
       case FunctionId::kDelta: {
-        if (all.size() < 2) break;
+        const int64_t end = refs->At(static_cast<int64_t>(i));
+        const MixedSample& first = all.front();
+        const bool counter = function != FunctionId::kDelta;
+        const bool inside = counter && StartsInside(first.t_ms, first.start_ms, end - range_ms);
+        if (all.size() < 2 && !inside) break;
         if (mixed) {
           notes->MixedFloatsHistograms(metric, pos);
           break;
         }
-        const bool counter = function != FunctionId::kDelta;
         std::shared_ptr<Histogram> h = HistogramChange(all, counter, metric, pos, *notes);
         if (h == nullptr) break;
-        const int64_t end = refs->At(static_cast<int64_t>(i));
+        // Where counting began inside the range, all of the first histogram happened there too.
+        if (inside) {
+          CombineNotes combined;
+          if (!AddTo(*h, *first.histogram, &combined)) {
+            notes->MixedSchemas(metric, pos);
+            break;
+          }
+          if (combined.bounds_reconciled) notes->BoundsReconciled("addition", pos);
+          h->reset_hint = Histogram::ResetHint::kGauge;
+        }
         Extrapolation e;
-        e.sampled = Seconds(last.t_ms - all.front().t_ms);
+        e.from_start = inside;
+        e.between = Seconds(last.t_ms - first.t_ms);
+        e.sampled = Seconds(last.t_ms - (inside ? first.start_ms : first.t_ms));
         e.to_start = Seconds(all.front().t_ms - (end - range_ms));
         e.to_end = Seconds(end - last.t_ms);
         double factor = FactorOf(e, all.size(), counter, h->count, all.front().histogram->count);
@@ -498,14 +605,14 @@ void RangeKernel::RunMixed(const RangeSeries& r, Column& out) {
         }
         if (last.histogram == nullptr) {
           double change = last.value - before.value;
-          if (rate && last.value < before.value) change = last.value;
+          if (rate && (last.fresh || last.value < before.value)) change = last.value;
           out.Set(i, rate ? change / Seconds(apart) : change);
           saw_floats = true;
           break;
         }
         auto h = std::make_shared<Histogram>(*last.histogram);
         if (UsesCustomBuckets(*h) != UsesCustomBuckets(*before.histogram) &&
-            !(rate && DetectReset(*h, *before.histogram))) {
+            !(rate && ResetBetween(before, last))) {
           notes->MixedSchemas(metric, pos);
           break;
         }
@@ -513,7 +620,7 @@ void RangeKernel::RunMixed(const RangeSeries& r, Column& out) {
         const bool gauge_before = before.histogram->reset_hint == Histogram::ResetHint::kGauge;
         if (rate && (gauges || gauge_before)) notes->NotCounterHistogram(metric, pos);
         if (!rate && (!gauges || !gauge_before)) notes->NotGaugeHistogram(metric, pos);
-        if (!rate || !DetectReset(*last.histogram, *before.histogram)) {
+        if (!rate || !ResetBetween(before, last)) {
           CombineNotes combined;
           if (!SubtractFrom(*h, *before.histogram, &combined)) {
             notes->MixedSchemas(metric, pos);
@@ -588,6 +695,7 @@ void RangeKernel::RunMixed(const RangeSeries& r, Column& out) {
         break;
     }
   }
+  if (overlap) notes->OverlappingStarts(metric, pos);
 }
 
 void RangeKernel::RunExtended(const RangeSeries& r, Column& out) {
@@ -595,6 +703,7 @@ void RangeKernel::RunExtended(const RangeSeries& r, Column& out) {
   const bool counter = function == FunctionId::kRate || function == FunctionId::kIncrease;
   std::vector<MixedSample> points;
   for (int64_t i = 0; i < refs->steps; ++i) {
+    if (!GoOn(64)) return;
     const int64_t end = refs->At(i);
     const int64_t start = end - range_ms;
     const auto index = [&](auto it) { return static_cast<size_t>(it - r.t_ms.begin()); };

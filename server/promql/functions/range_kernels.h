@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -30,13 +31,26 @@ struct RangeKernel {
   std::vector<double> b;
   bool saw_floats = false;  // The last series gave a float somewhere.
 
+  // Told now and then how many samples were looked at; false ends the work early. Null: never.
+  std::function<bool(uint64_t samples)> go_on;
+
   void Run(const RangeSeries& r, Column& out);
 
  private:
+  bool GoOn(uint64_t samples) {
+    work_ += samples;
+    if (work_ < 100'000 || go_on == nullptr) return true;
+    const uint64_t done = work_;
+    work_ = 0;
+    return go_on(done);
+  }
+  // rate, increase, irate and resets with start timestamps.
+  void RunFloatsFromStarts(const RangeSeries& r, Column& out);
   void RunFloats(const RangeSeries& r, Column& out);
   void RunMixed(const RangeSeries& r, Column& out);
   void RunExtended(const RangeSeries& r, Column& out);
   std::vector<double> scratch_;
+  uint64_t work_ = 0;
 };
 
 // rate, increase and delta over one window: (t, v) are its samples, two or more.

@@ -43,6 +43,7 @@ struct RangeSeries {
   std::span<const double> values;
   std::span<const HistogramPtr> histograms;  // Empty, or as long as t_ms.
   std::span<const Window> windows;           // One a step.
+  std::span<const int64_t> start_ms;  // Empty, or as long as t_ms: start timestamps; 0 is unknown.
 };
 
 }  // namespace vedette::promql

@@ -85,6 +85,7 @@ class Reader final : public storage::SeriesSet {
   }
 
   const storage::SeriesColumns& at() const override { return columns_; }
+  uint64_t bytes_decoded() const override { return bytes_; }
   Status status() const override { return status_; }
   std::vector<std::string> warnings() const override {
     if (damaged_ == 0) return {};
@@ -158,6 +159,8 @@ class Reader final : public storage::SeriesSet {
           Damaged(DataLoss("a block in memory"));
           continue;
         }
+        // Its share of the block; lengths of single columns are the block's own affair.
+        bytes_ += block.bytes().size() / std::max<size_t>(block.positions(), 1);
         pieces_.push_back({instants, at, Mix(view->version, b)});
       }
       if (view->rows.empty() || view->rows.back()->t_ms < min_ || view->rows.front()->t_ms > max_) {
@@ -166,6 +169,7 @@ class Reader final : public storage::SeriesSet {
       const std::vector<int64_t>& rows = RowInstants(place.timeline, *view);
       const size_t at = values_.size();
       for (const auto& row : view->rows) values_.push_back(row->at(place.position));
+      bytes_ += view->rows.size() * sizeof(double);
       pieces_.push_back({rows, at, Mix(view->version, 1000)});
     }
   }
@@ -204,6 +208,7 @@ class Reader final : public storage::SeriesSet {
       const Status found = FindInstants(w.window, header->instants_id);
       // What lies before the range is not made into values.
       header = DecodeChunk(it.value(), chunk_values_, found.ok() ? shared_.first : 0);
+      bytes_ += it.value().size();
       if (!header.ok()) {
         Damaged(header.status());
         continue;
@@ -273,6 +278,7 @@ class Reader final : public storage::SeriesSet {
         Damaged(h.status());
         continue;
       }
+      bytes_ += it.value().size();
       histograms_.emplace_back(t_ms, *std::move(h));
     }
     if (Status s = it.status(); !s.ok() && s.code() != StatusCode::kDataLoss) status_ = s;
@@ -405,6 +411,7 @@ class Reader final : public storage::SeriesSet {
   std::vector<double> chunk_values_;
   std::vector<std::pair<int64_t, std::shared_ptr<const Histogram>>> histograms_;
   std::shared_ptr<const Histogram> histogram_before_;
+  uint64_t bytes_ = 0;  // Of encoded samples, decoded so far.
 
   std::vector<int64_t> out_t_;
   std::vector<double> out_values_;

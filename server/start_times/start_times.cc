@@ -1,0 +1,172 @@
+#include "server/start_times/start_times.h"
+
+#include <algorithm>
+#include <deque>
+#include <unordered_map>
+#include <utility>
+
+#include "common/model/labels.h"
+#include "common/model/matcher.h"
+#include "common/model/sample.h"
+
+namespace vedette {
+namespace {
+
+using storage::NameLimit;
+using storage::SelectHints;
+using storage::SeriesBatch;
+using storage::SeriesColumns;
+using storage::SeriesSet;
+
+Labels CompanionOf(const Labels& labels) {
+  LabelsBuilder b(labels);
+  b.Set(StartTimes::kStartTimeLabel, "1");
+  return b.Build();
+}
+
+std::vector<Matcher> And(std::span<const Matcher> matchers, std::string_view companion) {
+  std::vector<Matcher> out(matchers.begin(), matchers.end());
+  out.push_back(Matcher::Equal(StartTimes::kStartTimeLabel, companion));
+  return out;
+}
+
+// The start timestamps of one series, ascending in time.
+struct Starts {
+  std::vector<int64_t> t_ms;
+  std::vector<int64_t> start_ms;
+};
+
+// The samples of `inner` with the start timestamps that `companions` holds. Companions are read
+// whole before the first series: they come in another order.
+class JoinedSet final : public SeriesSet {
+ public:
+  JoinedSet(std::unique_ptr<SeriesSet> inner, std::unique_ptr<SeriesSet> companions)
+      : inner_(std::move(inner)) {
+    static const std::vector<std::string> kMark = {std::string(StartTimes::kStartTimeLabel)};
+    while (companions->Next()) {
+      const SeriesColumns& c = companions->at();
+      Starts& s = starts_[c.labels.Without(kMark)];
+      for (size_t i = 0; i < c.t_ms.size(); ++i) {
+        s.t_ms.push_back(c.t_ms[i]);
+        s.start_ms.push_back(IsStale(c.values[i]) ? 0 : static_cast<int64_t>(c.values[i]));
+      }
+    }
+    status_ = companions->status();
+    bytes_ = companions->bytes_decoded();
+  }
+
+  bool Next() override {
+    if (!status_.ok() || !inner_->Next()) return false;
+    now_ = inner_->at();
+    const auto it = starts_.find(now_.labels);
+    if (it == starts_.end()) return true;
+    const Starts& s = it->second;
+    joined_.assign(now_.t_ms.size(), 0);
+    size_t k = 0;
+    for (size_t i = 0; i < now_.t_ms.size(); ++i) {
+      while (k < s.t_ms.size() && s.t_ms[k] < now_.t_ms[i]) ++k;
+      if (k < s.t_ms.size() && s.t_ms[k] == now_.t_ms[i]) joined_[i] = s.start_ms[k];
+    }
+    now_.start_ms = joined_;
+    return true;
+  }
+  const SeriesColumns& at() const override { return now_; }
+  Status status() const override { return status_.ok() ? inner_->status() : status_; }
+  std::vector<std::string> warnings() const override { return inner_->warnings(); }
+  uint64_t bytes_decoded() const override { return bytes_ + inner_->bytes_decoded(); }
+
+ private:
+  const std::unique_ptr<SeriesSet> inner_;
+  std::unordered_map<Labels, Starts, LabelsHash> starts_;
+  std::vector<int64_t> joined_;
+  SeriesColumns now_;
+  Status status_;
+  uint64_t bytes_ = 0;
+};
+
+class Joiner final : public storage::Querier {
+ public:
+  explicit Joiner(std::unique_ptr<storage::Querier> inner) : inner_(std::move(inner)) {}
+
+  std::unique_ptr<SeriesSet> Select(const SelectHints& hints,
+                                    std::span<const Matcher> matchers) override {
+    std::unique_ptr<SeriesSet> samples = inner_->Select(hints, And(matchers, ""));
+    if (!hints.start_times) return samples;
+    SelectHints companions = hints;
+    companions.shards = 1;
+    companions.shard = 0;
+    companions.limit = 0;
+    companions.start_times = false;
+    return std::make_unique<JoinedSet>(std::move(samples),
+                                       inner_->Select(companions, And(matchers, "1")));
+  }
+
+  Result<std::vector<Labels>> SeriesLabels(std::span<const Matcher> matchers,
+                                           NameLimit* limit) override {
+    return inner_->SeriesLabels(And(matchers, ""), limit);
+  }
+
+  Result<std::vector<std::string>> LabelNames(std::span<const Matcher> matchers,
+                                              NameLimit* limit) override {
+    if (!matchers.empty()) return inner_->LabelNames(And(matchers, ""), limit);
+    // Without a selector the index knows the names as they are: one more may be asked for than
+    // wanted, to make up for the one that goes.
+    NameLimit wider;
+    if (limit != nullptr && limit->limit > 0) wider.limit = limit->limit + 1;
+    Result<std::vector<std::string>> names = inner_->LabelNames(matchers, &wider);
+    if (!names.ok()) return names;
+    std::erase(*names, StartTimes::kStartTimeLabel);
+    if (limit != nullptr) {
+      limit->truncated = wider.truncated;
+      if (limit->limit > 0 && names->size() > limit->limit) {
+        names->resize(limit->limit);
+        limit->truncated = true;
+      }
+    }
+    return names;
+  }
+
+  Result<std::vector<std::string>> LabelValues(const std::string& name,
+                                               std::span<const Matcher> matchers,
+                                               NameLimit* limit) override {
+    if (name == StartTimes::kStartTimeLabel) return std::vector<std::string>();
+    return inner_->LabelValues(name, matchers, limit);
+  }
+
+ private:
+  const std::unique_ptr<storage::Querier> inner_;
+};
+
+}  // namespace
+
+Result<storage::CommitStats> StartTimes::Write(std::span<const SeriesBatch> batch) {
+  Result<storage::CommitStats> stats = appender_.Write(batch);
+  if (!stats.ok()) return stats;
+  std::deque<std::vector<Sample>> kept;  // Stands still while it grows.
+  std::vector<SeriesBatch> companions;
+  for (const SeriesBatch& b : batch) {
+    std::vector<Sample> starts;
+    for (size_t i = 0; i < b.sample_starts.size(); ++i) {
+      if (b.sample_starts[i] == 0) continue;
+      starts.push_back({b.samples[i].t_ms, static_cast<double>(b.sample_starts[i])});
+    }
+    for (size_t i = 0; i < b.histogram_starts.size(); ++i) {
+      if (b.histogram_starts[i] == 0) continue;
+      starts.push_back({b.histograms[i].t_ms, static_cast<double>(b.histogram_starts[i])});
+    }
+    if (starts.empty()) continue;
+    kept.push_back(std::move(starts));
+    companions.push_back({.labels = CompanionOf(b.labels), .samples = kept.back()});
+  }
+  if (!companions.empty()) (void)appender_.Write(companions);  // The samples are what counts.
+  return stats;
+}
+
+Result<std::unique_ptr<storage::Querier>> StartTimes::Open(int64_t min_t_ms,
+                                                           int64_t max_t_ms) const {
+  VEDETTE_ASSIGN_OR_RETURN(std::unique_ptr<storage::Querier> inner,
+                           queryable_.Open(min_t_ms, max_t_ms));
+  return std::unique_ptr<storage::Querier>(std::make_unique<Joiner>(std::move(inner)));
+}
+
+}  // namespace vedette

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "common/base/status.h"
+#include "server/storage/appender.h"
+#include "server/storage/queryable.h"
+
+namespace vedette {
+
+// StartTimes keeps start timestamps (since when a counter counts, where a delta begins) beside the
+// samples that they belong to, in a storage that knows samples alone: each series that has them gets
+// a companion, the same labels and kStartTimeLabel, whose values are the start timestamps in
+// milliseconds. A start that does not move is a constant column and costs next to nothing.
+//
+// Readers that come through here never see a companion; with SelectHints::start_times its values
+// are in SeriesColumns::start_ms.
+//
+//   StartTimes starts(db.appender(), db.queryable());
+//   starts.Write(batch);               // batch[i].sample_starts
+//   MakeEngine(options, starts, clock);
+//
+// Thread-safe where the two storages are; they outlive it.
+class StartTimes final : public storage::Appender, public storage::Queryable {
+ public:
+  static constexpr std::string_view kStartTimeLabel = "__start_timestamp__";
+
+  StartTimes(storage::Appender& appender, const storage::Queryable& queryable)
+      : appender_(appender), queryable_(queryable) {}
+
+  std::unique_ptr<storage::TimelineWriter> OpenTimeline(const std::string& owner) override {
+    return appender_.OpenTimeline(owner);
+  }
+  // The outcome is that of the samples; companions come after them, best effort.
+  Result<storage::CommitStats> Write(std::span<const storage::SeriesBatch> batch) override;
+  void SetMetadata(const std::string& metric_name, const Metadata& metadata) override {
+    appender_.SetMetadata(metric_name, metadata);
+  }
+
+  Result<std::unique_ptr<storage::Querier>> Open(int64_t min_t_ms, int64_t max_t_ms) const override;
+
+ private:
+  storage::Appender& appender_;
+  const storage::Queryable& queryable_;
+};
+
+}  // namespace vedette

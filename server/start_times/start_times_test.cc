@@ -1,0 +1,104 @@
+#include "server/start_times/start_times.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/model/labels.h"
+#include "common/model/matcher.h"
+#include "common/model/sample.h"
+#include "tests/support/memory_appender.h"
+#include "tests/support/memory_storage.h"
+
+namespace vedette {
+namespace {
+
+// A storage of both sides: what is written is what is read.
+class Written final : public storage::Appender {
+ public:
+  explicit Written(MemoryStorage& storage) : storage_(storage) {}
+  std::unique_ptr<storage::TimelineWriter> OpenTimeline(const std::string& owner) override {
+    return unused_.OpenTimeline(owner);
+  }
+  Result<storage::CommitStats> Write(std::span<const storage::SeriesBatch> batch) override {
+    storage::CommitStats stats;
+    for (const storage::SeriesBatch& b : batch) {
+      for (const Sample& s : b.samples) storage_.Add(b.labels, s.t_ms, s.value);
+      for (const auto& h : b.histograms) storage_.Add(b.labels, h.t_ms, h.histogram);
+      stats.appended += b.samples.size() + b.histograms.size();
+    }
+    return stats;
+  }
+  void SetMetadata(const std::string& name, const Metadata& metadata) override {}
+
+ private:
+  MemoryStorage& storage_;
+  testing::MemoryAppender unused_;
+};
+
+class StartTimesTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    const std::vector<Sample> samples = {{1000, 5}, {2000, 6}, {3000, 1}};
+    const std::vector<int64_t> starts = {500, 0, 2500};
+    const std::vector<Sample> plain = {{1000, 1}};
+    const std::vector<storage::SeriesBatch> batch = {
+        {.labels = kWith, .samples = samples, .sample_starts = starts},
+        {.labels = kWithout, .samples = plain}};
+    const auto stats = starts_.Write(batch);
+    ASSERT_TRUE(stats.ok());
+    EXPECT_EQ(stats->appended, 4u) << "companions are nobody's samples";
+    auto querier = starts_.Open(0, 10'000);
+    ASSERT_TRUE(querier.ok());
+    querier_ = *std::move(querier);
+  }
+
+  const Labels kWith = Labels::Of({{"__name__", "c_total"}, {"job", "a"}});
+  const Labels kWithout = Labels::Of({{"__name__", "c_total"}, {"job", "b"}});
+  const std::vector<Matcher> kAll = {Matcher::Equal("__name__", "c_total")};
+  MemoryStorage storage_;
+  Written written_{storage_};
+  StartTimes starts_{written_, storage_};
+  std::unique_ptr<storage::Querier> querier_;
+};
+
+TEST_F(StartTimesTest, StartsStandBesideTheirSamples) {
+  const auto set = querier_->Select({.start_ms = 0, .end_ms = 10'000, .start_times = true}, kAll);
+  ASSERT_TRUE(set->Next());
+  EXPECT_EQ(set->at().labels, kWith);
+  EXPECT_EQ(std::vector<int64_t>(set->at().start_ms.begin(), set->at().start_ms.end()),
+            (std::vector<int64_t>{500, 0, 2500}));
+  ASSERT_TRUE(set->Next());
+  EXPECT_EQ(set->at().labels, kWithout);
+  EXPECT_TRUE(set->at().start_ms.empty());
+  EXPECT_FALSE(set->Next());
+  EXPECT_TRUE(set->status().ok());
+}
+
+TEST_F(StartTimesTest, ARangeThatBeginsLaterStillFindsTheRightOnes) {
+  const auto set = querier_->Select({.start_ms = 2500, .end_ms = 10'000, .start_times = true}, kAll);
+  ASSERT_TRUE(set->Next());
+  ASSERT_EQ(set->at().t_ms.size(), 1u);
+  EXPECT_EQ(set->at().start_ms[0], 2500);
+}
+
+TEST_F(StartTimesTest, CompanionsAreNeverSeen) {
+  const auto set = querier_->Select({.start_ms = 0, .end_ms = 10'000}, kAll);
+  size_t seen = 0;
+  while (set->Next()) ++seen;
+  EXPECT_EQ(seen, 2u);
+  EXPECT_EQ(querier_->SeriesLabels(kAll, nullptr)->size(), 2u);
+  const std::vector<std::string> names = {"__name__", "job"};
+  EXPECT_EQ(*querier_->LabelNames({}, nullptr), names);
+  EXPECT_EQ(*querier_->LabelNames(kAll, nullptr), names);
+  storage::NameLimit limit{.limit = 1};
+  EXPECT_EQ(querier_->LabelNames({}, &limit)->size(), 1u);
+  EXPECT_TRUE(limit.truncated);
+  const std::string label(StartTimes::kStartTimeLabel);
+  EXPECT_TRUE(querier_->LabelValues(label, {}, nullptr)->empty());
+}
+
+}  // namespace
+}  // namespace vedette
