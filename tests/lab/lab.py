@@ -120,6 +120,8 @@ class Node:
             ["systemd-nspawn", "--register=no", "--keep-unit", "--quiet", "--boot", "--console=pipe", f"--directory={self.root}",
              f"--machine={self.name}", f"--network-namespace-path=/run/netns/{self.netns}", "--resolv-conf=off",
              "--timezone=off", "--link-journal=no", "--private-users=no", "--settings=no", "--notify-ready=no",
+             # As on a machine of its own; what Vedette's units forbid is still forbidden.
+             "--system-call-filter=adjtimex clock_adjtime",
              f"--bind-ro={self.lab.artifacts}:/mnt/artifacts"],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
 
@@ -261,13 +263,11 @@ def scenario(lab):
     wait_until("the server is back", lambda: lab.query("up"), 60)
     db.run("systemctl", "stop", "mariadb")
     stopped = time.monotonic()
-    alert = wait_until("Slack has the alert", lambda: [m for m in lab.slack_messages() if "ysql" in json.dumps(m).lower()], 600)
+    alert = wait_until("Slack has the alert", lambda: [m for m in lab.slack_messages() if "MysqlDown" in json.dumps(m)], 600)
     say(f"Slack alert {time.monotonic() - stopped:.0f} s after MySQL stopped:", alert[0].get("attachments", [{}])[0].get("title"))
-    alerts = lab.api("/api/v1/alerts")["data"]["alerts"]
-    name = next(a["labels"]["alertname"] for a in alerts if "ysql" in a["labels"]["alertname"].lower())
     stamp = lambda s: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + s))  # noqa: E731
     silence = lab.api("/api/v2/silences", {
-        "matchers": [{"name": "alertname", "value": name, "isRegex": False, "isEqual": True}],
+        "matchers": [{"name": "alertname", "value": "MysqlDown", "isRegex": False, "isEqual": True}],
         "startsAt": stamp(0), "endsAt": stamp(3600), "createdBy": "lab", "comment": "known"})
     say("silenced:", silence.get("silenceID"))
     db.run("systemctl", "start", "mariadb")
