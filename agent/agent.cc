@@ -18,10 +18,10 @@
 #include "agent/snapshot/ring_files.h"
 #include "agent/snapshot/sampler.h"
 #include "agent/snapshot/snapshot_taker.h"
-#include "agent/web_config.h"
 #include "common/base/strings.h"
 #include "common/http/client.h"
 #include "common/http/server.h"
+#include "common/http/web_protection.h"
 #include "common/log/log.h"
 #include "common/metrics/metrics.h"
 #include "common/rpc/server.h"
@@ -81,7 +81,7 @@ struct Agent::State {
 
   AgentOptions options;
   std::string node;
-  int64_t certificate_ends_ms = 0;
+  std::unique_ptr<tls::CertificateEnd> certificate_end;  // Null without TLS.
   metrics::Registry registry;
   metrics::Family<metrics::Counter>* refused = nullptr;
 
@@ -211,7 +211,7 @@ Status Agent::State::Build() {
                                               .key_file = options.tls_key},
                                              *options.clock));
     node = identity.name;
-    certificate_ends_ms = identity.not_after_ms;
+    certificate_end = std::make_unique<tls::CertificateEnd>(options.tls_cert);
   }
 
   MakeAlarm();
@@ -246,10 +246,11 @@ Status Agent::State::Build() {
                         [this] { return static_cast<double>(ring->file_failures()); });
   registry.AddGaugeFn("vedette_agent_pulls", "Pull streams that are open.",
                       [this] { return service == nullptr ? 0.0 : service->pulls(); });
-  if (certificate_ends_ms != 0) {
-    registry.AddGaugeFn("vedette_agent_certificate_expiry_timestamp_seconds",
-                        "When the agent's certificate ends, in seconds since the Unix epoch.",
-                        [this] { return static_cast<double>(certificate_ends_ms) / 1000; });
+  if (certificate_end != nullptr) {
+    registry.AddGaugeFn(
+        "vedette_agent_certificate_expiry_timestamp_seconds",
+        "When the agent's certificate ends, in seconds since the Unix epoch.",
+        [this] { return static_cast<double>(certificate_end->NotAfterMs()) / 1000; });
   }
   refused = &registry.AddCounterFamily("vedette_agent_rpc_events_total",
                                        "What the gRPC door refused or said, by kind.", {"event"});
@@ -277,14 +278,19 @@ Status Agent::State::Build() {
                             .started_at_ms = options.clock->NowMs(),
                             .certificate_days_left =
                                 [this] {
-                                  if (certificate_ends_ms == 0) return 0.0;
-                                  return static_cast<double>(certificate_ends_ms -
+                                  if (certificate_end == nullptr) return 0.0;
+                                  return static_cast<double>(certificate_end->NotAfterMs() -
                                                              options.clock->NowMs()) /
                                          kMsPerDay;
                                 },
                             .pulled =
                                 [this] {
                                   if (alarm != nullptr) alarm->Scraped();
+                                },
+                            .check_peer =
+                                [this](const grpc::ServerContextBase& context) {
+                                  // The service is there before the door that calls it.
+                                  return grpc == nullptr ? Status() : grpc->CheckPeer(context);
                                 },
                             .clock = options.clock},
       *taker, *ring, *sampler);
@@ -348,7 +354,11 @@ Status Agent::State::StartWeb() {
   }
   http::Router router = MakePages(*taker, options.telemetry_path);
   if (!options.web_config_file.empty()) {
-    VEDETTE_RETURN_IF_ERROR(ApplyWebConfig(options.web_config_file, o, router));
+    VEDETTE_ASSIGN_OR_RETURN(http::WebProtection protection,
+                             http::LoadWebProtection(options.web_config_file));
+    o.tls_context = protection.tls_context;
+    for (http::Router::Filter& f : protection.filters) router.Use(std::move(f));
+    for (http::Router::Decorator& d : protection.decorators) router.Decorate(std::move(d));
   }
   VEDETTE_ASSIGN_OR_RETURN(web, http::Server::Start(std::move(o), std::move(router)));
   return {};

@@ -13,6 +13,7 @@
 #include "common/base/strings.h"
 #include "common/flags/flags.h"
 #include "common/log/log.h"
+#include "common/systemd/notify.h"
 
 namespace vedette::agent {
 namespace {
@@ -140,6 +141,7 @@ int Main(int argc, char** argv) {
               {{"address", options.grpc_listen.empty() ? "" : options.grpc_listen[0]}});
   }
 
+  const systemd::Notifier notifier = systemd::Notifier::FromEnvironment();
   auto agent = Agent::Start(std::move(options));
   if (!agent.ok()) {
     log::Error("cannot start", {{"err", agent.status()}});
@@ -151,8 +153,14 @@ int Main(int argc, char** argv) {
   for (const int port : (*agent)->web_ports()) {
     log::Info("text metrics are ready", {{"port", port}});
   }
-  int got = 0;
-  sigwait(&signals, &got);
+  notifier.Ready("serving");
+  const int64_t wait_ms = notifier.watchdog_ms() > 0 ? notifier.watchdog_ms() / 3 : 3'600'000;
+  const timespec wait{.tv_sec = wait_ms / 1000, .tv_nsec = wait_ms % 1000 * 1'000'000};
+  int got = -1;
+  while ((got = sigtimedwait(&signals, nullptr, &wait)) < 0) {
+    if (notifier.watchdog_ms() > 0) notifier.Alive();
+  }
+  notifier.Stopping();
   log::Info("stopping", {{"signal", got == SIGTERM ? "SIGTERM" : "SIGINT"}});
   (*agent)->Stop();
   return 0;

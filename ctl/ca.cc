@@ -69,4 +69,28 @@ Status CaRevoke::Run(const Clock& clock, std::ostream& out) const {
   return {};
 }
 
+Status CaRotate::Run(const Clock& clock, std::ostream& out) const {
+  using Step = tls::CertificateAuthority::RotateStep;
+  const Step parsed = step == "prepare"  ? Step::kPrepare
+                      : step == "switch" ? Step::kSwitch
+                                         : Step::kFinish;
+  VEDETTE_RETURN_IF_ERROR(
+      tls::CertificateAuthority::Rotate(dir, parsed, {.name = name, .days = days}, force, clock));
+  switch (parsed) {
+    case Step::kPrepare:
+      out << dir << "/ca.crt holds the old CA, which still signs, and a new one\n"
+          << "next: let ca.crt and ca.crl reach every node (a renewal brings them), then "
+             "--step switch\n";
+      break;
+    case Step::kSwitch:
+      out << "the new CA signs from now on; both are believed\n"
+          << "next: renew or issue every certificate again, then --step finish\n";
+      break;
+    case Step::kFinish:
+      out << "the old CA is gone from " << dir << "/ca.crt; let that file reach every node\n";
+      break;
+  }
+  return {};
+}
+
 }  // namespace vedette::ctl

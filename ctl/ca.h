@@ -36,6 +36,15 @@ struct CaList {
   Status Run(const Clock& clock, std::ostream& out) const;
 };
 
+struct CaRotate {
+  std::string dir;
+  std::string step;  // prepare, switch or finish.
+  std::string name = "Vedette CA";
+  int days = 3650;
+  bool force = false;
+  Status Run(const Clock& clock, std::ostream& out) const;
+};
+
 struct CaRevoke {
   std::string dir;
   std::string serial_or_name;

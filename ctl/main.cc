@@ -14,8 +14,11 @@
 #include "ctl/alerting_verbs.h"
 #include "ctl/ca.h"
 #include "ctl/connection.h"
+#include "ctl/doctor.h"
+#include "ctl/import.h"
 #include "ctl/join.h"
 #include "ctl/output.h"
+#include "ctl/password.h"
 #include "ctl/query.h"
 #include "ctl/running.h"
 #include "ctl/token.h"
@@ -39,6 +42,11 @@ struct Program {
   CaIssue ca_issue;
   CaList ca_list;
   CaRevoke ca_revoke;
+  CaRotate ca_rotate;
+  Doctor doctor;
+  HashPassword hash_password;
+  ImportOpenMetrics import_openmetrics;
+  ImportPrometheus import_prometheus;
   TokenCreate token_create;
   TokenAdd token_add;
   TokenList token_list;
@@ -105,6 +113,9 @@ struct Program {
   }
 
   void AddCa();
+  void AddDoctor();
+  void AddImport();
+  void AddPassword();
   void AddToken();
   void AddJoin();
   void AddQuery();
@@ -151,10 +162,87 @@ void Program::AddCa() {
   dir(list, ca_list.dir);
   AddFormat(list);
 
+  CLI::App* rotate = Verb(*ca, "rotate", "Replace the CA in three steps, without a refused call",
+                          [this] { return ca_rotate.Run(SystemClock(), std::cout); });
+  dir(rotate, ca_rotate.dir);
+  rotate
+      ->add_option(
+          "--step", ca_rotate.step,
+          "prepare: make the new CA, believed beside the old one; switch: it signs; finish: "
+          "forget the old one")
+      ->required()
+      ->check(CLI::IsMember({"prepare", "switch", "finish"}));
+  rotate->add_option("--name", ca_rotate.name, "Name of the new CA")->capture_default_str();
+  rotate->add_option("--days", ca_rotate.days, "How long it holds")->capture_default_str();
+  rotate->add_flag("--force", ca_rotate.force,
+                   "Finish although certificates of the old CA still hold");
+
   CLI::App* revoke = Verb(*ca, "revoke", "Revoke one certificate by serial, or all of a name",
                           [this] { return ca_revoke.Run(SystemClock(), std::cout); });
   dir(revoke, ca_revoke.dir);
   revoke->add_option("certificate", ca_revoke.serial_or_name, "SERIAL or NAME")->required();
+}
+
+void Program::AddDoctor() {
+  CLI::App* to = Verb(app, "doctor", "Check the whole stack, and say what to do",
+                      [this] { return doctor.Run(SystemClock(), std::cout); });
+  to->footer(
+      "Example, on the server:\n"
+      "  vedettectl doctor --url http://localhost:9090 --certificate "
+      "/var/lib/vedette-server/pki/server.crt --data /var/lib/vedette-server\n"
+      "Ends with 0 when nothing is wrong, with 1 otherwise.");
+  to->add_option("--url", doctor.url, "The server's HTTP door")->capture_default_str();
+  to->add_option("--username", doctor.username, "Its user, where it asks for one");
+  to->add_option("--password-file", doctor.password_file, "File with the user's password");
+  to->add_option("--ca", doctor.ca_file, "CA of the door's certificate");
+  to->add_option("--cert", doctor.cert_file, "Client certificate, where the door wants one");
+  to->add_option("--key", doctor.key_file, "Its key");
+  to->add_option("--certificate", doctor.certificates,
+                 "A certificate on this machine whose end is looked at; repeat for more");
+  to->add_option("--data", doctor.data_dir, "The server's data, for the room on its disk");
+  to->add_option("--days", doctor.days, "Certificates with fewer days left are reported")
+      ->capture_default_str();
+}
+
+void Program::AddImport() {
+  CLI::App* import = app.add_subcommand("import", "Take over what another system has");
+  import->require_subcommand(1);
+  import->footer(
+      "Examples:\n"
+      "  vedettectl import openmetrics old.om\n"
+      "  vedettectl import prometheus --config.file prometheus.yml --alertmanager.config.file "
+      "alertmanager.yml\n"
+      "  vedettectl import prometheus --data /var/lib/prometheus\n"
+      "Samples go to the server's remote write door: start it with "
+      "--web.enable-remote-write-receiver, and with storage.tsdb.out_of_order_time_window as long "
+      "as the oldest of them is old.");
+  const auto target = [](CLI::App* to, ImportTarget& t) {
+    to->add_option("--url", t.url, "The server's HTTP door")->capture_default_str();
+    to->add_option("--username", t.username, "Its user, where it asks for one");
+    to->add_option("--password-file", t.password_file, "File with the user's password");
+    to->add_option("--ca", t.ca_file, "CA of the door's certificate");
+  };
+  CLI::App* text = Verb(*import, "openmetrics", "Samples with times, as OpenMetrics text",
+                        [this] { return import_openmetrics.Run(std::cout); });
+  text->add_option("file", import_openmetrics.file, "FILE, or - for standard input")->required();
+  target(text, import_openmetrics.target);
+  CLI::App* prometheus =
+      Verb(*import, "prometheus", "Configuration (a report of what differs) and blocks of samples",
+           [this] { return import_prometheus.Run(std::cout); });
+  prometheus->add_option("--config.file", import_prometheus.config_file, "prometheus.yml");
+  prometheus->add_option("--alertmanager.config.file", import_prometheus.alertmanager_file,
+                         "alertmanager.yml");
+  prometheus->add_option("--data", import_prometheus.data,
+                         "Its data directory, or a snapshot of it: every block is sent");
+  target(prometheus, import_prometheus.target);
+}
+
+void Program::AddPassword() {
+  CLI::App* hash = Verb(app, "hash-password",
+                        "A bcrypt hash of the password on standard input, for basic_auth_users",
+                        [this] { return hash_password.Run(std::cin, std::cout); });
+  hash->add_option("--cost", hash_password.cost, "4 to 15; each step doubles the work")
+      ->capture_default_str();
 }
 
 void Program::AddToken() {
@@ -378,6 +466,9 @@ int Main(int argc, char** argv) {
   program.AddViews();
   program.AddAgent();
   program.AddCa();
+  program.AddDoctor();
+  program.AddImport();
+  program.AddPassword();
   program.AddToken();
   program.AddJoin();
   const AlertingVerbs alerting(program.app, program.verb);

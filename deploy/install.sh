@@ -5,6 +5,9 @@
 #
 #   deploy/install.sh [--from DIR | --from URL --sha256 HEX] [--no-packages]
 #
+# The Debian packages of tools/package do the same below /usr, and are the better choice where dpkg
+# shall know of it.
+#
 # DIR is an unpacked release (default: the one this script lies in), URL the tarball of one.
 set -euo pipefail
 die() {
@@ -18,7 +21,7 @@ while [ $# -gt 0 ]; do
     --from) from=${2:?--from wants a folder or a URL}; shift 2 ;;
     --sha256) sha256=${2:?--sha256 wants 64 hexadecimal digits}; shift 2 ;;
     --no-packages) packages=""; shift ;;
-    -h | --help) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,12s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) die "$1: not understood; see --help" ;;
   esac
 done
@@ -43,9 +46,16 @@ for program in vedette-server vedette-agent vedettectl; do
 done
 
 if [ -n "$packages" ]; then
-  export DEBIAN_FRONTEND=noninteractive
-  apt-get -qq update
-  xargs -r apt-get -qq install --no-install-recommends -y <"$from/runtime-packages.txt" >/dev/null
+  # Only what is missing: an image that has it all needs no network.
+  missing=()
+  while read -r package; do
+    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q '^install ok installed$' || missing+=("$package")
+  done <"$from/runtime-packages.txt"
+  if [ ${#missing[@]} -gt 0 ]; then
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get -qq update
+    apt-get -qq install --no-install-recommends -y "${missing[@]}" >/dev/null
+  fi
 fi
 getent passwd vedette >/dev/null ||
   useradd --system --user-group --home-dir /nonexistent --no-create-home --shell /usr/sbin/nologin vedette
@@ -64,7 +74,7 @@ for example in "$from"/examples/*; do
   name=$(basename "$example")
   [ -e "/etc/vedette/$name" ] || install -m 640 -o root -g vedette "$example" "/etc/vedette/$name"
 done
-[ -e /etc/vedette/slack-url ] || install -m 640 -o root -g vedette /dev/null /etc/vedette/slack-url
+[ -e /etc/vedette/slack-url ] || install -m 600 /dev/null /etc/vedette/slack-url
 [ -e /etc/vedette/mysql-password ] || install -m 600 /dev/null /etc/vedette/mysql-password
 if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
 echo "installed $(cat "$from/VERSION")"

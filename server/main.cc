@@ -2,11 +2,13 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <ctime>
 #include <memory>
 #include <string>
 
 #include "common/base/status.h"
 #include "common/log/log.h"
+#include "common/systemd/notify.h"
 #include "server/options.h"
 #include "server/server.h"
 #include "server/version.h"
@@ -49,17 +51,28 @@ int Main(int argc, char** argv) {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
 
+  const systemd::Notifier notifier = systemd::Notifier::FromEnvironment();
   const pid_t self = getpid();
   Result<std::unique_ptr<Server>> server = Server::Start(flags, [self] { kill(self, SIGTERM); });
   if (!server.ok()) {
     log::Error("cannot start", {{"err", server.status().message()}});
     return 1;
   }
+  notifier.Ready("serving");
+  // Woken three times in the watchdog's time. Alive() takes the locks that everything goes through:
+  // where one of them is stuck, nobody says that we are alive, and systemd starts us anew.
+  const int64_t wait_ms = notifier.watchdog_ms() > 0 ? notifier.watchdog_ms() / 3 : 3'600'000;
+  const timespec wait{.tv_sec = wait_ms / 1000, .tv_nsec = wait_ms % 1000 * 1'000'000};
   for (;;) {
-    int received = 0;
-    if (sigwait(&signals, &received) != 0) continue;
+    const int received = sigtimedwait(&signals, nullptr, &wait);
+    if (received < 0) {
+      if (notifier.watchdog_ms() > 0 && (*server)->Alive()) notifier.Alive();
+      continue;
+    }
     if (received == SIGHUP) {
+      notifier.Reloading();
       const Status status = (*server)->Reload();
+      notifier.Ready(status.ok() ? "serving" : "serving; the last reload failed");
       if (!status.ok()) {
         log::Error("reload failed; the old configuration stays", {{"err", status.message()}});
       }
@@ -70,6 +83,7 @@ int Main(int argc, char** argv) {
       log::SetLevel(log::level() == log::Level::kDebug ? *level : log::Level::kDebug);
       continue;
     }
+    notifier.Stopping();
     log::Info("stopping", {{"signal", received == SIGINT ? "SIGINT" : "SIGTERM"}});
     break;
   }

@@ -27,6 +27,7 @@
 #include "common/exposition/negotiate.h"
 #include "common/exposition/writer.h"
 #include "common/http/server.h"
+#include "common/http/web_protection.h"
 #include "common/log/log.h"
 #include "common/metrics/metrics.h"
 #include "common/model/duration.h"
@@ -60,7 +61,6 @@
 #include "server/tsdb/tsdb.h"
 #include "server/ui/ui.h"
 #include "server/version.h"
-#include "server/web_door.h"
 
 namespace vedette {
 namespace {
@@ -272,6 +272,12 @@ Server::Server(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 Server::~Server() = default;
 Status Server::Reload() { return parts_->Reload(); }
 void Server::Stop() { parts_->Stop(); }
+
+bool Server::Alive() const {
+  (void)parts_->db->stats();
+  (void)parts_->RuleGroups();
+  return parts_->ready.load();
+}
 
 Status Server::Parts::Open() {
   // Configuration first: a mistake in it must not touch the data directory.
@@ -757,7 +763,8 @@ Status Server::Parts::OpenDoors() {
   };
   doors.version = kVersion;
 
-  VEDETTE_ASSIGN_OR_RETURN(WebProtection protection, LoadWebProtection(options.web_config_file));
+  VEDETTE_ASSIGN_OR_RETURN(http::WebProtection protection,
+                           http::LoadWebProtection(options.web_config_file));
   http::Router router;
   VEDETTE_ASSIGN_OR_RETURN(http::Router::Decorator cors,
                            http::CorsDecorator(options.web_cors_origin));

@@ -31,6 +31,10 @@ class Server {
   // and the error says what is wrong with the new one.
   Status Reload();
 
+  // Comes back, with true, when the storage, the scrapes and the rules still answer. A full disk is no
+  // reason to be killed, so it does not matter here.
+  bool Alive() const;
+
   void Stop();
 
  private:

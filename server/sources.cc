@@ -75,6 +75,8 @@ Result<std::unique_ptr<scrape::Source>> Sources::MakeAgent(const scrape::Target&
   const std::string key = StrCat("cursor/", Labels(target.labels).ToString(), "@", target.address);
   scrape::GrpcSourceOptions source;
   source.channel = [options](const scrape::Target&) { return rpc::MakeChannel(options); };
+  source.check = [check = std::make_shared<rpc::PeerCheck>(options)](
+                     const grpc::ClientContext& context) { return check->Check(context); };
   source.clock = &clock_;
   Result<std::optional<std::string>> stored = key_value_.Get(key);
   if (stored.ok() && *stored) {

@@ -8,11 +8,11 @@ variable "admin_cidr" {
 }
 
 variable "release" {
-  description = "Where the programs are, and their hash: https://HOST/PATH/vedette-VERSION-linux-amd64.tar.gz#sha256:HEX, as tools/release prints it."
+  description = "Where the programs are, and their hash: https://HOST/PATH/vedette-VERSION-linux-amd64.tar.gz#sha256:HEX, as tools/release prints it; file:///PATH/... for an image that has it."
   type        = string
   validation {
-    condition     = can(regex("^https://[A-Za-z0-9._~:/@%+=-]+[.]tar[.]gz#sha256:[0-9a-f]{64}$", var.release))
-    error_message = "Want https://HOST/PATH/NAME.tar.gz#sha256: and 64 hexadecimal digits, as tools/release prints it."
+    condition     = can(regex("^(https|file)://[A-Za-z0-9._~:/@%+=-]+[.]tar[.]gz#sha256:[0-9a-f]{64}$", var.release))
+    error_message = "Want https://HOST/PATH/NAME.tar.gz#sha256: (or file:///PATH/...) and 64 hexadecimal digits, as tools/release prints it."
   }
 }
 

@@ -141,6 +141,8 @@ class AgentService::Impl final : public pb::AgentService::Service {
         greeted = true;
       } else if (request.has_scrape()) {
         pb::PullResponse response;
+        if (options_.check_peer) status = options_.check_peer(*context);
+        if (!status.ok()) break;
         status = greeted ? state.Scrape(request.scrape(), response)
                          : InvalidArgument("the first request of a stream is a hello");
         if (status.ok() && !stream->Write(response)) break;

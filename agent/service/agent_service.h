@@ -11,10 +11,12 @@
 #include "agent/snapshot/sampler.h"
 #include "agent/snapshot/snapshot_taker.h"
 #include "common/base/clock.h"
+#include "common/base/status.h"
 
 namespace grpc {
+class ServerContextBase;
 class Service;
-}
+}  // namespace grpc
 
 namespace vedette::agent {
 
@@ -32,6 +34,9 @@ class AgentService {
     // Days until our certificate ends; 0 without one. May be null.
     std::function<double()> certificate_days_left;
     std::function<void()> pulled;  // At each scrape by a server. May be null.
+    // Asked at every scrape of an open Pull whether the caller is still to be believed. May be
+    // null.
+    std::function<Status(const grpc::ServerContextBase& context)> check_peer;
     const Clock* clock = &SystemClock();
   };
 

@@ -131,7 +131,8 @@ http::Router MakePages(SnapshotTaker& taker, std::string telemetry_path) {
       r.SetBody("text/html; charset=utf-8", LandingPage(taker, telemetry_path));
     });
   }
-  router.Decorate(http::SecurityHeaders("default-src 'none'; style-src 'unsafe-inline'"));
+  router.Decorate(http::SecurityHeaders(
+      "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"));
   return router;
 }
 

@@ -1,9 +1,22 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace vedette::config {
+
+// Whether a parameter of a URL, or a header, with this name is likely to hold a secret: its value
+// is then not shown. "token", "api_key", "X-Auth-Password", ...
+inline bool LooksSecret(std::string_view name) {
+  std::string lower(name);
+  for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  for (const std::string_view word :
+       {"token", "secret", "passw", "pwd", "key", "auth", "credential", "signature", "session"}) {
+    if (lower.find(word) != std::string::npos) return true;
+  }
+  return false;
+}
 
 // A string that must not reach a log, an API or an error message. Printing one (ToYaml, a test's
 // failure) shows <secret>; only Reveal() gives the text, at the place that puts it on a wire.

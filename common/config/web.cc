@@ -112,8 +112,16 @@ Result<WebConfig> ParseWebConfig(std::string_view text, const std::string& file)
   o["basic_auth_users"].EachEntry([&](const std::string& user, const Value& value) {
     value.Read(out.basic_auth_users[user]);
     if (!IsBcrypt(out.basic_auth_users[user].Reveal())) {
-      value.Fail("not a bcrypt hash; make one with htpasswd -nBC 10 \"\"");
+      value.Fail("not a bcrypt hash; make one with vedettectl hash-password");
     }
+  });
+  o["basic_auth_roles"].EachEntry([&](const std::string& user, const Value& value) {
+    std::string role;
+    value.ReadOneOf(role, {"viewer", "operator"});
+    if (!out.basic_auth_users.contains(user)) {
+      value.Fail("basic_auth_users has no such user");
+    }
+    if (role == "viewer") out.basic_auth_viewers.insert(user);
   });
   o.Finish();
   VEDETTE_RETURN_IF_ERROR(context.failure);

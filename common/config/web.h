@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -46,6 +47,8 @@ struct WebConfig {
   bool http2 = true;
   std::map<std::string, std::string> headers;      // Put on every answer.
   std::map<std::string, Secret> basic_auth_users;  // Name to bcrypt hash.
+  // Vedette's own: those whom basic_auth_roles calls viewer. Everybody else is an operator.
+  std::set<std::string> basic_auth_viewers;
 
   bool operator==(const WebConfig&) const = default;
 };

@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "common/base/strings.h"
+#include "common/config/secret.h"
 
 namespace vedette::config {
 namespace {
@@ -269,7 +270,9 @@ void Mask(YamlNode& node, std::string_view section) {
       continue;
     }
     const std::string& key = node.keys[i].scalar;
-    if (IsSecretKey(key, section)) {
+    // Headers of remote write and read are shown by name; what a parameter holds may be a token.
+    if (IsSecretKey(key, section) || section == "headers" ||
+        (section == "params" && LooksSecret(key))) {
       HideAll(node.items[i]);
     } else {
       Mask(node.items[i], key);

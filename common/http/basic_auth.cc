@@ -8,6 +8,8 @@
 
 #include <array>
 #include <cstring>
+#include <memory>
+#include <string>
 #include <utility>
 
 #include "common/base/strings.h"
@@ -107,6 +109,29 @@ bool BasicAuth::Check(std::string_view user, std::string_view password) const {
   }
   remembered_[key] = right;
   return right;
+}
+
+Result<std::string> MakeBcryptHash(const std::string& password, int cost) {
+  constexpr size_t kMostBytes = 72;  // bcrypt looks at no more.
+  if (password.empty()) return InvalidArgument("a password has at least one character");
+  if (password.size() > kMostBytes) {
+    return InvalidArgument(StrCat("bcrypt looks at ", kMostBytes, " bytes, this password has ",
+                                  password.size(), "; use a shorter one"));
+  }
+  if (password.find('\0') != std::string::npos) {
+    return InvalidArgument("a password has no zero bytes");
+  }
+  if (cost < 4 || cost > 15) return InvalidArgument(StrCat("cost ", cost, ": want 4 to 15"));
+  char setting[CRYPT_GENSALT_OUTPUT_SIZE];
+  // Salted by the system's random numbers.
+  if (crypt_gensalt_rn("$2y$", static_cast<unsigned long>(cost), nullptr, 0, setting,
+                       sizeof setting) == nullptr) {
+    return Internal("crypt_gensalt_rn failed");
+  }
+  const auto data = std::make_unique<crypt_data>();
+  const char* hash = crypt_r(password.c_str(), setting, data.get());
+  if (hash == nullptr || hash[0] == '*') return Internal("crypt_r failed");
+  return std::string(hash);
 }
 
 bool IsBcryptHash(std::string_view hash) {

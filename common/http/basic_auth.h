@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "common/base/mutex.h"
+#include "common/base/status.h"
 #include "common/http/router.h"
 
 namespace vedette::http {
@@ -41,6 +42,10 @@ class BasicAuth {
 
 // Is `hash` a bcrypt hash that Check can verify? For whoever reads the configuration.
 bool IsBcryptHash(std::string_view hash);
+
+// A bcrypt hash ("$2y$10$...") of a password, with a salt of its own. INVALID_ARGUMENT: empty,
+// longer than the 72 bytes that bcrypt looks at, or a cost beyond 4 to 15.
+Result<std::string> MakeBcryptHash(const std::string& password, int cost);
 
 // 401 with WWW-Authenticate unless the request names a user with the right password; open routes
 // pass. Fills request.user.

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "common/base/strings.h"
 #include "common/rpc/verifier.h"
@@ -88,6 +89,31 @@ Result<std::shared_ptr<grpc::Channel>> MakeChannel(ChannelOptions options) {
       }));
   return grpc::CreateCustomChannel(options.address, grpc::experimental::TlsCredentials(tls),
                                    arguments);
+}
+
+PeerCheck::PeerCheck(ChannelOptions options)
+    : name_(options.expected_name.empty()
+                ? HostOf(options.address).ok() ? *HostOf(options.address) : options.address
+                : options.expected_name),
+      role_(options.expected_role),
+      trust_(options.insecure
+                 ? nullptr
+                 : std::make_shared<tls::TrustStore>(options.files.ca_file, options.files.crl_file,
+                                                     *options.clock)) {}
+
+Status PeerCheck::Check(const grpc::ClientContext& context) const {
+  if (trust_ == nullptr) return {};
+  const std::shared_ptr<const grpc::AuthContext> auth = context.auth_context();
+  const auto property = [&](const char* name) {
+    if (auth == nullptr) return std::string_view();
+    const std::vector<grpc::string_ref> values = auth->FindPropertyValues(name);
+    return values.empty() ? std::string_view()
+                          : std::string_view(values.front().data(), values.front().size());
+  };
+  VEDETTE_ASSIGN_OR_RETURN(
+      const tls::Identity server,
+      trust_->Verify(property("x509_pem_cert"), property("x509_pem_cert_chain")));
+  return CheckServer(server, name_, role_);
 }
 
 void SetTimeout(grpc::ClientContext& context, int64_t timeout_ms) {

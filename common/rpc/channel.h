@@ -43,6 +43,24 @@ struct ChannelOptions {
 // the call's status: "certificate expired at …".
 Result<std::shared_ptr<grpc::Channel>> MakeChannel(ChannelOptions options);
 
+// PeerCheck looks again at the server at the other end of a call that goes on, because the
+// handshake of a connection that stands for an hour cannot know what is revoked since.
+//
+//   PeerCheck check(options);             // Those of the channel.
+//   Status still_good = check.Check(context);   // After the first answer.
+//
+// About 0.1 ms. Always OK without TLS. Thread-safe.
+class PeerCheck {
+ public:
+  explicit PeerCheck(ChannelOptions options);
+  Status Check(const grpc::ClientContext& context) const;
+
+ private:
+  const std::string name_;
+  const tls::Role role_;
+  const std::shared_ptr<tls::TrustStore> trust_;  // Null without TLS.
+};
+
 // The call fails with DEADLINE_EXCEEDED after so long.
 void SetTimeout(grpc::ClientContext& context, int64_t timeout_ms);
 

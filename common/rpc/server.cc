@@ -84,10 +84,9 @@ class CallGate final : public grpc::AuthMetadataProcessor {
   const EventSink events_;
 };
 
-std::shared_ptr<grpc::ServerCredentials> Credentials(const ServerOptions& options) {
+std::shared_ptr<grpc::ServerCredentials> Credentials(
+    const ServerOptions& options, const std::shared_ptr<tls::TrustStore>& trust) {
   if (options.insecure) return grpc::InsecureServerCredentials();
-  auto trust = std::make_shared<tls::TrustStore>(options.files.ca_file, options.files.crl_file,
-                                                 *options.clock);
   auto provider = std::make_shared<grpc::experimental::FileWatcherCertificateProvider>(
       options.files.key_file, options.files.cert_file, options.files.ca_file,
       static_cast<unsigned>(options.certificate_refresh_seconds));
@@ -124,6 +123,9 @@ void Configure(grpc::ServerBuilder& builder, const ServerOptions& options) {
                              static_cast<int>(options.max_connection_age_ms));
   builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS,
                              static_cast<int>(options.max_connection_grace_ms));
+  // An hour and a half-open handshake later nobody remembers whose socket it was.
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS,
+                             static_cast<int>(options.handshake_timeout_ms));
   // Two programs on one port would share the calls between them, and neither would say so.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
 }
@@ -133,6 +135,7 @@ void Configure(grpc::ServerBuilder& builder, const ServerOptions& options) {
 struct Server::State {
   ServerOptions options;
   std::vector<int> ports;
+  std::shared_ptr<tls::TrustStore> trust;  // Null without TLS.
   std::unique_ptr<grpc::Server> server;
   std::atomic<bool> stopped{false};
 };
@@ -158,7 +161,11 @@ Result<std::unique_ptr<Server>> Server::Start(ServerOptions options,
   state->ports.resize(options.listen_addresses.size(), 0);
   grpc::ServerBuilder builder;
   Configure(builder, options);
-  const std::shared_ptr<grpc::ServerCredentials> credentials = Credentials(options);
+  if (!options.insecure) {
+    state->trust = std::make_shared<tls::TrustStore>(options.files.ca_file, options.files.crl_file,
+                                                     *options.clock);
+  }
+  const std::shared_ptr<grpc::ServerCredentials> credentials = Credentials(options, state->trust);
   for (size_t i = 0; i < options.listen_addresses.size(); ++i) {
     builder.AddListeningPort(options.listen_addresses[i], credentials, &state->ports[i]);
   }
@@ -193,6 +200,14 @@ void Server::SetServing(std::string_view service, bool serving) {
   if (auto* health = state_->server->GetHealthCheckService()) {
     health->SetServingStatus(std::string(service), serving);
   }
+}
+
+Status Server::CheckPeer(const grpc::ServerContextBase& context) const {
+  if (state_->trust == nullptr) return {};
+  const std::shared_ptr<const grpc::AuthContext> auth = context.auth_context();
+  if (auth == nullptr) return Unauthenticated("the caller has no certificate");
+  return state_->trust->Verify(Property(*auth, kPeerCertificate), Property(*auth, kPeerChain))
+      .status();
 }
 
 void Server::Shutdown(int64_t grace_ms) {

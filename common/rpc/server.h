@@ -42,7 +42,8 @@ struct ServerOptions {
   int min_ping_interval_ms = 10'000;          // A peer that pings more often is cut off.
   int64_t max_connection_age_ms = 3'600'000;  // Connections are renewed, so certificates are, too.
   int64_t max_connection_grace_ms = 60'000;
-  int certificate_refresh_seconds = 1;  // How often our own certificate files are looked at.
+  int64_t handshake_timeout_ms = 10'000;  // TLS and the first frames of HTTP/2, then it is cut off.
+  int certificate_refresh_seconds = 1;    // How often our own certificate files are looked at.
 };
 
 // A gRPC server as both programs want it: mutual TLS with a required client certificate, roles
@@ -71,6 +72,11 @@ class Server {
 
   // What the health service answers: for the whole program if `service` is empty.
   void SetServing(std::string_view service, bool serving);
+
+  // Looks again at the caller of a call that goes on: OK, or why it is not to be believed any more
+  // (expired or revoked since, or its CA is no longer ours). For streams, at each message: about
+  // 0.1 ms. Always OK without TLS.
+  Status CheckPeer(const grpc::ServerContextBase& context) const;
 
   // Takes no new calls; those that run have `grace_ms` to end, then they are cancelled. Idempotent.
   void Shutdown(int64_t grace_ms);

@@ -191,6 +191,38 @@ Result<std::string> SignCrl(X509* ca, EVP_PKEY* ca_key,
   return ToPem(crl.get());
 }
 
+// A list of each CA in `certs_pem`, by whichever key of the directory is its own. Serials are
+// random, so a list may name certificates of the other CA.
+Result<std::string> SignCrls(const std::string& dir, std::string_view certs_pem,
+                             const std::vector<CertificateAuthority::Record>& records,
+                             int64_t now_ms) {
+  VEDETTE_ASSIGN_OR_RETURN(const std::vector<CertPtr> certs, ParseCertificates(certs_pem));
+  std::string out;
+  for (const CertPtr& cert : certs) {
+    bool signed_by_one = false;
+    for (const char* file : {"ca.key", "ca-next.key", "ca-old.key"}) {
+      const Result<std::string> pem = ReadFile(At(dir, file));
+      if (!pem.ok() && pem.status().code() == StatusCode::kNotFound) continue;
+      if (!pem.ok()) return pem.status();
+      Result<KeyPtr> key = ParseKey(*pem);
+      if (!key.ok()) return key.status().Annotate(At(dir, file));
+      if (X509_check_private_key(cert.get(), key->get()) != 1) {
+        ERR_clear_error();
+        continue;
+      }
+      VEDETTE_ASSIGN_OR_RETURN(const std::string crl,
+                               SignCrl(cert.get(), key->get(), records, now_ms));
+      out += crl;
+      signed_by_one = true;
+      break;
+    }
+    if (!signed_by_one) {
+      return NotFound(StrCat("the key of a CA in ", At(dir, "ca.crt"), " is not in ", dir));
+    }
+  }
+  return out;
+}
+
 std::string FormatRecord(const CertificateAuthority::Record& r) {
   return StrCat(r.serial, "\t", RoleName(r.role), "\t", r.name, "\t", r.not_after_ms, "\t",
                 r.revoked_at_ms, "\n");
@@ -213,6 +245,31 @@ Result<CertificateAuthority::Record> ParseRecord(std::string_view line) {
   return out;
 }
 
+struct KeyAndCert {
+  KeyPtr key;
+  CertPtr cert;
+};
+
+// A CA that is signed by itself.
+Result<KeyAndCert> MakeCa(const CertificateAuthority::InitOptions& options, int64_t now_ms) {
+  VEDETTE_ASSIGN_OR_RETURN(KeyPtr key, NewKey());
+  CertPtr cert(X509_new());
+  const bool made =
+      cert != nullptr && X509_set_version(cert.get(), X509_VERSION_3) == 1 &&
+      SetSerial(cert.get()) && SetTime(X509_getm_notBefore(cert.get()), now_ms - kBackdateMs) &&
+      SetTime(X509_getm_notAfter(cert.get()), now_ms + options.days * 86'400'000LL) &&
+      X509_set_pubkey(cert.get(), key.get()) == 1 &&
+      SetCommonName(X509_get_subject_name(cert.get()), options.name) &&
+      X509_set_issuer_name(cert.get(), X509_get_subject_name(cert.get())) == 1 &&
+      // No CA below this one: nothing that it signs may sign.
+      AddExtension(cert.get(), cert.get(), NID_basic_constraints, "critical,CA:TRUE,pathlen:0") &&
+      AddExtension(cert.get(), cert.get(), NID_key_usage, "critical,keyCertSign,cRLSign") &&
+      AddExtension(cert.get(), cert.get(), NID_subject_key_identifier, "hash") &&
+      X509_sign(cert.get(), key.get(), EVP_sha256()) != 0;
+  if (!made) return OpenSslError("make the CA certificate");
+  return KeyAndCert{std::move(key), std::move(cert)};
+}
+
 }  // namespace
 
 Status CertificateAuthority::Init(const std::string& dir, const InitOptions& options,
@@ -231,22 +288,9 @@ Status CertificateAuthority::Init(const std::string& dir, const InitOptions& opt
                                   "another --dir, or move it away"));
     }
   }
-  VEDETTE_ASSIGN_OR_RETURN(KeyPtr key, NewKey());
-  CertPtr cert(X509_new());
   const int64_t now_ms = clock.NowMs();
-  const bool made =
-      cert != nullptr && X509_set_version(cert.get(), X509_VERSION_3) == 1 &&
-      SetSerial(cert.get()) && SetTime(X509_getm_notBefore(cert.get()), now_ms - kBackdateMs) &&
-      SetTime(X509_getm_notAfter(cert.get()), now_ms + options.days * 86'400'000LL) &&
-      X509_set_pubkey(cert.get(), key.get()) == 1 &&
-      SetCommonName(X509_get_subject_name(cert.get()), options.name) &&
-      X509_set_issuer_name(cert.get(), X509_get_subject_name(cert.get())) == 1 &&
-      // No CA below this one: nothing that it signs may sign.
-      AddExtension(cert.get(), cert.get(), NID_basic_constraints, "critical,CA:TRUE,pathlen:0") &&
-      AddExtension(cert.get(), cert.get(), NID_key_usage, "critical,keyCertSign,cRLSign") &&
-      AddExtension(cert.get(), cert.get(), NID_subject_key_identifier, "hash") &&
-      X509_sign(cert.get(), key.get(), EVP_sha256()) != 0;
-  if (!made) return OpenSslError("make the CA certificate");
+  VEDETTE_ASSIGN_OR_RETURN(const KeyAndCert made, MakeCa(options, now_ms));
+  const auto& [key, cert] = made;
   VEDETTE_ASSIGN_OR_RETURN(const std::string key_pem, ToPem(key.get()));
   VEDETTE_ASSIGN_OR_RETURN(const std::string cert_pem, ToPem(cert.get()));
   VEDETTE_ASSIGN_OR_RETURN(const std::string crl_pem, SignCrl(cert.get(), key.get(), {}, now_ms));
@@ -369,14 +413,97 @@ Result<int> CertificateAuthority::Revoke(std::string_view serial_or_name) {
                            known ? " is revoked already"
                                  : " is neither a serial nor a name of this CA; see 'ca list'"));
   }
-  VEDETTE_ASSIGN_OR_RETURN(std::vector<CertPtr> ca, ParseCertificates(cert_pem_));
-  VEDETTE_ASSIGN_OR_RETURN(KeyPtr ca_key, ParseKey(key_pem_));
   VEDETTE_ASSIGN_OR_RETURN(const std::string crl_pem,
-                           SignCrl(ca.front().get(), ca_key.get(), records, clock_->NowMs()));
+                           SignCrls(dir_, cert_pem_, records, clock_->NowMs()));
   // The record first: a list can be made again from it.
   VEDETTE_RETURN_IF_ERROR(WriteFile(At(dir_, "issued.txt"), text, kPrivate, IfThere::kReplace));
   VEDETTE_RETURN_IF_ERROR(WriteFile(At(dir_, "ca.crl"), crl_pem, kPublic, IfThere::kReplace));
   return revoked;
+}
+
+Status CertificateAuthority::Rotate(const std::string& dir, RotateStep step,
+                                    const InitOptions& options, bool force, const Clock& clock) {
+  VEDETTE_ASSIGN_OR_RETURN(CertificateAuthority ca, Open(dir, clock));
+  VEDETTE_ASSIGN_OR_RETURN(const FileLock lock, FileLock::Take(At(dir, ".lock")));
+  VEDETTE_ASSIGN_OR_RETURN(std::vector<CertPtr> certs, ParseCertificates(ca.cert_pem_));
+  VEDETTE_ASSIGN_OR_RETURN(const std::vector<Record> records, ca.List());
+  const bool prepared = FileStamp(At(dir, "ca-next.key")) != "absent";
+  const bool switched = FileStamp(At(dir, "ca-old.key")) != "absent";
+  const int64_t now_ms = clock.NowMs();
+  const auto publish = [&](const std::string& bundle) -> Status {
+    VEDETTE_ASSIGN_OR_RETURN(const std::string crls, SignCrls(dir, bundle, records, now_ms));
+    // The list first: one that names a CA which nobody knows yet harms nobody.
+    VEDETTE_RETURN_IF_ERROR(WriteFile(At(dir, "ca.crl"), crls, kPublic, IfThere::kReplace));
+    return WriteFile(At(dir, "ca.crt"), bundle, kPublic, IfThere::kReplace);
+  };
+  const auto pem_of = [](const CertPtr& cert) { return ToPem(cert.get()); };
+
+  if (step == RotateStep::kPrepare) {
+    if (switched) {
+      return FailedPrecondition("a rotation is under way: end it with --step finish first");
+    }
+    VEDETTE_ASSIGN_OR_RETURN(std::string bundle, pem_of(certs.front()));
+    if (!prepared) {
+      // Two CAs of one name could not be told apart by the lists of what they revoked.
+      InitOptions next = options;
+      if (ca.identity_.issuer == StrCat("CN=", next.name)) StrAppend(next.name, " ", now_ms / 1000);
+      VEDETTE_ASSIGN_OR_RETURN(const KeyAndCert made, MakeCa(next, now_ms));
+      VEDETTE_ASSIGN_OR_RETURN(const std::string key_pem, ToPem(made.key.get()));
+      VEDETTE_ASSIGN_OR_RETURN(const std::string cert_pem, ToPem(made.cert.get()));
+      VEDETTE_RETURN_IF_ERROR(
+          WriteFile(At(dir, "ca-next.crt"), cert_pem, kPublic, IfThere::kReplace));
+      VEDETTE_RETURN_IF_ERROR(
+          WriteFile(At(dir, "ca-next.key"), key_pem, kPrivate, IfThere::kReplace));
+    }
+    VEDETTE_ASSIGN_OR_RETURN(const std::string next, ReadFile(At(dir, "ca-next.crt")));
+    return publish(bundle + next);
+  }
+  if (step == RotateStep::kSwitch) {
+    if (!prepared || certs.size() < 2) {
+      return FailedPrecondition("nothing is prepared: --step prepare comes first");
+    }
+    VEDETTE_ASSIGN_OR_RETURN(const std::string next_key, ReadFile(At(dir, "ca-next.key")));
+    VEDETTE_ASSIGN_OR_RETURN(const std::string next, ReadFile(At(dir, "ca-next.crt")));
+    VEDETTE_ASSIGN_OR_RETURN(const std::string old, pem_of(certs.front()));
+    VEDETTE_RETURN_IF_ERROR(
+        WriteFile(At(dir, "ca-old.key"), ca.key_pem_, kPrivate, IfThere::kReplace));
+    VEDETTE_RETURN_IF_ERROR(
+        WriteFile(At(dir, "ca-old.issued"), StrCat(records.size()), kPrivate, IfThere::kReplace));
+    VEDETTE_RETURN_IF_ERROR(publish(next + old));
+    VEDETTE_RETURN_IF_ERROR(WriteFile(At(dir, "ca.key"), next_key, kPrivate, IfThere::kReplace));
+    std::error_code none;
+    std::filesystem::remove(At(dir, "ca-next.key"), none);
+    std::filesystem::remove(At(dir, "ca-next.crt"), none);
+    return {};
+  }
+  if (!switched)
+    return FailedPrecondition("the new CA does not sign yet: --step switch comes first");
+  // What was issued before the switch is the old one's, and no matter once its name has another.
+  VEDETTE_ASSIGN_OR_RETURN(const std::string count, ReadFile(At(dir, "ca-old.issued")));
+  size_t before = 0;
+  std::from_chars(count.data(), count.data() + count.size(), before);
+  before = std::min(before, records.size());
+  int held = 0;
+  for (size_t i = 0; i < before; ++i) {
+    const Record& r = records[i];
+    if (r.revoked_at_ms != 0 || r.not_after_ms <= now_ms) continue;
+    const bool renewed = std::any_of(
+        records.begin() + static_cast<int64_t>(before), records.end(), [&](const Record& later) {
+          return later.name == r.name && later.role == r.role && later.revoked_at_ms == 0;
+        });
+    if (!renewed) ++held;
+  }
+  if (held > 0 && !force) {
+    return FailedPrecondition(StrCat(held,
+                                     " certificates of the old CA still hold and would be refused; "
+                                     "wait until they are renewed (ca list), or use --force"));
+  }
+  VEDETTE_ASSIGN_OR_RETURN(const std::string bundle, pem_of(certs.front()));
+  VEDETTE_RETURN_IF_ERROR(publish(bundle));
+  std::error_code none;
+  std::filesystem::remove(At(dir, "ca-old.key"), none);
+  std::filesystem::remove(At(dir, "ca-old.issued"), none);
+  return {};
 }
 
 Result<std::string> CertificateAuthority::Fingerprint() const {

@@ -17,6 +17,7 @@ namespace vedette::tls {
 //   ca.crt      its certificate, to be copied to every node
 //   ca.key      its private key (0600), which never leaves this machine
 //   ca.crl      what is revoked, to be copied wherever certificates are checked
+//   ca-next.crt, ca-next.key, ca-old.key   while it is being replaced: see Rotate
 //   issued.txt  one line a certificate: serial, role, name, not_after, revoked (ms since the epoch)
 //
 //   VEDETTE_ASSIGN_OR_RETURN(CertificateAuthority ca, CertificateAuthority::Open(dir, clock));
@@ -73,6 +74,17 @@ class CertificateAuthority {
   // Revokes the certificate of that serial, or every valid one of that name, and writes ca.crl.
   // Returns how many; NOT_FOUND if there is none.
   Result<int> Revoke(std::string_view serial_or_name);
+
+  // Replaces the CA without a moment in which somebody is refused: every node has to believe the
+  // new one before anything is signed by it, and the old one until nothing signed by it is in use.
+  //   kPrepare  a new CA is made; ca.crt holds both, the old one goes on signing
+  //   kSwitch   the new one signs; both are believed
+  //   kFinish   the old one is gone; refused while certificates that it signed still hold
+  // Between the steps ca.crt and ca.crl have to reach the nodes: every renewal brings both.
+  // FAILED_PRECONDITION: not the time for this step. `force`: finish all the same.
+  enum class RotateStep : uint8_t { kPrepare, kSwitch, kFinish };
+  static Status Rotate(const std::string& dir, RotateStep step, const InitOptions& options,
+                       bool force, const Clock& clock);
 
   const std::string& cert_pem() const { return cert_pem_; }
   const Identity& identity() const { return identity_; }

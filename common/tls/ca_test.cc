@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <fstream>
+#include <memory>
 #include <sstream>
 #include <string>
 
@@ -208,6 +209,85 @@ TEST_F(CaTest, CheckFilesSaysWhichFileIsWrong) {
             std::string::npos);
   ::chmod(one->key_file.c_str(), 0644);
   EXPECT_NE(refused(good).find("chmod 0600"), std::string::npos);
+}
+
+TEST_F(CaTest, IsReplacedWithoutAMomentOfDisbelief) {
+  using Step = CertificateAuthority::RotateStep;
+  const auto rotate = [&](Step step, bool force = false) {
+    return CertificateAuthority::Rotate(dir(), step, {.name = "Test CA", .days = 60}, force,
+                                        clock_);
+  };
+  const auto issue = [&](const std::string& name, bool replace = false) {
+    auto files = Open().Issue({.role = Role::kAgent, .name = name, .lifetime_ms = 20 * kDayMs},
+                              out(), replace);
+    EXPECT_TRUE(files.ok()) << files.status().ToString();
+    return *std::move(files);
+  };
+  // What a node has that was last told about CAs at some moment.
+  const auto node = [&](const std::string& name) {
+    std::ofstream(temp_.path() + "/" + name + ".crt") << Slurp(dir() + "/ca.crt");
+    std::ofstream(temp_.path() + "/" + name + ".crl") << Slurp(dir() + "/ca.crl");
+    return std::make_unique<TrustStore>(temp_.path() + "/" + name + ".crt",
+                                        temp_.path() + "/" + name + ".crl", clock_);
+  };
+  const auto believed = [](TrustStore& by, const CertificateAuthority::IssuedFiles& files) {
+    return by.Verify(Slurp(files.cert_file), "").ok();
+  };
+
+  const auto first = issue("first");
+  EXPECT_EQ(rotate(Step::kSwitch).code(), StatusCode::kFailedPrecondition);
+  EXPECT_EQ(rotate(Step::kFinish).code(), StatusCode::kFailedPrecondition);
+  const auto before = node("before");
+  ASSERT_TRUE(rotate(Step::kPrepare).ok());
+  ASSERT_TRUE(rotate(Step::kPrepare).ok());  // Once more changes nothing.
+  const auto prepared = node("prepared");
+  // The old one signs still, so that a node that has not heard of the new one is not cut off.
+  const auto second = issue("second");
+  EXPECT_TRUE(believed(*before, second));
+  EXPECT_TRUE(believed(*prepared, second));
+
+  ASSERT_TRUE(rotate(Step::kSwitch).ok());
+  EXPECT_EQ(rotate(Step::kPrepare).code(), StatusCode::kFailedPrecondition);
+  const auto third = issue("third");
+  EXPECT_FALSE(believed(*before, third));
+  EXPECT_TRUE(believed(*prepared, third));
+  EXPECT_TRUE(believed(*prepared, first));
+
+  // Revocation goes on in both.
+  ASSERT_TRUE(Open().Revoke("second").ok());
+  ASSERT_TRUE(Open().Revoke("third").ok());
+  const auto switched = node("switched");
+  EXPECT_TRUE(believed(*switched, first));
+  EXPECT_FALSE(believed(*switched, second));
+  EXPECT_FALSE(believed(*switched, third));
+
+  const Status early = rotate(Step::kFinish);
+  EXPECT_EQ(early.code(), StatusCode::kFailedPrecondition);
+  EXPECT_NE(early.ToString().find("1 certificates of the old CA"), std::string::npos)
+      << early.ToString();
+  const auto renewed = issue("first", true);
+  ASSERT_TRUE(rotate(Step::kFinish).ok());
+  EXPECT_EQ(Slurp(dir() + "/ca-old.key"), "");
+  EXPECT_EQ(Mode(dir() + "/ca.key"), 0600u);
+  const auto after = node("after");
+  EXPECT_TRUE(believed(*after, renewed));
+  EXPECT_TRUE(believed(*prepared, renewed));
+}
+
+TEST_F(CaTest, TheEndOfACertificateFollowsItsFile) {
+  CertificateAuthority ca = Open();
+  const auto request = [](int days) {
+    return CertificateAuthority::Request{
+        .role = Role::kAgent, .name = "db1", .lifetime_ms = days * kDayMs};
+  };
+  ASSERT_TRUE(ca.Issue(request(5), out()).ok());
+  CertificateEnd end(out() + "/db1.crt");
+  EXPECT_EQ(end.NotAfterMs(), clock_.NowMs() + 5 * kDayMs);
+  ASSERT_TRUE(ca.Issue(request(9), out(), true).ok());
+  EXPECT_EQ(end.NotAfterMs(), clock_.NowMs() + 9 * kDayMs);
+  std::ofstream(out() + "/db1.crt") << "half a fi";
+  EXPECT_EQ(end.NotAfterMs(), clock_.NowMs() + 9 * kDayMs);
+  EXPECT_EQ(CertificateEnd("/nowhere").NotAfterMs(), 0);
 }
 
 }  // namespace

@@ -204,4 +204,17 @@ Result<Identity> CheckFiles(const CertificateFiles& files, const Clock& clock) {
   return own;
 }
 
+int64_t CertificateEnd::NotAfterMs() {
+  MutexLock lock(mu_);
+  std::string stamp = FileStamp(path_);
+  if (stamp == stamp_) return not_after_ms_;
+  const Result<std::string> pem = ReadCertificate(path_);
+  const Result<Identity> identity = pem.ok() ? ParseIdentity(*pem) : Result<Identity>(pem.status());
+  // A file that is being replaced keeps what was known, and is looked at again.
+  if (!identity.ok()) return not_after_ms_;
+  stamp_ = std::move(stamp);
+  not_after_ms_ = identity->not_after_ms;
+  return not_after_ms_;
+}
+
 }  // namespace vedette::tls

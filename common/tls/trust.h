@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "common/base/clock.h"
 #include "common/base/mutex.h"
@@ -23,6 +24,20 @@ struct CertificateFiles {
 // key of another certificate, key readable by everyone, expired. For start-up, before a port opens.
 // On success, our own identity.
 Result<Identity> CheckFiles(const CertificateFiles& files, const Clock& clock);
+
+// When the certificate in `path` ends, in ms since the epoch; 0 where it cannot be read. For
+// metrics: reads the file when it has changed.
+class CertificateEnd {
+ public:
+  explicit CertificateEnd(std::string path) : path_(std::move(path)) {}
+  int64_t NotAfterMs() VEDETTE_EXCLUDES(mu_);
+
+ private:
+  const std::string path_;
+  Mutex mu_;
+  std::string stamp_ VEDETTE_GUARDED_BY(mu_);
+  int64_t not_after_ms_ VEDETTE_GUARDED_BY(mu_) = 0;
+};
 
 // The PEM text of a certificate file, at most 4 MiB.
 Result<std::string> ReadCertificate(const std::string& path);

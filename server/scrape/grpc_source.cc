@@ -95,6 +95,9 @@ class Stream final : public grpc::ClientBidiReactor<v1::PullRequest, v1::PullRes
 
   void Cancel() { context_.TryCancel(); }
 
+  // After the first answer.
+  const grpc::ClientContext& context() const { return context_; }
+
   bool done() const {
     MutexLock lock(mu_);
     return !held_;
@@ -164,8 +167,10 @@ class Stream final : public grpc::ClientBidiReactor<v1::PullRequest, v1::PullRes
 
 class GrpcSource final : public Source {
  public:
-  GrpcSource(const std::shared_ptr<grpc::Channel>& channel, GrpcSourceOptions options)
-      : options_(std::move(options)),
+  GrpcSource(Target target, const std::shared_ptr<grpc::Channel>& channel,
+             GrpcSourceOptions options)
+      : target_(std::move(target)),
+        options_(std::move(options)),
         stub_(v1::AgentService::NewStub(channel)),
         cursor_run_id_(options_.cursor_run_id),
         cursor_sequence_(options_.cursor_sequence) {
@@ -192,6 +197,12 @@ class GrpcSource final : public Source {
       hello.set_interval_ms(interval_ms_);
       hello.set_cursor_run_id(cursor_run_id_);
       hello.set_cursor_sequence(cursor_sequence_);
+      // A connection keeps the certificates it was made with: whoever was refused, or is not
+      // believed any more, may have new ones by now, which only another connection shows.
+      if (std::exchange(reconnect_, false)) {
+        Result<std::shared_ptr<grpc::Channel>> channel = options_.channel(target_);
+        if (channel.ok()) stub_ = v1::AgentService::NewStub(*channel);
+      }
       stream = Stream::Open(*stub_, hello);
       decoder_ = std::make_unique<wire::PullDecoder>();
       fresh_ = true;
@@ -206,6 +217,7 @@ class GrpcSource final : public Source {
     const bool asked = stream->Ask(scrape, [this, shared](Result<v1::PullResponse> response) {
       arrived_ms_ = options_.clock->NowMs();
       if (!response.ok()) {
+        reconnect_ = response.status().code() == StatusCode::kUnauthenticated;
         (*shared)(response.status());
         return;
       }
@@ -216,7 +228,13 @@ class GrpcSource final : public Source {
   }
 
   Status Deliver(SourceSink& sink) override {
-    Status status = DeliverFrames(sink);
+    // A certificate that was good when the connection was made may be revoked since.
+    Status status;
+    if (const std::shared_ptr<Stream> stream = Current(); options_.check && stream != nullptr) {
+      status = options_.check(stream->context());
+      reconnect_ = !status.ok();
+    }
+    if (status.ok()) status = DeliverFrames(sink);
     // Positions that were not understood cannot be built on: the stream starts over.
     if (!status.ok()) Drop();
     return status;
@@ -311,8 +329,10 @@ class GrpcSource final : public Source {
     return *std::max_element(differences_.begin(), differences_.end());
   }
 
+  const Target target_;
   const GrpcSourceOptions options_;
-  const std::unique_ptr<v1::AgentService::Stub> stub_;
+  std::unique_ptr<v1::AgentService::Stub> stub_;
+  bool reconnect_ = false;
   std::unique_ptr<wire::PullDecoder> decoder_;
   v1::PullResponse response_;
   std::deque<int64_t> differences_;
@@ -337,7 +357,7 @@ class GrpcSource final : public Source {
 Result<std::unique_ptr<Source>> MakeGrpcSource(const Target& target, GrpcSourceOptions options) {
   KeepCallbackQueue();
   VEDETTE_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel, options.channel(target));
-  return std::unique_ptr<Source>(std::make_unique<GrpcSource>(channel, std::move(options)));
+  return std::unique_ptr<Source>(std::make_unique<GrpcSource>(target, channel, std::move(options)));
 }
 
 }  // namespace vedette::scrape

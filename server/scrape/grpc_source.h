@@ -12,6 +12,7 @@
 
 namespace grpc {
 class Channel;
+class ClientContext;
 }  // namespace grpc
 
 namespace vedette::scrape {
@@ -20,6 +21,9 @@ struct GrpcSourceOptions {
   // Makes the channel to an address (rpc::MakeChannel with the job's certificates). Called when the
   // source is made.
   std::function<Result<std::shared_ptr<grpc::Channel>>(const Target& target)> channel;
+  // Asked at every answer whether the agent is still to be believed; may be empty. A stream whose
+  // agent is not is dropped.
+  std::function<Status(const grpc::ClientContext& context)> check;
   const Clock* clock = &SystemClock();
   // How many kept scrapes an answer may bring beside the live one.
   uint32_t max_backlog = 60;

@@ -111,6 +111,26 @@ class Deploy(unittest.TestCase):
                 self.assertEqual(complaints, [])
 
 
+    def test_units_are_hardened(self):
+        """systemd's own score, 0 is best; what is left open is explained in the unit."""
+        if not shutil.which("systemd-analyze"):
+            self.skipTest("systemd-analyze is not installed")
+        for name, most in (("vedette-server", 2.0), ("vedette-agent", 3.0), ("vedette-renew", 2.0)):
+            with self.subTest(name):
+                unit = pathlib.Path(f"deploy/systemd/{name}.service").resolve()
+                got = run("systemd-analyze", "security", "--offline=true", "--no-pager", str(unit))
+                score = re.search(r"exposure level for .*?: ([0-9.]+)", got.stdout + got.stderr)
+                if score is None:
+                    self.skipTest("this systemd-analyze does not score a file")
+                self.assertLess(float(score[1]), most)
+                text = unit.read_text()
+                for line in ("User=vedette", "NoNewPrivileges=yes", "Restart="):
+                    self.assertIn(line, text)
+                if name != "vedette-renew":
+                    for line in ("Type=notify", "WatchdogSec=", "StateDirectory=", "LoadCredential=", "LimitNOFILE="):
+                        self.assertIn(line, text)
+
+
 class Terraform(unittest.TestCase):
     def setUp(self):
         if not shutil.which("terraform"):

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/base/strings.h"
+#include "common/config/secret.h"
 #include "common/model/duration.h"
 #include "server/relabel/relabel.h"
 
@@ -21,6 +22,31 @@ std::string_view HealthName(scrape::Health health) {
   return "unknown";
 }
 
+// Parameters whose name says that they hold a secret are shown without it, in labels and URLs.
+Labels Shown(const Labels& discovered) {
+  constexpr std::string_view kParam = "__param_";
+  LabelsBuilder out(discovered);
+  for (const Label& l : discovered) {
+    if (l.name.starts_with(kParam) && config::LooksSecret(l.name.substr(kParam.size()))) {
+      out.Set(l.name, "<secret>");
+    }
+  }
+  return out.Build();
+}
+std::string Shown(const std::string& url) {
+  const size_t question = url.find('?');
+  if (question == std::string::npos) return url;
+  std::string out = url.substr(0, question);
+  char separator = '?';
+  for (const std::string_view pair : Split(std::string_view(url).substr(question + 1), '&')) {
+    const std::string_view name = pair.substr(0, pair.find('='));
+    out.push_back(separator);
+    separator = '&';
+    out += config::LooksSecret(name) ? StrCat(name, "=%3Csecret%3E") : std::string(pair);
+  }
+  return out;
+}
+
 // The URL as someone on another machine would type it.
 std::string GlobalUrl(std::string url, const std::string& hostname) {
   for (const std::string_view local : {"//localhost", "//127.0.0.1", "//[::1]"}) {
@@ -36,11 +62,11 @@ void WriteTarget(JsonWriter& json, const scrape::TargetStatus& s, const std::str
                  const std::map<std::string, std::string>& refused_jobs) {
   const scrape::Target& t = *s.target;
   json.BeginObject();
-  json.Key("discoveredLabels").Object(t.discovered_labels);
+  json.Key("discoveredLabels").Object(Shown(t.discovered_labels));
   json.Key("labels").Object(t.labels);
   json.Key("scrapePool").String(t.job);
-  json.Key("scrapeUrl").String(t.url);
-  json.Key("globalUrl").String(GlobalUrl(t.url, hostname));
+  json.Key("scrapeUrl").String(Shown(t.url));
+  json.Key("globalUrl").String(GlobalUrl(Shown(t.url), hostname));
   // A target over its budget is up, and what it has more than that is not stored: told where people
   // look for what is wrong.
   const auto refused = refused_jobs.find(t.job);
@@ -137,7 +163,7 @@ Reply TargetsDoor::Targets(const Call& call) const {
     if (state != "active") {
       for (const scrape::DroppedTarget& d : dropped.targets) {
         json.BeginObject();
-        json.Key("discoveredLabels").Object(d.discovered_labels);
+        json.Key("discoveredLabels").Object(Shown(d.discovered_labels));
         json.Key("scrapePool").String(d.job);
         json.EndObject();
       }

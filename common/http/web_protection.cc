@@ -1,13 +1,15 @@
-#include "server/web_door.h"
+#include "common/http/web_protection.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "common/base/strings.h"
 #include "common/config/web.h"
 #include "common/http/basic_auth.h"
 #include "common/http/same_origin.h"
 #include "common/tls/server_context.h"
 
-namespace vedette {
+namespace vedette::http {
 namespace {
 
 std::string AuthName(config::ClientAuth auth) {
@@ -42,14 +44,31 @@ std::string VersionName(config::TlsVersion version, const char* otherwise) {
   return otherwise;
 }
 
+// Questions that are too long for a URL.
+constexpr std::string_view kQueries[] = {
+    "/api/v1/query",       "/api/v1/query_range", "/api/v1/query_exemplars",
+    "/api/v1/series",      "/api/v1/labels",      "/api/v1/format_query",
+    "/api/v1/parse_query", "/api/v1/read",        "/explain",
+};
+
 }  // namespace
+
+bool IsReadOnly(std::string_view method, std::string_view path) {
+  if (method == "GET" || method == "HEAD" || method == "OPTIONS") {
+    return path.find("/debug/") == std::string_view::npos;
+  }
+  // Below whatever prefix the routes have.
+  return method == "POST" && std::ranges::any_of(kQueries, [&](std::string_view query) {
+           return path.ends_with(query);
+         });
+}
 
 Result<WebProtection> LoadWebProtection(const std::string& web_config_file) {
   WebProtection out;
-  out.decorators.push_back(http::SecurityHeaders(""));
-  out.filters.push_back(http::SameOriginWrites(
-      {"/query", "/query_range", "/query_exemplars", "/labels", "/series", "/format_query",
-       "/parse_query", "/explain", "/api/v1/read"}));
+  out.decorators.push_back(SecurityHeaders(""));
+  out.filters.push_back(
+      SameOriginWrites({"/query", "/query_range", "/query_exemplars", "/labels", "/series",
+                        "/format_query", "/parse_query", "/explain", "/api/v1/read"}));
   if (web_config_file.empty()) return out;
   VEDETTE_ASSIGN_OR_RETURN(const config::WebConfig web, config::LoadWebConfig(web_config_file));
   if (web.tls.enabled) {
@@ -75,18 +94,25 @@ Result<WebProtection> LoadWebProtection(const std::string& web_config_file) {
     out.tls_context = [shared] { return shared->Get(); };
   }
   if (!web.basic_auth_users.empty()) {
-    http::BasicAuth::Users users;
+    BasicAuth::Users users;
     for (const auto& [name, hash] : web.basic_auth_users) users[name] = hash.Reveal();
-    out.filters.push_back(
-        http::BasicAuthFilter(std::make_shared<const http::BasicAuth>(std::move(users))));
+    out.filters.push_back(BasicAuthFilter(std::make_shared<const BasicAuth>(std::move(users))));
+  }
+  if (!web.basic_auth_viewers.empty()) {
+    out.filters.push_back([viewers = web.basic_auth_viewers](Request& request, Response& response,
+                                                             const RouteOptions&) {
+      if (!viewers.contains(request.user) || IsReadOnly(request.method, request.path)) return true;
+      response.SetError(403, StrCat(Quoted(request.user),
+                                    " is a viewer and may change nothing; an operator may"));
+      return false;
+    });
   }
   if (!web.headers.empty()) {
-    out.decorators.push_back(
-        [headers = web.headers](const http::Request&, http::Response& response) {
-          for (const auto& [name, value] : headers) response.headers.Set(name, value);
-        });
+    out.decorators.push_back([headers = web.headers](const Request&, Response& response) {
+      for (const auto& [name, value] : headers) response.headers.Set(name, value);
+    });
   }
   return out;
 }
 
-}  // namespace vedette
+}  // namespace vedette::http

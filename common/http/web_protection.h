@@ -1,0 +1,32 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/status.h"
+#include "common/http/router.h"
+#include "common/http/server.h"
+
+namespace vedette::http {
+
+// What protects the HTTP door of a program: --web.config.file in Prometheus' format, read once
+// here. TLS files are looked at again at every connection. A user whom basic_auth_roles calls a
+// viewer may read and query, and change nothing.
+struct WebProtection {
+  std::function<std::shared_ptr<SSL_CTX>()> tls_context;  // Empty: plain HTTP.
+  // Put into the router, in this order.
+  std::vector<Router::Filter> filters;
+  std::vector<Router::Decorator> decorators;
+};
+
+// No file: nothing asked of anyone. Errors name the file, line and field.
+Result<WebProtection> LoadWebProtection(const std::string& web_config_file);
+
+// Whether a request changes nothing: GET and HEAD outside of /debug/, and the queries that may be
+// asked by POST.
+bool IsReadOnly(std::string_view method, std::string_view path);
+
+}  // namespace vedette::http

@@ -1,0 +1,110 @@
+"""vedettectl doctor on a stack with something wrong everywhere, and on a healthy one; and the password
+that hash-password makes is the one that the door takes."""
+import base64
+import os
+import subprocess
+import sys
+import unittest
+import urllib.request
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import stack as s  # noqa: E402
+import xml_unittest  # noqa: E402
+
+
+class Doctor(unittest.TestCase):
+    def setUp(self):
+        self.stack = st = s.Stack()
+        self.addCleanup(st.close)
+        st.make_ca()
+        for role in ("server", "agent"):
+            st.issue(role, role)
+        st.issue("agent", "short", None, "--days", "3")
+
+    def doctor(self, *args):
+        done = subprocess.run([s.CTL, "doctor", "--url", f"http://127.0.0.1:{self.stack.http}", *args],
+                              capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    def config(self, targets, rule):
+        st = self.stack
+        st.write("rules.yml", f"groups: [{{name: g, interval: 1s, rules: [{{alert: A, expr: '{rule}'}}]}}]\n")
+        return st.write("prometheus.yml", f"""
+global: {{scrape_interval: 500ms, scrape_timeout: 500ms}}
+rule_files: [rules.yml]
+scrape_configs:
+  - job_name: node
+    static_configs: [{{targets: [{targets}]}}]
+""")
+
+    def test_what_is_wrong_is_found_and_has_a_remedy(self):
+        st = self.stack
+        st.server(self.config(f"'127.0.0.1:{s.free_port()}'", "nod_load1 > 1"))
+        s.wait_until("the target is down", lambda: st.value("up") == 0)
+        code, text = self.doctor("--certificate", f"{st.tls}/short.crt", "--certificate", "/nowhere.crt", "--data", st.work)
+        self.assertEqual(code, 1, text)
+        for line in ("ok    server: healthy", "FAIL  targets: 1 of 1 down", "Couldn't connect", "warn  metric names:",
+                     "nod_load1 (A)", "2 days left", "/nowhere.crt cannot be read", "ok    disk:", "ok    clock:"):
+            self.assertIn(line, text)
+        self.assertGreaterEqual(text.count("      -> "), 3)
+
+    def test_a_healthy_stack_has_nothing_to_say(self):
+        st = self.stack
+        st.agent()
+        st.server(self.config(f"'127.0.0.1:{st.agent_http}'", "node_load1 > 1000"))
+        s.wait_until("the target is up", lambda: st.value("up") == 1 and st.value("node_load1") is not None)
+        code, text = self.doctor("--certificate", f"{st.tls}/server.crt")
+        self.assertNotIn("FAIL", text)
+        self.assertEqual(code, 0, text)
+
+    def test_no_server_is_one_failure(self):
+        self.stack.http = s.free_port()
+        code, text = self.doctor()
+        self.assertEqual(code, 1)
+        self.assertIn("FAIL  server:", text)
+
+    def test_the_hash_of_a_password_opens_the_door(self):
+        st = self.stack
+        done = subprocess.run([s.CTL, "hash-password", "--cost", "4"], input="open sesame\n", capture_output=True,
+                              text=True, check=True)
+        web = st.write("web.yml", f"basic_auth_users: {{admin: '{done.stdout.strip()}', vera: '{done.stdout.strip()}'}}\n"
+                       "basic_auth_roles: {vera: viewer}\n")
+        st.http = s.free_port()
+        st.run("server", [s.SERVER, f"--config.file={self.config('', 'up == 0')}", f"--storage.tsdb.path={st.path('data')}",
+                          f"--web.listen-address=127.0.0.1:{st.http}", f"--web.config.file={web}", "--web.enable-lifecycle"])
+
+        def status(password):
+            token = base64.b64encode(f"admin:{password}".encode()).decode()
+            request = urllib.request.Request(f"http://127.0.0.1:{st.http}/-/ready", headers={"Authorization": "Basic " + token})
+            try:
+                with urllib.request.urlopen(request, timeout=20) as r:
+                    return r.status
+            except urllib.error.HTTPError as e:
+                return e.code
+        s.wait_until("the right password", lambda: status("open sesame") == 200)
+        request = urllib.request.Request(f"http://127.0.0.1:{st.http}/api/v1/query?query=up", headers={
+            "Authorization": "Basic " + base64.b64encode(b"admin:wrong").decode()})
+        with self.assertRaises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(request, timeout=20)
+        self.assertEqual(refused.exception.code, 401)
+        # A viewer reads and queries, and changes nothing; an operator does.
+        def code(user, path, data=None):
+            token = base64.b64encode(f"{user}:open sesame".encode()).decode()
+            request = urllib.request.Request(f"http://127.0.0.1:{st.http}{path}", data=data,
+                                             headers={"Authorization": "Basic " + token})
+            try:
+                with urllib.request.urlopen(request, timeout=20) as r:
+                    return r.status
+            except urllib.error.HTTPError as e:
+                return e.code
+        self.assertEqual(code("vera", "/api/v1/query?query=1"), 200)
+        self.assertEqual(code("vera", "/api/v1/query", b"query=1"), 200)
+        self.assertEqual(code("vera", "/-/reload", b""), 403)
+        self.assertEqual(code("vera", "/api/v1/admin/tsdb/snapshot", b""), 403)
+        self.assertEqual(code("admin", "/-/reload", b""), 200)
+        empty = subprocess.run([s.CTL, "hash-password"], input="\n", capture_output=True, text=True, check=False)
+        self.assertNotEqual(empty.returncode, 0)
+
+
+if __name__ == "__main__":
+    xml_unittest.main()
