@@ -180,7 +180,7 @@ scrape_configs:
             self.assertEqual(st.value(f'up{{job="{name}"}}'), 0, name)
         s.wait_until("what was asked for is allowed", lambda: st.value('up{job="allowed"}') == 1)
         # A target does not speak for another.
-        s.wait_until("the liar is scraped", lambda: st.value('up{job="liar"}') == 1)
+        s.wait_until("the liar is scraped", lambda: st.value('up{job="liar",exported_job=""}') == 1)
         self.assertEqual(st.value('up{exported_job="good"}'), 0)
         s.wait_until("six seconds have passed", lambda: time.time() - begin > 6)
         rows = st.query('good{job="good"}[1m]')[0]["values"]
