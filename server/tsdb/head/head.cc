@@ -307,9 +307,10 @@ Status Head::Seal(Timeline& t, std::shared_ptr<const TimelineView> view) {
   const int64_t span_ms = instants.back() - instants.front();
   // In the order of their keys: the memory table finds the place of each near that of the one
   // before.
-  std::vector<uint32_t> order(t.layout.size());
+  const std::vector<uint32_t>& layout = t.layout;  // For the lambda, which holds no lock by itself.
+  std::vector<uint32_t> order(layout.size());
   std::iota(order.begin(), order.end(), 0);
-  std::ranges::sort(order, {}, [&](uint32_t p) { return std::pair(metrics[p], t.layout[p]); });
+  std::ranges::sort(order, {}, [&](uint32_t p) { return std::pair(metrics[p], layout[p]); });
   for (const uint32_t p : order) {
     size_t at = 0;
     for (const auto& b : view->blocks) {
