@@ -92,7 +92,8 @@ std::string DrawGraph(const std::vector<GraphLine>& lines, int64_t start_ms, int
           has_last ? std::max(1.0, std::max(std::fabs(x - last_x), std::fabs(y - last_y))) : 1;
       for (double i = 1; i <= steps; ++i) {
         const double f = has_last ? i / steps : 1;
-        dot(std::round(last_x * (1 - f) + x * f), std::round(last_y * (1 - f) + y * f), k);
+        // As a difference, so that a flat line is exactly flat and never wavers between two rows.
+        dot(std::round(last_x + (x - last_x) * f), std::round(last_y + (y - last_y) * f), k);
       }
       has_last = true;
       last_x = x;
