@@ -232,7 +232,12 @@ class Transcoder final : public nlohmann::json_sax<nlohmann::json> {
   }
   bool start_array(size_t) override {
     if (!Deeper()) return false;
-    if (skipping_ > 0 || frames_.empty() || frames_.back().field == nullptr) return Skip();
+    if (skipping_ > 0) return Skip();
+    if (frames_.empty()) {
+      status_ = InvalidArgument("OTLP in JSON: an object is expected");
+      return false;
+    }
+    if (frames_.back().field == nullptr) return Skip();
     Frame& frame = frames_.back();
     if (frame.in_array) return Wrong(*frame.field, "no list inside a list");
     frame.in_array = true;
