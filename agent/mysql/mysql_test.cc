@@ -120,7 +120,11 @@ class MariaDb {
     o.password = password;
     return o;
   }
-  void Freeze() const { kill(pid_, SIGSTOP); }
+  // Waits until every thread stands still: one that is still on its way answers one more question.
+  void Freeze() const {
+    kill(pid_, SIGSTOP);
+    waitpid(pid_, nullptr, WUNTRACED);
+  }
   void Thaw() const { kill(pid_, SIGCONT); }
 
  private:
