@@ -307,7 +307,7 @@ Status Head::Seal(Timeline& t, std::shared_ptr<const TimelineView> view) {
   const int64_t span_ms = instants.back() - instants.front();
   // In the order of their keys: the memory table finds the place of each near that of the one
   // before.
-  const std::vector<uint32_t>& layout = t.layout;  // For the lambda, which holds no lock by itself.
+  const std::span<const uint32_t> layout(t.layout);  // A lambda holds no lock by itself.
   std::vector<uint32_t> order(layout.size());
   std::iota(order.begin(), order.end(), 0);
   std::ranges::sort(order, {}, [&](uint32_t p) { return std::pair(metrics[p], layout[p]); });
