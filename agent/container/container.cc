@@ -217,6 +217,7 @@ class ContainerCollector final : public Collector {
   };
   struct RuntimeState {
     bool up = false;
+    bool absent = false;  // This host has no such runtime: nothing to alert on.
     std::string error;
   };
 
@@ -244,7 +245,7 @@ class ContainerCollector final : public Collector {
             "is none",
             {{"runtime", runtime.name}, {"socket", runtime.socket}, {"err", error}});
       }
-      state = {list.ok(), error};
+      state = {list.ok(), absent, error};
       if (!list.ok()) continue;
       if (known_.size() > kMaxKnown) known_.clear();
       for (ContainerInfo& c : *list) {
@@ -259,6 +260,7 @@ class ContainerCollector final : public Collector {
     sink.Family("vedette_container_runtime_up", kG,
                 "Whether a container runtime answered, so that names and images are known.");
     for (size_t i = 0; i < options_.runtimes.size(); ++i) {
+      if (states_[i].absent) continue;
       sink.Add({{"runtime", options_.runtimes[i].name}, {"socket", options_.runtimes[i].socket}},
                states_[i].up ? 1 : 0);
     }

@@ -143,6 +143,12 @@ TEST_F(ContainerTest, ARuntimeThatFailsCostsOnlyTheNames) {
   EXPECT_EQ(Value(f, "container_memory_rss", std::string("/docker/") + kId), 4096);
 }
 
+TEST_F(ContainerTest, ARuntimeThatThisHostHasNotIsNotDown) {
+  const auto f =
+      Collect("v1", [] { return Result<std::vector<ContainerInfo>>(NotFound("no such socket")); });
+  EXPECT_EQ(Value(f, "vedette_container_runtime_up", ""), std::nullopt);
+}
+
 TEST(Container, NoControlGroupsIsAFailure) {
   ContainerOptions o{.cgroup = std::string(kData) + "/proc", .procfs = std::string(kData)};
   MetricSink sink;
