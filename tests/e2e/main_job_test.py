@@ -152,6 +152,9 @@ scrape_configs:
         s.wait_until("inactive again", lambda: state() == [], timeout=15)
         s.wait_until("resolved in Slack", lambda: any(
             m["attachments"][0]["color"] == "good" for m in self.sink.accepted("/slack")), timeout=20)
+        # Each receiver is told by itself: the one may be a moment behind the other.
+        s.wait_until("resolved at the webhook", lambda: any(
+            h["status"] == "resolved" for h in self.sink.accepted("/hook")), timeout=20)
         self.assertEqual([h["status"] for h in self.sink.accepted("/hook")], ["firing", "resolved"])
         self.assertTrue(st.query("job:shop_orders:rate1m"), "the recording rule wrote its series")
 
