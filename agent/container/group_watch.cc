@@ -65,6 +65,11 @@ void GroupWatch::ReadEvents(int fd) {
       const auto folder = folders_.find(event->wd);
       if (folder == folders_.end() || (event->mask & IN_ISDIR) == 0 || event->len == 0) continue;
       const std::string id = StrCat(folder->second == "/" ? "" : folder->second, "/", event->name);
+      if ((event->mask & IN_DELETE) != 0) {
+        // Noticed now, not when its turn comes.
+        if (const auto young = young_.find(id); young != young_.end()) young->second.next_ms = 0;
+        continue;
+      }
       if ((event->mask & IN_CREATE) != 0) {
         WatchTree(fd, id);
         // What was made in it before the watch stood.
