@@ -21,6 +21,7 @@
 #include "ctl/password.h"
 #include "ctl/query.h"
 #include "ctl/running.h"
+#include "ctl/storage_verbs.h"
 #include "ctl/token.h"
 #include "ctl/views.h"
 
@@ -472,6 +473,7 @@ int Main(int argc, char** argv) {
   program.AddToken();
   program.AddJoin();
   const AlertingVerbs alerting(program.app, program.verb);
+  const StorageVerbs storage(program.app, program.verb);
   try {
     program.app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {  // CLI11's way to say usage, and --help.

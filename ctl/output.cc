@@ -189,6 +189,21 @@ std::string FormatValue(double value) {
   return StrCat(value);
 }
 
+std::string BytesText(uint64_t bytes) {
+  constexpr std::array<const char*, 6> kUnits = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
+  double n = static_cast<double>(bytes);
+  size_t unit = 0;
+  // 999.5 would be written as four digits.
+  while (n >= 999.5 && unit + 1 < kUnits.size()) {
+    n /= 1024;
+    ++unit;
+  }
+  const int decimals = unit == 0 || n >= 99.95 ? 0 : n >= 9.995 ? 1 : 2;
+  char text[32];
+  std::snprintf(text, sizeof text, "%.*f %s", decimals, n, kUnits[unit]);
+  return text;
+}
+
 std::string FormatTime(int64_t t_ms) {
   int64_t seconds = t_ms / 1000;
   int64_t ms = t_ms % 1000;

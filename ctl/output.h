@@ -30,6 +30,9 @@ std::string JsonString(std::string_view text);
 // The shortest decimal that reads back; NaN, +Inf and -Inf as Prometheus writes them.
 std::string FormatValue(double value);
 
+// "0 B", "1.5 KiB", "12 MiB": three digits, for people.
+std::string BytesText(uint64_t bytes);
+
 // 2027-03-01T12:00:00.000Z.
 std::string FormatTime(int64_t t_ms);
 

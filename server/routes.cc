@@ -82,6 +82,7 @@ void AddRoutes(http::Router& router, const std::string& prefix, const Doors& d) 
   get("/status/config", [d](const Call& c) { return d.status->Config(c); });
   get("/status/tsdb", [d](const Call& c) { return d.status->Tsdb(c); });
   get("/status/tsdb/blocks", [d](const Call& c) { return d.status->TsdbBlocks(c); });
+  get("/status/cost", [d](const Call& c) { return d.cost->Cost(c); });
   get("/status/walreplay", [d](const Call& c) { return d.status->WalReplay(c); });
   get("/status/self_metrics", [d](const Call& c) { return d.status->SelfMetrics(c); });
   get("/features", [d](const Call& c) { return d.status->Features(c); });
@@ -110,6 +111,7 @@ void AddRoutes(http::Router& router, const std::string& prefix, const Doors& d) 
                                       "--web.enable-otlp-receiver");
                     return;
                   }
+                  d.written_bytes->fetch_add(request.body.size(), std::memory_order_relaxed);
                   const std::string type(request.headers.Get("Content-Type"));
                   Serve([&](const Call& c) { return d.otlp->Metrics(c, type); })(request, response);
                 },
@@ -122,6 +124,7 @@ void AddRoutes(http::Router& router, const std::string& prefix, const Doors& d) 
                                       "--web.enable-remote-write-receiver");
                     return;
                   }
+                  d.written_bytes->fetch_add(request.body.size(), std::memory_order_relaxed);
                   const std::string type(request.headers.Get("Content-Type"));
                   Serve([&](const Call& c) { return d.write->Write(c, type); })(request, response);
                 },

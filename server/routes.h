@@ -1,11 +1,14 @@
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <functional>
 #include <string>
 
 #include "common/http/router.h"
 #include "server/api/http/admin.h"
 #include "server/api/http/alertmanager.h"
+#include "server/api/http/cost.h"
 #include "server/api/http/dashboards.h"
 #include "server/api/http/federate.h"
 #include "server/api/http/otlp.h"
@@ -30,6 +33,7 @@ struct Doors {
   api::SearchDoor* search;
   api::SeriesDoor* series;
   api::StatusDoor* status;
+  api::CostDoor* cost;
   api::DashboardsDoor* dashboards;
   api::TargetsDoor* targets;
   api::RulesDoor* rules;
@@ -51,6 +55,8 @@ struct Doors {
   std::function<Status()> healthy;
   std::function<std::string(std::string_view accept, std::string* content_type)> own_metrics;
   std::string version;
+  // Bodies of remote write and OTLP, as they came, are added to it.
+  std::atomic<uint64_t>* written_bytes;
 };
 
 // `prefix` is "" or begins with a slash and does not end with one.

@@ -232,6 +232,8 @@ struct Server::Parts {
   std::unique_ptr<api::SearchDoor> search_door;
   std::unique_ptr<api::SeriesDoor> series_door;
   std::unique_ptr<api::StatusDoor> status_door;
+  std::unique_ptr<api::CostDoor> cost_door;
+  std::atomic<uint64_t> written_bytes{0};
   std::unique_ptr<api::DashboardsDoor> dashboards_door;
   std::unique_ptr<api::TargetsDoor> targets_door;
   std::unique_ptr<api::RulesDoor> rules_door;
@@ -667,6 +669,13 @@ Status Server::Parts::OpenDoors() {
                           .max_notification_readers =
                               static_cast<int>(options.web_max_notification_readers)});
 
+  cost_door = std::make_unique<api::CostDoor>([this](storage::CostRequest request) {
+    request.received = scrapes->Received();
+    request.received.push_back({.from = storage::ReceivedBytes::From::kWriter,
+                                .bytes = written_bytes.load(std::memory_order_relaxed)});
+    return db->Cost(request);
+  });
+
   const auto change = [](const Result<tsdb::ByteChange>& done) -> Result<api::AdminChange> {
     if (!done.ok()) return done.status();
     return api::AdminChange{done->bytes_before, done->bytes_after, done->series, done->samples};
@@ -700,6 +709,8 @@ Status Server::Parts::OpenDoors() {
   doors.search = search_door.get();
   doors.series = series_door.get();
   doors.status = status_door.get();
+  doors.cost = cost_door.get();
+  doors.written_bytes = &written_bytes;
   dashboards_door = std::make_unique<api::DashboardsDoor>(options.web_dashboards);
   doors.dashboards = dashboards_door.get();
   doors.targets = targets_door.get();

@@ -33,7 +33,9 @@ namespace vedette::remote {
 // two bytes on the wire can be an empty histogram of hundreds in memory. Not thread-safe.
 class WriteRequest {
  public:
-  static constexpr size_t kMaxDecodedBytes = 64 << 20;
+  // A vector that doubles holds twice as much and, while it moves, half as much again: with the body
+  // as it came and unpacked (32 MiB each) a request stays below 128 MiB.
+  static constexpr size_t kMaxDecodedBytes = 24 << 20;
   static constexpr size_t kMaxLabels = 1000;  // Of one series.
 
   // INVALID_ARGUMENT: the bytes are not such a message, or say more than the limits above allow. What

@@ -97,6 +97,7 @@ class HttpSource final : public Source {
 
   void Start(const Request& request, Fetched fetched) override {
     body_bytes_ = 0;
+    wire_bytes_ = 0;
     http::ClientRequest ask;
     ask.url = url_;
     ask.headers.Set("Accept", accept_);
@@ -136,6 +137,7 @@ class HttpSource final : public Source {
   }
 
   int64_t body_bytes() const override { return body_bytes_; }
+  int64_t wire_bytes() const override { return wire_bytes_; }
 
  private:
   Status Take(Result<http::ClientResponse> answer) {
@@ -149,6 +151,7 @@ class HttpSource final : public Source {
     }
     body_ = std::move(answer->body);
     body_bytes_ = static_cast<int64_t>(body_.size());
+    wire_bytes_ = answer->wire_bytes;
     if (answer->status != 200) {
       return Unavailable(StrCat("server returned HTTP status ", answer->status, " ",
                                 http::ReasonPhrase(answer->status)));
@@ -180,6 +183,7 @@ class HttpSource final : public Source {
   const int64_t max_body_bytes_;
   // Between Start and `fetched` the client's, otherwise the scrape's: a hand-over, no lock.
   int64_t body_bytes_ = 0;
+  int64_t wire_bytes_ = 0;
   std::string body_;
   exposition::Protocol protocol_ = exposition::Protocol::kText0_0_4;
   Mutex mu_;

@@ -141,12 +141,14 @@ void ScrapeLoop::Finish(Status fetched) {
   timeline_.Begin();
   for (auto& [name, pulled] : pulled_) {
     pulled.in_frame = false;
+    pulled.frame_weight = 0;
     pulled.timeline.Begin();
   }
   Outcome outcome;
   Status status = std::move(fetched);
   if (status.ok()) {
     status = source_->Deliver(*this);
+    NoteReceived();
     outcome.body_bytes = source_->body_bytes();
     outcome.scraped = cache_.counts().scraped;
     outcome.kept = cache_.counts().kept;
@@ -260,6 +262,34 @@ void ScrapeLoop::NoteStorage(const storage::CommitStats& stats) {
   metrics_.series_refused_total += stats.series_limit;
 }
 
+// A frame has no seams between its sources: their parts are estimated by what they told of.
+void ScrapeLoop::NoteReceived() {
+  const int64_t wire_bytes = source_->wire_bytes();
+  if (wire_bytes <= 0) return;
+  const auto bytes = static_cast<uint64_t>(wire_bytes);
+  MutexLock lock(mu_);
+  uint64_t left = bytes;
+  uint64_t weights = 0;
+  for (const auto& [name, pulled] : pulled_) weights += pulled.frame_weight;
+  for (const auto& [name, pulled] : pulled_) {
+    if (weights == 0 || pulled.state.kind != SourceState::Kind::kApplication) continue;
+    if (received_.size() >= kMaxSources && !received_.contains(pulled.labels)) continue;
+    const uint64_t part = bytes * pulled.frame_weight / weights;
+    received_[pulled.labels] += part;
+    left -= part;
+  }
+  received_[target_->labels] += left;
+}
+
+std::vector<storage::ReceivedBytes> ScrapeLoop::received() const {
+  std::vector<storage::ReceivedBytes> out;
+  MutexLock lock(mu_);
+  for (const auto& [labels, bytes] : received_) {
+    out.push_back({storage::ReceivedBytes::From::kTarget, labels, bytes});
+  }
+  return out;
+}
+
 void ScrapeLoop::CountFailure(const Status& status) {
   ++metrics_.scrapes_failed_total;
   if (status.code() != StatusCode::kResourceExhausted) return;
@@ -334,6 +364,9 @@ Status ScrapeLoop::OnFrame(const wire::PullFrame& frame, int64_t t_ms, bool back
 }
 
 Status ScrapeLoop::Apply(const wire::PulledSource& source, Pulled& pulled) {
+  // Per value a byte or so; per new series its labels.
+  constexpr uint64_t kWeightOfAdded = 64;
+  pulled.frame_weight += source.values.size() + kWeightOfAdded * source.added.size();
   pulled.state = source.state;
   pulled.outcome = {.up = source.state.up, .duration_seconds = source.state.duration_seconds};
   if (source.layout_reset) {

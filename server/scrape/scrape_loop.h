@@ -20,6 +20,7 @@
 #include "server/scrape/target.h"
 #include "server/scrape/timeline.h"
 #include "server/storage/appender.h"
+#include "server/storage/cost.h"
 
 namespace vedette::scrape {
 
@@ -71,6 +72,8 @@ class ScrapeLoop final : public SourceSink {
 
   std::shared_ptr<const Target> target() const VEDETTE_EXCLUDES(mu_);
   TargetStatus status() const VEDETTE_EXCLUDES(mu_);
+  // What the target has sent since the loop began; of an agent, each application's part by itself.
+  std::vector<storage::ReceivedBytes> received() const VEDETTE_EXCLUDES(mu_);
   std::map<std::string, Metadata> metadata() const VEDETTE_EXCLUDES(mu_);
 
   // SourceSink:
@@ -102,6 +105,7 @@ class ScrapeLoop final : public SourceSink {
     Outcome outcome;
     Reports reports;
     bool in_frame = false;
+    uint64_t frame_weight = 0;  // Of its part of the frames of this scrape.
     std::vector<uint8_t> special;  // Scratch, by position: has a histogram or a time of its own.
   };
   static constexpr uint32_t kDropped = 0xffffffff;
@@ -115,6 +119,7 @@ class ScrapeLoop final : public SourceSink {
   Labels SourceLabels(const SourceState& state) const;
   Pulled& PulledOf(const SourceState& state);
   void NoteStorage(const storage::CommitStats& stats);
+  void NoteReceived() VEDETTE_EXCLUDES(mu_);
   void CountFailure(const Status& status);
 
   storage::Appender& appender_;
@@ -139,6 +144,7 @@ class ScrapeLoop final : public SourceSink {
   std::shared_ptr<const LayoutCache::MetadataMap> metadata_ VEDETTE_GUARDED_BY(mu_);
   std::optional<Parts> next_ VEDETTE_GUARDED_BY(mu_);
   Status forced_error_ VEDETTE_GUARDED_BY(mu_);
+  std::map<Labels, uint64_t> received_ VEDETTE_GUARDED_BY(mu_);  // By the labels of series.
 };
 
 }  // namespace vedette::scrape

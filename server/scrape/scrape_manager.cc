@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <iterator>
 #include <tuple>
 #include <utility>
 
@@ -186,6 +187,9 @@ void ScrapeManager::Remove(const EntryPtr& entry) {
   {
     MutexLock lock(schedule_mu_);
     entry->removed = true;
+    for (const storage::ReceivedBytes& received : entry->loop->received()) {
+      received_before_[std::string(received.labels.Get("job"))] += received.bytes;
+    }
     fetching = entry->fetching;
     if (!entry->under_way) {
       entry->under_way = true;
@@ -397,6 +401,24 @@ std::vector<TargetStatus> ScrapeManager::Targets(const std::string& pool_name) c
                 return std::tie(a.target->url, a.target->labels) <
                        std::tie(b.target->url, b.target->labels);
               });
+  }
+  return all;
+}
+
+std::vector<storage::ReceivedBytes> ScrapeManager::Received() const {
+  std::vector<storage::ReceivedBytes> all;
+  {
+    MutexLock lock(pools_mu_);
+    for (const auto& [name, pool] : pools_) {
+      for (const auto& [identity, entry] : pool->entries) {
+        std::vector<storage::ReceivedBytes> of_target = entry->loop->received();
+        std::ranges::move(of_target, std::back_inserter(all));
+      }
+    }
+  }
+  MutexLock lock(schedule_mu_);
+  for (const auto& [job, bytes] : received_before_) {
+    all.push_back({storage::ReceivedBytes::From::kTarget, Labels::Of({{"job", job}}), bytes});
   }
   return all;
 }

@@ -23,6 +23,7 @@
 #include "server/scrape/source.h"
 #include "server/scrape/target.h"
 #include "server/storage/appender.h"
+#include "server/storage/cost.h"
 
 namespace vedette::scrape {
 
@@ -78,6 +79,8 @@ class ScrapeManager {
   std::vector<std::string> pools() const;
   // By pool, then by URL; of all pools if `pool` is empty.
   std::vector<TargetStatus> Targets(const std::string& pool) const;
+  // What came over the network since the start, by target, and of targets that are gone by job.
+  std::vector<storage::ReceivedBytes> Received() const;
   struct Dropped {
     std::vector<DroppedTarget> targets;
     std::map<std::string, uint64_t> counts;  // By pool, those not kept included.
@@ -151,8 +154,10 @@ class ScrapeManager {
   // What readers see; taken after sync_mu_ where both are.
   mutable Mutex pools_mu_;
   std::map<std::string, std::shared_ptr<Pool>> pools_ VEDETTE_GUARDED_BY(pools_mu_);
+  // By job: what targets had sent that are gone.
+  std::map<std::string, uint64_t> received_before_ VEDETTE_GUARDED_BY(schedule_mu_);
 
-  Mutex schedule_mu_;
+  mutable Mutex schedule_mu_;
   CondVar schedule_changed_;
   CondVar ready_changed_;
   CondVar idle_;

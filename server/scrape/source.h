@@ -60,6 +60,8 @@ class Source {
 
   // Size of the last body after decompression; -1 if unknown.
   virtual int64_t body_bytes() const { return -1; }
+  // The same as it came over the network, compressed or not.
+  virtual int64_t wire_bytes() const { return body_bytes(); }
 };
 
 }  // namespace vedette::scrape

@@ -14,6 +14,7 @@
 #include "server/tsdb/compact/retention.h"
 #include "server/tsdb/exemplar_store.h"
 #include "server/tsdb/head/head.h"
+#include "server/tsdb/inspect/accounts.h"
 #include "server/tsdb/query/reader.h"
 #include "server/tsdb/recovery.h"
 #include "server/tsdb/store/keys.h"
@@ -65,6 +66,7 @@ Result<int64_t> SettleWindow(Store& store, int64_t option_ms) {
     }
     return window_ms;
   }
+  if (store.failed()) return option_ms;  // Read only, or full: an empty one.
   if (option_ms < kMinWindowMs || option_ms > kMaxWindowMs) {
     return InvalidArgument(StrCat("window of ", option_ms, " ms: between one minute and 31 days"));
   }
@@ -127,7 +129,7 @@ class Tsdb::Impl final : public storage::Appender,
       VEDETTE_RETURN_IF_ERROR(AfterDamage());
     }
     VEDETTE_RETURN_IF_ERROR(head_.Restore(damage));
-    (void)compactor_.FinishDrops();  // On a full disk: at the next start.
+    if (!options_.read_only) (void)compactor_.FinishDrops();  // On a full disk: at the next start.
     if (options_.maintenance_interval_ms > 0) {
       maintainer_ = std::thread([this] { MaintenanceLoop(); });
       pthread_setname_np(maintainer_.native_handle(), "tsdb-maintain");
@@ -265,6 +267,18 @@ class Tsdb::Impl final : public storage::Appender,
 
   const Head& head() const { return head_; }
   const Store& store() const { return *store_; }
+
+  Result<storage::CostReport> Cost(const storage::CostRequest& request) const {
+    return TakeAccounts({*store_, index_, head_}, request);
+  }
+
+  Result<VerifyReport> Verify() const {
+    VerifyReport report;
+    for (std::string& found : damage_.sentences()) report.Add(std::move(found));
+    report.problems = std::max(report.problems, damage_.count());
+    VEDETTE_RETURN_IF_ERROR(VerifySealed(*store_, index_, report));
+    return report;
+  }
 
   Result<ByteChange> Compact() {
     MutexLock lock(maintenance_mu_);
@@ -437,6 +451,7 @@ Result<std::unique_ptr<Tsdb>> Tsdb::Open(const TsdbOptions& options, const Clock
                            Store::Open({.path = options.path,
                                         .block_cache_bytes = options.block_cache_bytes,
                                         .sync_interval_ms = options.wal_sync_ms,
+                                        .read_only = options.read_only,
                                         .max_write_buffer_bytes = options.max_write_buffer_bytes,
                                         .file_system = options.file_system}));
   VEDETTE_ASSIGN_OR_RETURN(int64_t window_ms, SettleWindow(*store, options.window_ms));
@@ -455,6 +470,10 @@ std::map<std::string, RefusedSeries> Tsdb::refused() const { return impl_->refus
 CardinalityStats Tsdb::cardinality(size_t limit) const { return impl_->cardinality(limit); }
 int64_t Tsdb::min_t_ms() const { return impl_->head().min_t_ms(); }
 int64_t Tsdb::max_t_ms() const { return impl_->head().max_t_ms(); }
+Result<storage::CostReport> Tsdb::Cost(const storage::CostRequest& request) const {
+  return impl_->Cost(request);
+}
+Result<VerifyReport> Tsdb::Verify() const { return impl_->Verify(); }
 Result<ByteChange> Tsdb::Compact() { return impl_->Compact(); }
 Result<ByteChange> Tsdb::Delete(std::span<const std::vector<Matcher>> selectors, int64_t start_ms,
                                 int64_t end_ms) {

@@ -12,9 +12,11 @@
 #include "common/base/status.h"
 #include "common/model/matcher.h"
 #include "server/storage/appender.h"
+#include "server/storage/cost.h"
 #include "server/storage/key_value.h"
 #include "server/storage/queryable.h"
 #include "server/tsdb/compact/retention_rule.h"
+#include "server/tsdb/inspect/verify.h"
 
 namespace rocksdb {
 class FileSystem;
@@ -57,6 +59,9 @@ struct TsdbOptions {
   uint64_t merge_bytes_per_second = 8 << 20;
 
   size_t block_cache_bytes = 16 << 20;
+
+  // For a look at a directory that nothing may change, not even to mend it: see StoreOptions.
+  bool read_only = false;
 
   // For tests: see StoreOptions.
   size_t max_write_buffer_bytes = 0;
@@ -154,6 +159,11 @@ class Tsdb {
   // Instants of the oldest and the newest sample; INT64_MAX and INT64_MIN when there is none.
   int64_t min_t_ms() const;
   int64_t max_t_ms() const;
+
+  // What the bytes on disk, in memory and on the wire are spent on: storage/cost.h.
+  Result<storage::CostReport> Cost(const storage::CostRequest& request) const;
+  // Reads everything and says what is not as it was written: inspect/verify.h.
+  Result<VerifyReport> Verify() const;
 
   // Seals everything in memory, merges all chunks, compacts the files.
   Result<ByteChange> Compact();

@@ -74,6 +74,8 @@ constexpr Path kPaths[] = {
     {"/status/flags", kGet, "flags", "The command line.", ""},
     {"/status/config", kGet, "config", "The configuration, secrets hidden.", ""},
     {"/status/tsdb", kGet, "tsdb", "Cardinality and cost of the storage.", "limit"},
+    {"/status/cost", kGet, "cost",
+     "Bytes on disk, in memory and on the wire by metric, job or label.", "by label limit"},
     {"/status/tsdb/blocks", kGet, "tsdbBlocks", "Blocks on disk; this storage has none.", ""},
     {"/status/walreplay", kGet, "walReplay", "Progress of reading the log.", ""},
     {"/status/self_metrics", kGet, "selfMetrics", "The server's own metrics.", ""},

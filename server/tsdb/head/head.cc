@@ -214,6 +214,29 @@ void Head::Memory(uint64_t* bytes, uint64_t* samples) const {
   }
 }
 
+void Head::Weigh(const WeighSeries& visit) const {
+  std::vector<uint32_t> layout;
+  std::vector<uint64_t> bytes;
+  for (const std::shared_ptr<Timeline>& t : AllTimelines()) {
+    {
+      MutexLock lock(t->commit_mu);
+      layout = t->layout;
+    }
+    const std::shared_ptr<const TimelineView> view = t->View();
+    bytes.assign(layout.size(), 0);
+    for (const auto& b : view->blocks) {
+      if (bytes.size() < b->positions()) bytes.resize(b->positions());
+      b->AddColumnBytes(bytes);
+    }
+    for (const auto& r : view->rows) {
+      if (bytes.size() < r->values.size()) bytes.resize(r->values.size());
+      for (size_t p = 0; p < r->values.size(); ++p) bytes[p] += sizeof(double);
+    }
+    const bool loose = t->kind == Timeline::Kind::kLoose;
+    for (size_t p = 0; p < layout.size(); ++p) visit(layout[p], bytes[p], loose);
+  }
+}
+
 // ---- time and counting
 
 bool Head::TimeAllowed(int64_t t_ms, uint64_t samples, storage::CommitStats& stats) const {

@@ -3,6 +3,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -166,6 +167,10 @@ class Head {
   std::map<std::string, uint64_t> series_by_owner() const;
   std::map<std::string, RefusedOwner> refused_owners() const;
   void Memory(uint64_t* bytes, uint64_t* samples) const;
+  // What the series have of that memory, in no order; one in two timelines is visited twice. `loose`:
+  // its samples came by Write(), not by a timeline's writer. Waits for commits that are under way.
+  using WeighSeries = std::function<void(uint32_t series, uint64_t bytes, bool loose)>;
+  void Weigh(const WeighSeries& visit) const;
 
  private:
   class Writer;

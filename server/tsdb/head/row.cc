@@ -211,4 +211,15 @@ bool Block::Decode(size_t position, std::span<double> out) const {
   }
 }
 
+void Block::AddColumnBytes(std::span<uint64_t> by_position) const {
+  if (positions_ == 0) return;
+  ByteReader in(std::string_view(bytes_).substr(column_at_[0]));
+  for (size_t p = 0; p < positions_; ++p) {
+    uint64_t length = static_cast<uint8_t>(bytes_[lengths_at_ + p]);
+    if (length == kLongColumn) length = in.Varint();
+    (void)in.Take(length);
+    by_position[p] += length + 1;  // And the byte that says so.
+  }
+}
+
 }  // namespace vedette::tsdb

@@ -42,6 +42,9 @@ class Block {
   const std::string& bytes() const { return bytes_; }
   // `out` is as long as instants(). Absent where the layout was shorter then. False: damaged.
   bool Decode(size_t position, std::span<double> out) const;
+  // Adds the bytes of each position's column to `by_position`, which is as long as positions() or
+  // longer.
+  void AddColumnBytes(std::span<uint64_t> by_position) const;
 
  private:
   Status Parse();

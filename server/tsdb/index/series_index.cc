@@ -17,6 +17,13 @@ constexpr size_t kListBlock = 1 << 16;
 constexpr size_t kTextBlock = 1 << 16;
 constexpr size_t kFirstSlots = 1 << 10;
 
+// What of the index is whose: of a series, where its list begins, the list's length and its slot; of
+// a label in it, the pair's number; of a pair, its text, its entry and its slot.
+constexpr double kBytesOfSeries = 4 + 4 + 8;
+constexpr double kBytesOfNumber = 4;
+constexpr uint64_t kBytesOfPairEntry = 40;
+constexpr uint64_t BytesOfPair(uint32_t length) { return length + kBytesOfPairEntry; }
+
 uint64_t HashOf(std::string_view bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
 
 // Calls f(pair bytes, label) for each label of the set.
@@ -491,6 +498,10 @@ uint64_t SeriesIndex::pairs() const {
 
 uint64_t SeriesIndex::memory_bytes() const {
   ReaderLock lock(mu_);
+  return MemoryLocked();
+}
+
+uint64_t SeriesIndex::MemoryLocked() const VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_analysis) {
   return text_bytes_ + pairs_.size() * (sizeof(Pair) + 4) + pair_slots_.size() * 4 +
          list_of_.size() * 4 + lists_.size() * kListBlock * 4 + slots_.size() * 8;
 }
@@ -516,6 +527,60 @@ SeriesIndex::Cardinality SeriesIndex::cardinality(size_t limit) const {
   KeepLargest(out.values_by_label, limit);
   KeepLargest(out.bytes_by_label, limit);
   KeepLargest(out.series_by_pair, limit);
+  return out;
+}
+
+SeriesIndex::Weights SeriesIndex::Weigh() const {
+  Weights out;
+  ReaderLock lock(mu_);
+  out.memory.resize(list_of_.size());
+  out.text.resize(list_of_.size());
+  double sum = 0;
+  for (uint32_t s = 0; s < list_of_.size(); ++s) {
+    const std::span<const uint32_t> pairs = PairsOf(s);
+    double bytes = kBytesOfSeries + static_cast<double>(pairs.size()) * kBytesOfNumber;
+    for (uint32_t p : pairs) {
+      bytes += static_cast<double>(BytesOfPair(pairs_[p].length)) /
+               static_cast<double>(std::max<uint64_t>(1, pairs_[p].series.size()));
+      out.text[s] += pairs_[p].length;
+    }
+    out.memory[s] = bytes;
+    sum += bytes;
+  }
+  // Tables are larger than what is in them: everyone pays a part of it.
+  const double scale = sum > 0 ? static_cast<double>(MemoryLocked()) / sum : 0;
+  for (double& bytes : out.memory) bytes *= scale;
+  return out;
+}
+
+SeriesIndex::Grouping SeriesIndex::GroupBy(std::string_view label) const {
+  Grouping out;
+  out.values.emplace_back();
+  ReaderLock lock(mu_);
+  out.group_of.resize(list_of_.size());
+  const Name* name = FindName(label);
+  if (name == nullptr) return out;
+  for (uint32_t p : name->pairs) {
+    const uint32_t group = static_cast<uint32_t>(out.values.size());
+    out.values.emplace_back(ValueOf(pairs_[p]));
+    for (uint32_t s : pairs_[p].series.ToVector()) out.group_of[s] = group;
+  }
+  return out;
+}
+
+std::vector<SeriesIndex::NameUse> SeriesIndex::NameUses() const {
+  std::vector<NameUse> out;
+  ReaderLock lock(mu_);
+  double sum = static_cast<double>(list_of_.size()) * kBytesOfSeries;
+  for (const Name& n : names_) {
+    NameUse use{.name = n.name, .values = n.pairs.size(), .series = n.series};
+    use.memory = static_cast<double>(n.series.size()) * kBytesOfNumber;
+    for (uint32_t p : n.pairs) use.memory += static_cast<double>(BytesOfPair(pairs_[p].length));
+    sum += use.memory;
+    out.push_back(std::move(use));
+  }
+  const double scale = sum > 0 ? static_cast<double>(MemoryLocked()) / sum : 0;
+  for (NameUse& use : out) use.memory *= scale;
   return out;
 }
 

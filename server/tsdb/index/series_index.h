@@ -72,6 +72,29 @@ class SeriesIndex {
   uint64_t memory_bytes() const;
   Cardinality cardinality(size_t limit) const;
 
+  // By series: what of memory_bytes() it has, a pair divided among those that carry it, and the
+  // bytes of its labels as text.
+  struct Weights {
+    std::vector<double> memory;
+    std::vector<uint32_t> text;
+  };
+  Weights Weigh() const;
+  // The value of a label by series, as an index into `values`; values[0] is "", for those without.
+  struct Grouping {
+    std::vector<std::string> values;
+    std::vector<uint32_t> group_of;
+  };
+  Grouping GroupBy(std::string_view label) const;
+  // Every label name with what it has of memory_bytes(); what is left belongs to the series
+  // themselves.
+  struct NameUse {
+    std::string name;
+    uint64_t values = 0;
+    double memory = 0;
+    Postings series;
+  };
+  std::vector<NameUse> NameUses() const;
+
   // What was added and is not stored yet; empty bytes for nothing. One taker at a time, who says
   // JournalStored() once it is.
   struct Journal {
@@ -112,6 +135,7 @@ class SeriesIndex {
   uint32_t FindPair(std::string_view bytes) const;  // kNone where there is none.
   uint32_t AddPair(std::string_view bytes, std::string_view name);
   const Name* FindName(std::string_view name) const;
+  uint64_t MemoryLocked() const;
   std::string_view ValueOf(const Pair& pair) const;
   std::span<const uint32_t> PairsOf(uint32_t series) const;
   void InsertSlot(uint64_t slot);

@@ -264,4 +264,28 @@ Result<std::unique_ptr<Database>> OpenDatabase(const DatabaseSetup& setup,
   return out;
 }
 
+Result<std::unique_ptr<Database>> ReadDatabase(const DatabaseSetup& setup,
+                                               std::vector<std::string>& damage) {
+  std::error_code error;
+  if (!fs::is_directory(setup.path, error)) return NotFound("there is no such directory");
+  bool has_files = false;
+  for (const auto& entry : fs::directory_iterator(setup.path, error)) {
+    has_files = has_files || IsOurs(entry.path());
+  }
+  if (error) return FailedPrecondition(error.message());
+  if (!has_files) return NotFound("there is no storage in it: no MANIFEST, no tables, no log");
+  (void)setup.log->TakeDamage();
+  if (std::optional<std::string> list = DamageOfList(setup.path)) damage.push_back(*std::move(list));
+  std::unique_ptr<Database> out;
+  if (const rocksdb::Status s = OpenOnce(setup, true, out); !s.ok()) {
+    const std::string why = StrCat(
+        damage.empty() ? s.ToString() : damage.back(),
+        "; it cannot be read as it is: a server that is started on it repairs what can be repaired");
+    return IsDamage(s) || !damage.empty() ? DataLoss(why) : Unavailable(why);
+  }
+  for (std::string& line : DamagedTables(setup, *out->db)) damage.push_back(std::move(line));
+  for (std::string& line : setup.log->TakeDamage()) damage.push_back(std::move(line));
+  return out;
+}
+
 }  // namespace vedette::tsdb

@@ -54,6 +54,12 @@ struct DatabaseSetup {
 Result<std::unique_ptr<Database>> OpenDatabase(const DatabaseSetup& setup,
                                                std::vector<std::string>& damage);
 
+// Opens the directory for reading, as it is: nothing in it changes, and it may be in use. What is
+// damaged goes into `damage`. kNotFound where there is no storage; kDataLoss where RocksDB cannot
+// read it without a repair.
+Result<std::unique_ptr<Database>> ReadDatabase(const DatabaseSetup& setup,
+                                               std::vector<std::string>& damage);
+
 // The manifest that CURRENT names, as a path; "" where there is none.
 std::string CurrentManifest(const std::string& path);
 uint64_t ManifestNumber(const std::string& manifest_path);

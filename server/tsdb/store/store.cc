@@ -9,6 +9,7 @@
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/listener.h>
 #include <rocksdb/options.h>
+#include <rocksdb/sst_file_reader.h>
 #include <rocksdb/table.h>
 #include <rocksdb/utilities/checkpoint.h>
 #include <rocksdb/write_batch.h>
@@ -25,6 +26,7 @@
 #include <functional>
 #include <optional>
 #include <thread>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -357,15 +359,15 @@ Result<std::unique_ptr<Store>> Store::Open(const StoreOptions& options) {
   rep->cache = rocksdb::NewLRUCache(options.block_cache_bytes, 2);
 
   std::error_code error;
-  std::filesystem::create_directories(options.path, error);
+  if (!options.read_only) std::filesystem::create_directories(options.path, error);
   if (error) {
     return FailedPrecondition(
         StrCat("storage directory ", Quoted(options.path), ": ", error.message()));
   }
 
   rocksdb::DBOptions db_options;
-  db_options.create_if_missing = true;
-  db_options.create_missing_column_families = true;
+  db_options.create_if_missing = !options.read_only;
+  db_options.create_missing_column_families = !options.read_only;
   db_options.max_background_jobs = 2;
   db_options.max_open_files = 512;
   // Bounds what is read back at the start: about 0.1 s.
@@ -438,7 +440,9 @@ Result<std::unique_ptr<Store>> Store::Open(const StoreOptions& options) {
   rep->setup.families = descriptors;
   const Result<std::optional<WitnessRecord>> witness = Witness::Read(WitnessPath(options.path));
   if (!witness.ok()) rep->damage.emplace_back(witness.status().message());
-  Result<std::unique_ptr<Database>> opened = OpenDatabase(rep->setup, rep->damage);
+  Result<std::unique_ptr<Database>> opened = options.read_only
+                                                 ? ReadDatabase(rep->setup, rep->damage)
+                                                 : OpenDatabase(rep->setup, rep->damage);
   if (!opened.ok()) {
     return opened.status().Annotate(StrCat("storage directory ", Quoted(options.path)));
   }
@@ -451,7 +455,9 @@ Result<std::unique_ptr<Store>> Store::Open(const StoreOptions& options) {
     }
   }
   if ((*opened)->read_only) {
-    rep->listener->Note(rocksdb::Status::NoSpace("the disk is full; opened for reading only"));
+    rep->listener->Note(options.read_only
+                            ? rocksdb::Status::NotSupported("opened for reading only")
+                            : rocksdb::Status::NoSpace("the disk is full; opened for reading only"));
   }
   rep->Use(std::shared_ptr<Database>(*std::move(opened)));
   rep->syncer = std::thread(
@@ -638,20 +644,65 @@ std::string Store::failure() const { return rep_->listener->error(); }
 const std::vector<std::string>& Store::damage() const { return rep_->damage; }
 std::vector<std::string> Store::TakeNewDamage() { return rep_->listener->TakeDamage(); }
 
-uint64_t Store::disk_bytes() const {
-  uint64_t total = 0;
+std::vector<std::string> Store::VerifyTables(uint64_t* files) const {
+  std::vector<std::string> out;
+  const std::shared_ptr<Database> now = rep_->Current();
+  if (now == nullptr) return {kReopening.ToString()};
+  std::vector<rocksdb::LiveFileMetaData> live;
+  now->db->GetLiveFilesMetaData(&live);
+  const rocksdb::Options options(rep_->setup.options, rocksdb::ColumnFamilyOptions());
+  rocksdb::ReadOptions reading;
+  reading.readahead_size = 1 << 20;
+  reading.fill_cache = false;
+  for (const rocksdb::LiveFileMetaData& f : live) {
+    const std::string path = StrCat(rep_->path, "/", f.relative_filename);
+    rocksdb::SstFileReader reader(options);
+    rocksdb::Status s = reader.Open(path);
+    if (s.ok()) s = reader.VerifyChecksum(reading);
+    ++*files;
+    if (!s.ok()) out.push_back(StrCat("table ", path, ": ", s.ToString()));
+  }
+  return out;
+}
+
+uint64_t Store::Files::total() const {
+  uint64_t sum = log + other;
+  for (uint64_t n : tables) sum += n;
+  return sum;
+}
+
+Store::Files Store::files() const {
+  std::unordered_map<std::string, size_t> family_of;
+  if (const std::shared_ptr<Database> now = rep_->Current()) {
+    std::vector<rocksdb::LiveFileMetaData> live;
+    now->db->GetLiveFilesMetaData(&live);
+    for (const rocksdb::LiveFileMetaData& f : live) {
+      const auto* name = std::ranges::find(kNames, f.column_family_name);
+      if (name != kNames.end()) {
+        family_of[f.relative_filename] = static_cast<size_t>(name - kNames.begin());
+      }
+    }
+  }
+  Files out;
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(rep_->path, error)) {
     struct stat s;
+    if (stat(entry.path().c_str(), &s) != 0 || !S_ISREG(s.st_mode)) continue;
     // Blocks, as RocksDB reserves ahead of what it has written.
-    if (stat(entry.path().c_str(), &s) == 0 && S_ISREG(s.st_mode)) {
-      total += std::min<uint64_t>(static_cast<uint64_t>(s.st_size),
-                                  static_cast<uint64_t>(s.st_blocks) * 512);
+    const uint64_t bytes = std::min<uint64_t>(static_cast<uint64_t>(s.st_size),
+                                              static_cast<uint64_t>(s.st_blocks) * 512);
+    if (const auto it = family_of.find(entry.path().filename()); it != family_of.end()) {
+      out.tables[it->second] += bytes;
+    } else if (entry.path().extension() == ".log") {
+      out.log += bytes;
+    } else {
+      out.other += bytes;
     }
   }
-  return total;
+  return out;
 }
 
+uint64_t Store::disk_bytes() const { return files().total(); }
 uint64_t Store::wal_bytes() const {
   uint64_t total = 0;
   std::error_code error;

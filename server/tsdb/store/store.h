@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -32,6 +33,9 @@ struct StoreOptions {
   std::string path;
   size_t block_cache_bytes = 16 << 20;
   int64_t sync_interval_ms = 1000;  // 0: every write waits for the disk.
+  // Nothing is written, and nothing mended; a process that has the directory open is not disturbed.
+  // kNotFound where there is no storage; kDataLoss where it cannot be read without a repair.
+  bool read_only = false;
   // Bounds every memory table, so that a test with little data sees tables written and merged. 0: as
   // large as is best.
   size_t max_write_buffer_bytes = 0;
@@ -146,7 +150,20 @@ class Store {
   // What was found since, by work in the background.
   std::vector<std::string> TakeNewDamage();
 
+  // Reads every table to its end and compares its checksums. What is wrong, a sentence each; how
+  // many were read goes to `files`.
+  std::vector<std::string> VerifyTables(uint64_t* files) const;
+
   uint64_t disk_bytes() const;
+  // Where they are: tables by family, the log, everything else. One look at the directory, so the
+  // parts add up.
+  struct Files {
+    std::array<uint64_t, kFamilies> tables{};
+    uint64_t log = 0;
+    uint64_t other = 0;
+    uint64_t total() const;
+  };
+  Files files() const;
   uint64_t wal_bytes() const;
   uint64_t memory_bytes() const;
 
