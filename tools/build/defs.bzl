@@ -21,12 +21,14 @@ def vedette_library(name, copts = [], **kwargs):
         **kwargs
     )
 
-def vedette_test(name, deps = [], copts = [], size = "small", **kwargs):
+def vedette_test(name, deps = [], copts = [], data = [], size = "small", **kwargs):
     """A GoogleTest program with its own main."""
     native.cc_test(
         name = name,
         size = size,
         copts = COPTS + copts,
+        # Read by the thread sanitizer alone; tools/sanitize names it.
+        data = data + ["//tools/build:tsan.supp"],
         deps = deps + ["//third_party/debian:gtest_main"],
         **kwargs
     )
@@ -42,7 +44,8 @@ def vedette_bench(name, deps = [], copts = [], **kwargs):
     )
 
 def vedette_fuzz(name, deps = [], copts = [], **kwargs):
-    """A libFuzzer program: bazel build --config=fuzz :name, then run it. Not part of //..."""
+    """A libFuzzer program, x_fuzz, and x_fuzz_run, the test that runs it for a while on the seeds in
+    x_corpus/: bazel test --config=fuzz :x_fuzz_run. Neither is part of //..."""
     native.cc_binary(
         name = name,
         testonly = True,
@@ -50,6 +53,15 @@ def vedette_fuzz(name, deps = [], copts = [], **kwargs):
         tags = ["manual"],
         deps = deps,
         **kwargs
+    )
+    corpus = name[:-len("_fuzz")] + "_corpus"
+    native.sh_test(
+        name = name + "_run",
+        size = "medium",
+        srcs = ["//tools/build:fuzz_test.sh"],
+        args = ["$(location :" + name + ")", native.package_name() + "/" + corpus],
+        data = [":" + name] + native.glob([corpus + "/**"]),
+        tags = ["fuzz", "manual"],
     )
 
 def vedette_proto(name, src, grpc = False, deps = []):
