@@ -1,7 +1,8 @@
-"""An upgrade as it happens: the real programs, packed twice, installed, fed, upgraded, started again. What a person
+"""An upgrade as it happens: the real programs, packed, installed, fed, upgraded, started again. What a person
 wrote and what the server stored is still there; after a removal, too."""
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -21,7 +22,19 @@ class Upgrade(unittest.TestCase):
     def make(self, version):
         out = pathlib.Path(self.stack.path("packages-" + version))
         subprocess.run(["tools/package", version, str(out)], check=True, capture_output=True, timeout=240,
-                       env=dict(os.environ, VEDETTE_BIN=self.bin))
+                       env=dict(os.environ, VEDETTE_BIN=self.bin, VEDETTE_DEB_COMPRESSION="none"))
+        return [str(p) for p in sorted(out.glob("*.deb"))]
+
+    def newer(self, packages, version):
+        """The same, called a later version."""
+        out = pathlib.Path(self.stack.path("packages-" + version))
+        out.mkdir()
+        for package in packages:
+            tree = out / pathlib.Path(package).stem
+            subprocess.run(["dpkg-deb", "-R", package, tree], check=True, timeout=120)
+            control = tree / "DEBIAN/control"
+            control.write_text(re.sub(r"^Version: .*", f"Version: {version}", control.read_text(), flags=re.M))
+            subprocess.run(["dpkg-deb", "-Znone", "--build", tree, out], check=True, capture_output=True, timeout=120)
         return [str(p) for p in sorted(out.glob("*.deb"))]
 
     def dpkg(self, *args):
@@ -55,14 +68,15 @@ class Upgrade(unittest.TestCase):
             (self.root / folder).mkdir(parents=True)
         for file in ("status", "available"):
             (self.root / "var/lib/dpkg" / file).touch()
-        self.dpkg("-i", *self.make("1.0"))
+        first = self.make("1.0")
+        self.dpkg("-i", *first)
         config = self.root / "etc/vedette/prometheus.yml"
         config.write_text(CONFIG.format(port=self.port))
         old = self.serve()
         s.wait_until("samples", lambda: self.samples() >= 3)
         old.stop()
 
-        self.dpkg("-i", *self.make("1.1"))
+        self.dpkg("-i", *self.newer(first, "1.1"))
         status = (self.root / "var/lib/dpkg/status").read_text()
         self.assertIn("Version: 1.1", status)
         self.assertEqual(config.read_text(), CONFIG.format(port=self.port))
