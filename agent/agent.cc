@@ -19,7 +19,9 @@
 #include "agent/snapshot/sampler.h"
 #include "agent/snapshot/snapshot_taker.h"
 #include "common/base/strings.h"
+#include "common/config/url_secrets.h"
 #include "common/http/client.h"
+#include "common/http/debug_routes.h"
 #include "common/http/server.h"
 #include "common/http/web_protection.h"
 #include "common/log/log.h"
@@ -165,8 +167,9 @@ Status Agent::State::AddMysqlAndApps(std::vector<Source>& sources) {
     VEDETTE_RETURN_IF_ERROR(unique(app.name));
     Source source{.name = app.name,
                   .kind = SourceState::Kind::kApplication,
-                  .address = app.url,
+                  .address = config::HideUrlSecrets(app.url),
                   .deadline_ms = app.timeout_ms};
+    config::RegisterUrlSecrets(app.url);
     source.collectors.push_back(MakeAppCollector(app.name, HttpFetch(app)));
     sources.push_back(std::move(source));
   }
@@ -308,6 +311,7 @@ void Agent::State::MakeAlarm() {
         return NotFound("--alarm.webhook-url-file");
       }
     }
+    log::RegisterSecret(Trim(url));
     http::ClientRequest request{.method = "POST", .url = std::string(Trim(url)), .body = body};
     request.headers.Set("Content-Type", "application/json");
     const Result<http::ClientResponse> answer = http::Client({}).Do(request);
@@ -353,13 +357,12 @@ Status Agent::State::StartWeb() {
     };
   }
   http::Router router = MakePages(*taker, options.telemetry_path);
-  if (!options.web_config_file.empty()) {
-    VEDETTE_ASSIGN_OR_RETURN(http::WebProtection protection,
-                             http::LoadWebProtection(options.web_config_file));
-    o.tls_context = protection.tls_context;
-    for (http::Router::Filter& f : protection.filters) router.Use(std::move(f));
-    for (http::Router::Decorator& d : protection.decorators) router.Decorate(std::move(d));
-  }
+  VEDETTE_ASSIGN_OR_RETURN(http::WebProtection protection,
+                           http::LoadWebProtection(options.web_config_file));
+  o.tls_context = protection.tls_context;
+  for (http::Router::Filter& f : protection.filters) router.Use(std::move(f));
+  for (http::Router::Decorator& d : protection.decorators) router.Decorate(std::move(d));
+  http::AddDebugRoutes(router, "", protection.knows_its_users);
   VEDETTE_ASSIGN_OR_RETURN(web, http::Server::Start(std::move(o), std::move(router)));
   return {};
 }

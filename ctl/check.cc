@@ -10,6 +10,7 @@
 #include "common/config/prometheus.h"
 #include "common/config/rule_tests.h"
 #include "common/config/rules.h"
+#include "common/config/url_secrets.h"
 #include "common/model/matcher.h"
 #include "server/rehearsal/rule_check.h"
 #include "server/rehearsal/rule_test.h"
@@ -17,7 +18,7 @@
 namespace vedette::ctl {
 namespace {
 
-void Failed(std::ostream& out, const Status& why) { out << "  FAILED: " << why.message() << "\n"; }
+void Failed(std::ostream& out, const Status& why) { out << "  FAILED: " << config::HideUrlSecrets(why.message()) << "\n"; }
 
 // One file; gives how many rules it has.
 Result<size_t> CheckOne(const std::string& file, bool lint_fatal, std::ostream& out) {

@@ -15,6 +15,7 @@
 #include "common/http/client.h"
 #include "common/http/client_options.h"
 #include "common/tls/trust.h"
+#include "ctl/doctor_probes.h"
 #include "ctl/output.h"
 
 namespace vedette::ctl {
@@ -29,6 +30,8 @@ constexpr double kLeastFreeShare = 0.1;
 constexpr double kMostFilesShare = 0.8;
 // Of a long list only so many are shown.
 constexpr size_t kShown = 10;
+constexpr size_t kShownOfDashboard = 3;
+constexpr int64_t kReachMs = 3'000;
 
 std::string Listed(const std::vector<std::string>& all) {
   std::string out;
@@ -262,7 +265,7 @@ class Visit {
       if (n.is_string()) known.insert(n.get<std::string>());
     }
     std::vector<std::string> broken;
-    std::map<std::string, std::string> unknown;  // Metric: the first rule that uses it.
+    std::map<std::string, std::string> unknown;  // Metric: the first user of it.
     std::set<std::string> recorded;
     std::vector<std::pair<std::string, std::string>> expressions;  // Rule, expression.
     for (const Json& group : rules->value("groups", Json::array())) {
@@ -274,30 +277,64 @@ class Visit {
         expressions.emplace_back(Text(rule, "name"), Text(rule, "query"));
       }
     }
-    for (const auto& [rule, expression] : expressions) {
-      const Result<Json> tree = Api("/parse_query?query=" + EscapeQuery(expression));
-      if (!tree.ok()) continue;
-      std::set<std::string> used;
-      MetricNames(*tree, &used);
-      for (const std::string& metric : used) {
-        if (metric == "ALERTS" || metric == "ALERTS_FOR_STATE" || known.contains(metric) ||
-            recorded.contains(metric)) {
-          continue;
-        }
-        unknown.try_emplace(metric, rule);
-      }
-    }
+    known.insert({"ALERTS", "ALERTS_FOR_STATE"});
+    known.merge(recorded);
+    for (const auto& [rule, expression] : expressions) Unknown(expression, rule, known, &unknown);
     if (broken.empty()) {
       Ok("rules", StrCat(expressions.size(), " rules, none fails"));
     } else {
       Fail("rules", StrCat(broken.size(), " fail: ", Listed(broken)), "mend the expressions");
     }
-    if (unknown.empty()) return Ok("metric names", "every one that a rule uses exists");
+    if (unknown.empty()) {
+      Ok("metric names", "every one that a rule uses exists");
+    } else {
+      std::vector<std::string> lines;
+      for (const auto& [metric, rule] : unknown) lines.push_back(StrCat(metric, " (", rule, ")"));
+      Warn("metric names", StrCat("used in rules, and nobody sends them: ", Listed(lines)),
+           "a rule over a name that does not exist never fires: is it misspelt, or is that exporter "
+           "not scraped?");
+    }
+    Dashboards(known);
+  }
+
+  // Notes the metrics of an expression that nobody sends.
+  void Unknown(const std::string& expression, const std::string& user,
+               const std::set<std::string>& known, std::map<std::string, std::string>* unknown) {
+    const Result<Json> tree = Api("/parse_query?query=" + EscapeQuery(expression));
+    if (!tree.ok()) return;
+    std::set<std::string> used;
+    MetricNames(*tree, &used);
+    for (const std::string& metric : used) {
+      if (!known.contains(metric)) unknown->try_emplace(metric, user);
+    }
+  }
+
+  void Dashboards(const std::set<std::string>& known) {
+    const Result<http::ClientResponse> answer = Get("/api/search");
+    const Json list = answer.ok() && answer->status == 200
+                          ? Json::parse(answer->body, nullptr, false)
+                          : Json();
+    if (!list.is_array()) return;
     std::vector<std::string> lines;
-    for (const auto& [metric, rule] : unknown) lines.push_back(StrCat(metric, " (", rule, ")"));
-    Warn("metric names", StrCat("used in rules, and nobody sends them: ", Listed(lines)),
-         "a rule over a name that does not exist never fires: is it misspelt, or is that exporter "
-         "not scraped?");
+    for (const Json& d : list) {
+      const Result<http::ClientResponse> dashboard = Get("/api/dashboards/uid/" + Text(d, "uid"));
+      if (!dashboard.ok() || dashboard->status != 200) continue;
+      std::map<std::string, std::string> unknown;
+      for (const std::string& expression : DashboardExpressions(dashboard->body)) {
+        Unknown(expression, "", known, &unknown);
+      }
+      if (unknown.empty()) continue;
+      std::vector<std::string> names;
+      for (const auto& [metric, user] : unknown) names.push_back(metric);
+      const size_t count = names.size();
+      names.resize(std::min(count, kShownOfDashboard));
+      lines.push_back(StrCat(Text(d, "title"), ": ", count, " (", Listed(names),
+                             count > names.size() ? " ..." : "", ")"));
+    }
+    if (lines.empty()) return Ok("dashboards", StrCat(list.size(), ", all they ask for exists"));
+    Warn("dashboards", StrCat("ask for metrics that nobody sends: ", Listed(lines)),
+         "fine where that thing is not watched here; else the name is misspelt or its exporter is "
+         "not scraped");
   }
 
   void Receivers() {
@@ -312,6 +349,21 @@ class Visit {
       Fail("receivers", StrCat("notifications failed: ", Listed(failing)),
            "the log has the receiver's answer; check its URL, token and the way out of this "
            "network");
+    }
+    const Result<http::ClientResponse> answer = Get("/api/v2/status");
+    const Json status =
+        answer.ok() ? Json::parse(answer->body, nullptr, false) : Json();
+    if (!status.is_object() || !status.contains("config")) return;
+    std::vector<std::string> away;
+    const std::set<std::string> addresses = ReceiverAddresses(Text(status["config"], "original"));
+    for (const std::string& address : addresses) {
+      if (const Status s = Reach(address, kReachMs); !s.ok()) away.emplace_back(s.message());
+    }
+    if (away.empty()) {
+      if (!addresses.empty()) Ok("receivers", StrCat(addresses.size(), " reached from here"));
+    } else {
+      Warn("receivers", StrCat("not reached from here: ", Listed(away)),
+           "run this on the server's machine; then look at its firewall, proxy and name service");
     }
   }
 

@@ -9,6 +9,7 @@
 #include "common/base/clock.h"
 #include "common/base/status.h"
 #include "common/base/strings.h"
+#include "common/config/url_secrets.h"
 #include "common/model/duration.h"
 #include "ctl/agent.h"
 #include "ctl/alerting_verbs.h"
@@ -481,7 +482,8 @@ int Main(int argc, char** argv) {
   }
   const Status status = program.verb();
   if (status.ok()) return 0;
-  std::cerr << "vedettectl: " << status.message() << '\n';
+  // A mistake in a configuration may quote an address with a password.
+  std::cerr << "vedettectl: " << config::HideUrlSecrets(status.message()) << '\n';
   return status.code() == StatusCode::kInvalidArgument ? kUsage : 1;
 }
 

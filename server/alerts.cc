@@ -9,6 +9,7 @@
 #include "common/base/mutex.h"
 #include "common/base/strings.h"
 #include "common/config/alertmanager.h"
+#include "common/config/register_secrets.h"
 #include "common/log/log.h"
 #include "server/alerting/alerting.h"
 #include "server/discovery/manager.h"
@@ -161,6 +162,7 @@ Result<std::unique_ptr<AlertPipeline>> AlertPipeline::Start(const Options& optio
 
 Status AlertPipeline::Parts::LoadReceivers() {
   const std::string& file = options.alertmanager_config_file;
+  config::RegisterSecrets(file);
   VEDETTE_ASSIGN_OR_RETURN(config::AlertmanagerConfig config,
                            file.empty() ? config::ParseAlertmanagerConfig(kNoConfig, "built in")
                                         : config::LoadAlertmanagerConfig(file));

@@ -1,15 +1,19 @@
 #include "server/notify_ports.h"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
 #include "common/http/client.h"
 #include "common/http/client_options.h"
 #include "common/http/smtp.h"
+#include "common/log/log.h"
 #include "server/scrape/http_source.h"
 
 namespace vedette {
 namespace {
+
+constexpr size_t kMostQuotedBytes = 8192;
 
 notify::HttpClient Wrap(http::ClientOptions options) {
   auto client = std::make_shared<http::Client>(std::move(options));
@@ -21,6 +25,11 @@ notify::HttpClient Wrap(http::ClientOptions options) {
     request.body = post.body;
     request.timeout_ms = post.timeout_ms;
     VEDETTE_ASSIGN_OR_RETURN(http::ClientResponse answer, client->Do(request));
+    // What is refused is quoted in errors and in the history, and an answer may quote our token.
+    if (answer.status / 100 != 2) {
+      answer.body.resize(std::min(answer.body.size(), kMostQuotedBytes));
+      answer.body = log::MaskSecrets(answer.body);
+    }
     return notify::HttpReply{.status = answer.status,
                              .retry_after = std::string(answer.headers.Get("Retry-After")),
                              .body = std::move(answer.body)};

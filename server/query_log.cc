@@ -1,9 +1,12 @@
 #include "server/query_log.h"
 
+#include <source_location>
 #include <string_view>
 #include <utility>
 
 #include "common/base/strings.h"
+#include "common/http/request_id.h"
+#include "common/log/log.h"
 
 namespace vedette {
 
@@ -15,6 +18,23 @@ Status QueryLog::Use(const std::string& path) {
   MutexLock lock(mu_);
   file_ = std::move(file);
   return {};
+}
+
+void LogAccess(const http::ServerOptions::Access& access) {
+  constexpr int kServerErrors = 500;
+  const bool failed = access.status >= kServerErrors;
+  if (!failed && log::level() > log::Level::kDebug) return;
+  const http::Request& request = access.request;
+  const auto line = failed ? log::Warn : log::Debug;
+  // Thinned out by path: one that is asked for all the time does not hide the others.
+  line(StrCat(request.method, " ", request.path),
+       {{"request_id", request.headers.Get(http::kRequestId)},
+        {"status", access.status},
+        {"duration_ms", static_cast<double>(access.duration_us) / 1000},
+        {"bytes", access.bytes},
+        {"peer", request.peer},
+        {"user", request.user}},
+       std::source_location::current());
 }
 
 void QueryLog::Note(const http::ServerOptions::Access& access, int64_t now_ms) {

@@ -25,4 +25,8 @@ class QueryLog {
   std::shared_ptr<log::LineFile> file_ VEDETTE_GUARDED_BY(mu_);
 };
 
+// A line for a request that has been answered: what failed in us (5xx) as a warning, the rest at
+// debug level. Its request_id is the answer's X-Request-Id.
+void LogAccess(const http::ServerOptions::Access& access);
+
 }  // namespace vedette

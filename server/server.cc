@@ -23,9 +23,12 @@
 #include "common/base/mutex.h"
 #include "common/base/strings.h"
 #include "common/config/prometheus.h"
+#include "common/config/register_secrets.h"
 #include "common/config/rules.h"
+#include "common/config/url_secrets.h"
 #include "common/exposition/negotiate.h"
 #include "common/exposition/writer.h"
+#include "common/http/debug_routes.h"
 #include "common/http/server.h"
 #include "common/http/web_protection.h"
 #include "common/log/log.h"
@@ -84,7 +87,9 @@ struct Loaded {
 
 Result<Loaded> Load(const std::string& file, const scrape::JobDefaults& defaults) {
   Loaded out;
+  config::RegisterSecrets(file);
   VEDETTE_ASSIGN_OR_RETURN(out.config, config::LoadPrometheusConfig(file));
+  for (const std::string& more : out.config.scrape_config_files) config::RegisterSecrets(more);
   for (const config::ScrapeConfig& c : out.config.scrape_configs) {
     VEDETTE_ASSIGN_OR_RETURN(std::shared_ptr<const scrape::Job> job,
                              scrape::JobFromConfig(c, defaults));
@@ -155,6 +160,13 @@ std::string SnapshotName(int64_t now_ms) {
   std::snprintf(name + n, sizeof name - n, "-%08x%08x", std::random_device{}(),
                 std::random_device{}());
   return name;
+}
+
+// An error without the secrets that it may quote: the place that is wrong may be an address with a
+// password.
+Status Shown(const Status& status) {
+  if (status.ok()) return status;
+  return Status(status.code(), log::MaskSecrets(config::HideUrlSecrets(status.message())));
 }
 
 }  // namespace
@@ -266,7 +278,7 @@ struct Server::Parts {
 Result<std::unique_ptr<Server>> Server::Start(const ServerFlags& flags,
                                               std::function<void()> quit) {
   auto parts = std::make_unique<Parts>(flags, std::move(quit));
-  VEDETTE_RETURN_IF_ERROR(parts->Open());
+  VEDETTE_RETURN_IF_ERROR(Shown(parts->Open()));
   return std::unique_ptr<Server>(new Server(std::move(parts)));
 }
 
@@ -417,7 +429,7 @@ Status Server::Parts::Apply(Loaded loaded) {
 Status Server::Parts::Reload() {
   MutexLock lock(reload_mu);
   Result<Loaded> loaded = Load(options.config_file, JobDefaultsOf(options, left_out));
-  Status status = loaded.ok() ? Apply(*std::move(loaded)) : loaded.status();
+  const Status status = Shown(loaded.ok() ? Apply(*std::move(loaded)) : loaded.status());
   if (status.ok()) {
     log::Info("configuration reloaded", {{"file", options.config_file}});
     return status;
@@ -635,7 +647,7 @@ Status Server::Parts::OpenDoors() {
       [this](const std::string& pool) -> std::optional<std::string> {
         MutexLock lock(state_mu);
         for (const config::ScrapeConfig& c : config->scrape_configs) {
-          if (c.job_name == pool) return config::ToYaml(*config, pool);
+          if (c.job_name == pool) return config::HideUrlSecrets(config::ToYaml(*config, pool));
         }
         return std::nullopt;
       },
@@ -657,11 +669,18 @@ Status Server::Parts::OpenDoors() {
   status_door = std::make_unique<api::StatusDoor>(
       api::StatusBackends{.build = {.version = kVersion},
                           .runtime = [this] { return Runtime(); },
-                          .flags = [this] { return flags.All(); },
+                          .flags =
+                              [this] {
+                                auto all = flags.All();
+                                for (auto& [name, value] : all) {
+                                  value = config::HideUrlSecrets(value);
+                                }
+                                return all;
+                              },
                           .config_yaml =
                               [this] {
                                 MutexLock lock(state_mu);
-                                return config::ToYaml(*config);
+                                return config::HideUrlSecrets(config::ToYaml(*config));
                               },
                           .tsdb = [this](size_t limit) { return TsdbInfo(limit); },
                           .self_metrics = [this] { return registry.Collect(); },
@@ -784,6 +803,11 @@ Status Server::Parts::OpenDoors() {
   router.Use(http::CorsPreflight());
   for (http::Router::Filter& f : protection.filters) router.Use(std::move(f));
   AddRoutes(router, prefix, doors);
+  http::AddDebugRoutes(router, prefix,
+                       [admin = options.web_enable_admin_api,
+                        knows_its_users = protection.knows_its_users] {
+                         return admin || knows_its_users();
+                       });
   if (pushes) {
     push::AddPushRoutes(router, prefix, *pushes, {}, options.web_enable_admin_api, registry);
   }
@@ -800,6 +824,7 @@ Status Server::Parts::OpenDoors() {
   door.max_connections_per_peer = door.max_connections;
   door.on_access = [this](const http::ServerOptions::Access& access) {
     query_log.Note(access, clock.NowMs());
+    LogAccess(access);
     // Paths of the API are few; whatever else is asked for shares one name.
     std::string handler = access.request.path;
     if (access.status == 404 || handler.size() > 64) handler = "other";

@@ -22,6 +22,7 @@ locals {
     server = templatefile("${path.module}/templates/server.sh.tftpl", {
       install    = local.install
       address    = local.address
+      region     = var.region
       app_token  = random_password.join["app"].result
       db_token   = random_password.join["db"].result
       retention  = var.retention
@@ -79,41 +80,27 @@ resource "aws_iam_instance_profile" "server" {
   role        = aws_iam_role.server.name
 }
 
-resource "aws_instance" "node" {
-  for_each                    = local.nodes
-  ami                         = var.ami_id == null ? data.aws_ami.debian.id : var.ami_id
-  instance_type               = var.instance_types[each.key]
-  subnet_id                   = aws_subnet.main.id
-  private_ip                  = local.address[each.key]
-  associate_public_ip_address = true
-  vpc_security_group_ids      = [aws_security_group.node[each.key].id]
-  iam_instance_profile        = each.key == "server" ? aws_iam_instance_profile.server.name : null
-  user_data                   = local.user_data[each.key]
-  user_data_replace_on_change = true
+module "network" {
+  source     = "./modules/network"
+  vpc_cidr   = var.vpc_cidr
+  nodes      = local.nodes
+  agents     = local.agents
+  admin_cidr = var.admin_cidr
+  ssh_cidr   = var.ssh_cidr
+}
 
-  metadata_options {
-    http_endpoint               = "enabled"
-    http_tokens                 = "required"
-    http_put_response_hop_limit = 1
-  }
-  root_block_device {
-    volume_type = "gp3"
-    volume_size = each.key == "server" ? var.volume_gib : 10
-    encrypted   = true
-  }
-  tags = {
-    Name = "vedette-${each.key}"
-    Role = each.key
-  }
-  lifecycle {
-    # A newer image is taken when a machine is replaced, not as a reason to replace it.
-    ignore_changes = [ami]
-  }
-  # What the first boot needs: a way out, and ways to each other.
-  depends_on = [
-    aws_route.out,
-    aws_route_table_association.main,
-    aws_vpc_security_group_egress_rule.out,
-    aws_vpc_security_group_ingress_rule.enrol,
-  ]
+module "node" {
+  source            = "./modules/node"
+  for_each          = local.nodes
+  name              = each.key
+  address           = local.address[each.key]
+  pulled            = contains(local.agents, each.key)
+  user_data         = local.user_data[each.key]
+  ami_id            = var.ami_id == null ? data.aws_ami.debian.id : var.ami_id
+  instance_type     = var.instance_types[each.key]
+  subnet_id         = module.network.subnet_id
+  security_group_id = module.network.security_group_ids[each.key]
+  volume_gib        = each.key == "server" ? var.volume_gib : 10
+  # The server alone may ask AWS for something: which instances there are.
+  instance_profile = each.key == "server" ? aws_iam_instance_profile.server.name : null
 }

@@ -5,6 +5,7 @@
 #include <yaml-cpp/parser.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <set>
 #include <sstream>
@@ -199,45 +200,64 @@ class TreeBuilder final : public YAML::EventHandler {
   size_t nodes_ = 0;
 };
 
-bool IsSecretKey(std::string_view key, std::string_view section) {
-  static const std::set<std::string_view> kSecret = {"password",
-                                                     "credentials",
-                                                     "client_secret",
-                                                     "bearer_token",
-                                                     "secret_key",
+// Names under which the schemas of Prometheus and Alertmanager keep secrets, wherever they stand.
+bool IsSecretKey(std::string_view key) {
+  static const std::set<std::string_view> kSecret = {"credentials",
                                                      "key",
                                                      "secrets",
-                                                     "token",
-                                                     "client_certificate_key",
-                                                     "token_id",
-                                                     "smtp_auth_password",
-                                                     "smtp_auth_secret",
                                                      "slack_api_url",
-                                                     "slack_app_token",
-                                                     "opsgenie_api_key",
-                                                     "victorops_api_key",
-                                                     "wechat_api_secret",
-                                                     "telegram_bot_token",
-                                                     "rocketchat_token",
+                                                     "token_id",
                                                      "rocketchat_token_id",
                                                      "mattermost_webhook_url",
                                                      "webhook_url",
-                                                     "auth_password",
-                                                     "auth_secret",
-                                                     "routing_key",
-                                                     "service_key",
-                                                     "api_key",
-                                                     "user_key",
-                                                     "bot_token",
-                                                     "api_secret",
-                                                     "app_token",
-                                                     "alert_source_token",
                                                      "proxy_connect_header",
                                                      "basic_auth_users",
                                                      "Authorization",
                                                      "authorization_credentials"};
   if (kSecret.contains(key)) return true;
-  return (section == "slack_configs" && key == "api_url") ||
+  // client_secret, bot_token, smtp_auth_password, routing_key ... AWS' access key is a name.
+  if (key == "access_key") return false;
+  return std::ranges::any_of(std::array<std::string_view, 4>{"password", "secret", "token", "_key"},
+                             [&](std::string_view end) { return key.ends_with(end); });
+}
+
+std::string Lower(std::string_view name) {
+  std::string lower(name);
+  for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return lower;
+}
+
+// What a header, a parameter or a form field holds under this name.
+bool IsSecretName(std::string_view name) {
+  const std::string lower = Lower(name);
+  return LooksSecret(name) || lower.find("cookie") != std::string::npos ||
+         lower.find("assertion") != std::string::npos;
+}
+
+// __param_token and the like: a label that becomes a parameter of the scrape.
+bool IsSecretLabel(std::string_view name) {
+  constexpr std::string_view kParam = "__param_";
+  return name.starts_with(kParam) && IsSecretName(name.substr(kParam.size()));
+}
+
+bool IsMailHeader(std::string_view name) {
+  constexpr std::string_view kMail[] = {"subject", "from", "to", "cc", "reply-to", "message-id"};
+  return std::ranges::find(kMail, Lower(name)) != std::end(kMail);
+}
+
+// Whether what stands under `key` in a map called `section` is hidden.
+bool Hidden(std::string_view key, std::string_view section) {
+  // The user's own names: a label called "key" is a label.
+  if (section == "labels" || section == "external_labels" || section == "match" ||
+      section == "match_re") {
+    return IsSecretLabel(key);
+  }
+  if (section == "params" || section == "endpoint_params" || section == "http_headers") {
+    return IsSecretName(key);
+  }
+  // Headers of remote write and read are shown by name; those of an email whole.
+  if (section == "headers") return !IsMailHeader(key);
+  return IsSecretKey(key) || (section == "slack_configs" && key == "api_url") ||
          (section == "webhook_configs" && key == "url");
 }
 
@@ -264,15 +284,16 @@ void HideUrlPassword(std::string& text) {
 
 void Mask(YamlNode& node, std::string_view section) {
   if (node.kind == YamlNode::Kind::kScalar) HideUrlPassword(node.scalar);
+  // A relabelling that makes such a label.
+  const YamlNode* target = node.Find("target_label");
+  const bool makes_secret = target != nullptr && IsSecretLabel(target->scalar);
   for (size_t i = 0; i < node.items.size(); ++i) {
     if (node.kind == YamlNode::Kind::kList) {
       Mask(node.items[i], section);
       continue;
     }
     const std::string& key = node.keys[i].scalar;
-    // Headers of remote write and read are shown by name; what a parameter holds may be a token.
-    if (IsSecretKey(key, section) || section == "headers" ||
-        (section == "params" && LooksSecret(key))) {
+    if (Hidden(key, section) || (makes_secret && key == "replacement")) {
       HideAll(node.items[i]);
     } else {
       Mask(node.items[i], key);

@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstdio>
 #include <random>
 #include <set>
@@ -17,6 +18,7 @@ namespace {
 constexpr int64_t kMaxSleepMs = 500;
 constexpr int64_t kInFlightPollMs = 100;
 constexpr size_t kMaxAlertBytes = 64 << 10;
+constexpr int64_t kMaxPauseMs = 3'600'000;  // As much as a Retry-After may ask for.
 
 std::string RandomUuid() {
   static thread_local std::mt19937_64 random{std::random_device{}()};
@@ -24,6 +26,26 @@ std::string RandomUuid() {
   const std::string b = Hex((random() & ~(3ull << 62)) | (2ull << 62));
   return StrCat(a.substr(0, 8), "-", a.substr(8, 4), "-", a.substr(12), "-", b.substr(0, 4), "-",
                 b.substr(4));
+}
+
+// Until when an integration asked to be left alone (Retry-After), in milliseconds.
+std::string PauseKey(std::string_view receiver, const Integration& way) {
+  return StrCat("notification_pause/", receiver, "/", way.name, "/", way.index);
+}
+
+// How much of a pause is left that an earlier generation wrote down; what is over is forgotten.
+int64_t PauseLeft(storage::KeyValue& store, const std::string& key, int64_t now_ms) {
+  const Result<std::optional<std::string>> text = store.Get(key);
+  if (!text.ok() || !text->has_value()) return 0;
+  int64_t until_ms = 0;
+  const char* end = (*text)->data() + (*text)->size();
+  const auto [after, error] = std::from_chars((*text)->data(), end, until_ms);
+  // A clock that was set back must not silence a receiver for days.
+  const int64_t left_ms = std::min(until_ms - now_ms, kMaxPauseMs);
+  if (error == std::errc() && after == end && left_ms > 0) return left_ms;
+  const storage::KeyValue::Change change[] = {{key, std::nullopt}};
+  (void)store.Apply(change, /*sync=*/false);  // Else it is looked at again at the next start.
+  return 0;
 }
 
 bool Subset(const std::vector<uint64_t>& small, const std::vector<uint64_t>& large) {
@@ -123,6 +145,15 @@ Status Alerting::Update(config::AlertmanagerConfig config,
   MutexLock lock(mu_);
   groups_.clear();  // Attempts under way keep their setup, and find their group by its id.
   setup_ = std::move(setup);
+  // Of the generation before; the addresses may come again.
+  std::erase_if(busy_, [](const auto& entry) { return entry.second.attempts == 0; });
+  // What they asked for before a restart or a reload goes on holding.
+  for (const auto& [receiver, ways] : setup_->receivers) {
+    for (const Integration& way : ways) {
+      const int64_t left_ms = PauseLeft(store_, PauseKey(receiver, way), clock_.NowMs());
+      if (left_ms > 0) busy_[&way].pause_until_ns = clock_.MonotonicNs() + left_ms * 1'000'000;
+    }
+  }
   inhibitors_.assign(setup_->config->inhibit_rules.size(), {});
   for (const auto& [labels, stored] : alerts_) Insert(stored);
   changed_.NotifyAll();
@@ -396,6 +427,10 @@ void Alerting::RunJob(Job job) {
     --b.attempts;
     if (outcome.retry_after_ms > 0) {
       b.pause_until_ns = clock_.MonotonicNs() + outcome.retry_after_ms * 1'000'000;
+      // It holds across a restart, too.
+      const storage::KeyValue::Change change[] = {
+          {PauseKey(job.notification.receiver, way), StrCat(now_ms + outcome.retry_after_ms)}};
+      (void)store_.Apply(change, /*sync=*/false);
     }
     if (b.attempts == 0 && b.pause_until_ns <= clock_.MonotonicNs()) busy_.erase(busy);
   }

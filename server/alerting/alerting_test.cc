@@ -262,6 +262,25 @@ TEST_F(AlertingTest, RetryAfterHoldsForEveryGroupOfTheIntegration) {
   EXPECT_EQ(attempts_, 3);
 }
 
+TEST_F(AlertingTest, RetryAfterHoldsAcrossARestartAndAReload) {
+  answers_ = {{Unavailable("429"), true, 60 * kSecond}};
+  Put(Firing({{"alertname", "A"}}, now()));
+  Pass(31 * kSecond);
+  EXPECT_EQ(attempts_, 1);
+  Restart();
+  Pass(30 * kSecond);
+  EXPECT_EQ(attempts_, 1) << "after a restart";
+  Reload();
+  Pass(25 * kSecond);
+  EXPECT_EQ(attempts_, 1) << "after a reload";
+  Pass(10 * kSecond);
+  EXPECT_EQ(told_.size(), 1u);
+  EXPECT_EQ(attempts_, 2);
+  Restart();
+  Pass(5 * kMinute);
+  EXPECT_EQ(attempts_, 2);
+}
+
 TEST_F(AlertingTest, AnExpiringSilenceReminds) {
   Silence s{.matchers = {Matcher::Equal("instance", "a")},
             .starts_at_ms = now(),

@@ -211,12 +211,17 @@ class GrpcSource final : public Source {
       stream_ = stream;
     }
     // The live scrape first; the gap is filled once that works.
-    scrape.set_max_backlog(first_answer_ ? 0 : options_.max_backlog);
+    const uint32_t backlog = first_answer_ ? 0 : ask_backlog_;
+    scrape.set_max_backlog(backlog);
     t_ms_ = request.t_ms;
     auto shared = std::make_shared<Fetched>(std::move(fetched));
-    const bool asked = stream->Ask(scrape, [this, shared](Result<v1::PullResponse> response) {
+    const bool asked = stream->Ask(scrape, [this, shared,
+                                            backlog](Result<v1::PullResponse> response) {
       arrived_ms_ = options_.clock->NowMs();
       if (!response.ok()) {
+        // Perhaps so much does not come through in the time of a scrape: a slow line or a busy node
+        // would never get rid of its backlog, and be down at every other scrape.
+        if (backlog > 0) ask_backlog_ = std::max(1u, backlog / 2);
         reconnect_ = response.status().code() == StatusCode::kUnauthenticated;
         (*shared)(response.status());
         return;
@@ -248,6 +253,7 @@ class GrpcSource final : public Source {
       return;
     }
     known_.Add(live_sequence_);
+    if (response_.frames_size() > 1) ask_backlog_ = std::min(ask_backlog_ + 1, options_.max_backlog);
     // Where older ones are still to come the cursor waits for them.
     if (response_.backlog() == 0) cursor_sequence_ = std::max(cursor_sequence_, live_sequence_);
     if (options_.stored) {
@@ -333,6 +339,7 @@ class GrpcSource final : public Source {
   const GrpcSourceOptions options_;
   std::unique_ptr<v1::AgentService::Stub> stub_;
   bool reconnect_ = false;
+  uint32_t ask_backlog_ = options_.max_backlog;
   std::unique_ptr<wire::PullDecoder> decoder_;
   v1::PullResponse response_;
   std::deque<int64_t> differences_;

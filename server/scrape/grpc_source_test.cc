@@ -36,6 +36,9 @@ class FakeAgent final : public v1::AgentService::Service {
     }
     while (stream->Read(&request)) {
       if (silent) continue;
+      if (request.scrape().max_backlog() > most_backlog) {
+        return grpc::Status(grpc::StatusCode::DEADLINE_EXCEEDED, "too much at once");
+      }
       v1::PullResponse response;
       response.set_id(request.scrape().id());
       response.set_version(wire::kPullVersion);
@@ -63,6 +66,7 @@ class FakeAgent final : public v1::AgentService::Service {
   std::atomic<uint64_t> sequence{100};
   std::atomic<bool> hang_up{false};
   std::atomic<bool> silent{false};
+  std::atomic<uint32_t> most_backlog{UINT32_MAX};
 
  private:
   Snapshot Make(uint64_t number, int64_t age_ms) {
@@ -199,6 +203,17 @@ TEST_F(GrpcSourceTest, ACancelledScrapeEndsAtOnce) {
   EXPECT_EQ(Scrape(500, /*cancel=*/true).substr(0, 6), "error:");
   agent_.silent = false;
   EXPECT_EQ(Scrape(600), "start live 101@600");
+}
+
+TEST_F(GrpcSourceTest, ABacklogThatDoesNotComeThroughIsAskedForInSmallerPieces) {
+  agent_.kept = 2;
+  agent_.most_backlog = 1;
+  EXPECT_EQ(Scrape(1'000'000), "start live 101@1000000");
+  EXPECT_TRUE(Scrape(1'010'000).starts_with("error: ")) << "two at once are too much";
+  EXPECT_EQ(Scrape(1'020'000), "start live 102@1020000");
+  EXPECT_EQ(Scrape(1'030'000), "kept 1@998000 live 103@1030000");
+  agent_.most_backlog = 2;
+  EXPECT_EQ(Scrape(1'040'000), "kept 2@999000 live 104@1040000");
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 
 #include "common/base/mutex.h"
 #include "common/base/strings.h"
+#include "common/config/tls_names.h"
 #include "common/exposition/negotiate.h"
 #include "common/http/client.h"
 
@@ -20,21 +21,6 @@ namespace {
 constexpr int64_t kDefaultBodyBytes = 64 << 20;
 
 http::TlsClientOptions ToTls(const config::TlsConfig& from) {
-  const auto version = [](config::TlsVersion v) -> std::string {
-    switch (v) {
-      case config::TlsVersion::kTls10:
-        return "TLS10";
-      case config::TlsVersion::kTls11:
-        return "TLS11";
-      case config::TlsVersion::kTls12:
-        return "TLS12";
-      case config::TlsVersion::kTls13:
-        return "TLS13";
-      case config::TlsVersion::kUnset:
-        return "";
-    }
-    return "";
-  };
   http::TlsClientOptions to;
   to.ca = from.ca;
   to.ca_file = from.ca_file;
@@ -44,8 +30,8 @@ http::TlsClientOptions ToTls(const config::TlsConfig& from) {
   to.key_file = from.key_file;
   to.server_name = from.server_name;
   to.insecure_skip_verify = from.insecure_skip_verify;
-  to.min_version = version(from.min_version);
-  to.max_version = version(from.max_version);
+  to.min_version = config::TlsVersionName(from.min_version);
+  to.max_version = config::TlsVersionName(from.max_version);
   return to;
 }
 

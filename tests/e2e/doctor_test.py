@@ -1,6 +1,7 @@
 """vedettectl doctor on a stack with something wrong everywhere, and on a healthy one; and the password
 that hash-password makes is the one that the door takes."""
 import base64
+import gzip
 import os
 import subprocess
 import sys
@@ -39,12 +40,21 @@ scrape_configs:
 
     def test_what_is_wrong_is_found_and_has_a_remedy(self):
         st = self.stack
-        st.server(self.config(f"'127.0.0.1:{s.free_port()}'", "nod_load1 > 1"))
+        port = s.free_port()
+        am = st.write("am.yml", "route: {receiver: a}\nreceivers: [{name: a, pagerduty_configs: "
+                      f"[{{routing_key: k, url: 'http://127.0.0.1:{port}/'}}]}}]\n")
+        os.makedirs(st.path("dashboards"))
+        st.write("dashboards/d.json", '{"uid": "u", "title": "Mine", "panels": [{"type": "timeseries", "targets": '
+                 '[{"expr": "rate(no_such_total{job=~\\"$job\\"}[$__rate_interval])"}]}]}')
+        st.server(self.config(f"'127.0.0.1:{s.free_port()}'", "nod_load1 > 1"), f"--alertmanager.config.file={am}",
+                  f"--web.dashboards={st.path('dashboards')}")
         s.wait_until("the target is down", lambda: st.value("up") == 0)
         code, text = self.doctor("--certificate", f"{st.tls}/short.crt", "--certificate", "/nowhere.crt", "--data", st.work)
         self.assertEqual(code, 1, text)
         for line in ("ok    server: healthy", "FAIL  targets: 1 of 1 down", "Couldn't connect", "warn  metric names:",
-                     "nod_load1 (A)", "2 days left", "/nowhere.crt cannot be read", "ok    disk:", "ok    clock:"):
+                     "nod_load1 (A)", "2 days left", "/nowhere.crt cannot be read", "ok    disk:", "ok    clock:",
+                     f"warn  receivers: not reached from here: 127.0.0.1:{port}: Connection refused",
+                     "warn  dashboards:", "Mine: 1 (no_such_total)"):
             self.assertIn(line, text)
         self.assertGreaterEqual(text.count("      -> "), 3)
 
@@ -102,6 +112,23 @@ scrape_configs:
         self.assertEqual(code("vera", "/-/reload", b""), 403)
         self.assertEqual(code("vera", "/api/v1/admin/tsdb/snapshot", b""), 403)
         self.assertEqual(code("admin", "/-/reload", b""), 200)
+        # Profiles and the level of the log are the operator's, too.
+        self.assertEqual(code("vera", "/debug/pprof/profile?seconds=1"), 403)
+        self.assertEqual(code("vera", "/-/log-level?level=debug", b""), 403)
+        self.assertEqual(code("admin", "/-/log-level?level=loud", b""), 400)
+        self.assertEqual(code("admin", "/-/log-level?level=debug", b""), 200)
+        token = base64.b64encode(b"admin:open sesame").decode()
+        request = urllib.request.Request(f"http://127.0.0.1:{st.http}/debug/pprof/profile?seconds=1",
+                                         headers={"Authorization": "Basic " + token, "X-Request-Id": "profile-1"})
+        with urllib.request.urlopen(request, timeout=60) as r:
+            self.assertIn(b"nanoseconds", gzip.decompress(r.read()))
+            self.assertEqual(r.headers["X-Request-Id"], "profile-1")
+        # At debug level every request is a line, by its id.
+        s.wait_until("the request is in the log", lambda: "request_id=profile-1" in st.programs[-1].text())
+        # web.yml is looked at again at every request: vera is gone at once.
+        st.write("web.yml", f"basic_auth_users: {{admin: '{done.stdout.strip()}'}}\n")
+        self.assertEqual(code("vera", "/api/v1/query?query=1"), 401)
+        self.assertEqual(code("admin", "/api/v1/query?query=1"), 200)
         empty = subprocess.run([s.CTL, "hash-password"], input="\n", capture_output=True, text=True, check=False)
         self.assertNotEqual(empty.returncode, 0)
 

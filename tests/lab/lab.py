@@ -21,6 +21,7 @@ import sys
 import tarfile
 import tempfile
 import time
+import uuid
 
 TREE = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(TREE / "tests/terraform"))
@@ -29,7 +30,9 @@ BRIDGE, PREFIX = "10.77.0.1", "vlab"
 NODES = {"server": "10.77.0.10", "app": "10.77.0.11", "db": "10.77.0.12"}
 PACKAGES = ("systemd systemd-sysv dbus iproute2 procps curl ca-certificates openssl adduser mariadb-server python3-flask "
             "python3-prometheus-client").split()
-SCRAPE_S = 15
+SCRAPE_S = 15  # As the user data has it.
+FAST_S = 3
+PARTITION_S = 180
 
 
 def say(*words):
@@ -70,13 +73,15 @@ def wait_until(what, ask, timeout, every=1.0):
 
 
 def make_base(work, runtime):
-    base = work / "base"
-    if (base / ".done").exists():
+    base, done = work / "base", work / "base/.done"
+    needs = "\n".join(sorted(runtime))
+    if done.exists() and done.read_text() == needs:
         return base
-    say("making the base tree (debootstrap)")
-    shutil.rmtree(base, ignore_errors=True)
-    suite = run("sh", "-c", ". /etc/os-release; echo $VERSION_CODENAME").stdout.strip()
-    run("debootstrap", "--variant=minbase", "--include=" + ",".join(PACKAGES), suite, base)
+    if not done.exists():
+        say("making the base tree (debootstrap)")
+        shutil.rmtree(base, ignore_errors=True)
+        suite = run("sh", "-c", ". /etc/os-release; echo $VERSION_CODENAME").stdout.strip()
+        run("debootstrap", "--variant=minbase", "--include=" + ",".join(PACKAGES), suite, base)
     for path in pathlib.Path("/etc/apt/apt.conf.d").glob("*proxy*"):
         shutil.copy(path, base / "etc/apt/apt.conf.d")
     shutil.copy("/etc/resolv.conf", base / "etc/resolv.conf")
@@ -84,7 +89,7 @@ def make_base(work, runtime):
     run("chroot", base, "sh", "-c", "apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y "
         "--no-install-recommends " + " ".join(runtime))
     run("chroot", base, "systemctl", "disable", "mariadb", check=False)
-    (base / ".done").touch()
+    done.write_text(needs)
     return base
 
 
@@ -100,6 +105,9 @@ class Node:
         self.mount()
         (self.root / "root/user-data").write_text(user_data)
         (self.root / "etc/hostname").write_text(self.name + "\n")
+        # Without one systemd enables every unit there is at the first boot, among them a socket that starts a
+        # stopped MariaDB again.
+        (self.root / "etc/machine-id").write_text(uuid.uuid4().hex + "\n")
         (self.root / "etc/hosts").write_text("127.0.0.1 localhost\n" + "".join(f"{a} {n}\n" for n, a in NODES.items()))
         unit = self.root / "etc/systemd/system/first-boot.service"
         unit.write_text("[Unit]\nAfter=network.target dbus.service\n[Service]\nType=oneshot\nRemainAfterExit=yes\n"
@@ -140,6 +148,23 @@ class Node:
         init = self.init()
         os.kill(int(init), 9)
         self.process.wait()
+
+    def make_worse(self):
+        """A bad line, by netem; where the kernel has none, packets dropped by nftables and a link so narrow that they
+        queue. Says which."""
+        switch = ("ip", "netns", "exec", f"{PREFIX}-switch", "tc", "qdisc", "replace", "dev", f"p-{self.name}", "root")
+        if run(*switch, "netem", "delay", "150ms", "50ms", "loss", "10%", check=False).returncode == 0:
+            return "10 % loss, 150 ms of delay (netem)"
+        run(*switch, "tbf", "rate", "400kbit", "burst", "4kb", "latency", "400ms")
+        here = ("ip", "netns", "exec", self.netns, "nft")
+        run(*here, "add table ip worse")
+        run(*here, "add chain ip worse in { type filter hook input priority 0; }")
+        run(*here, "add rule ip worse in iif eth0 numgen random mod 10 == 0 drop")
+        return "10 % loss (nftables), 400 kbit/s with a queue of 400 ms (tbf)"
+
+    def make_good(self):
+        run("ip", "netns", "exec", f"{PREFIX}-switch", "tc", "qdisc", "del", "dev", f"p-{self.name}", "root")
+        run("ip", "netns", "exec", self.netns, "nft", "delete table ip worse", check=False)
 
     def link(self, state):
         run("ip", "netns", "exec", f"{PREFIX}-switch", "ip", "link", "set", f"p-{self.name}", state)
@@ -205,16 +230,40 @@ class Lab:
     def slack_messages(self):
         return [json.loads(line) for line in (self.work / "slack.jsonl").read_text().splitlines()]
 
-    def api(self, path, data=None):
+    def api(self, path, data=None, *headers):
         password = self.nodes["server"].run("cat", "/etc/vedette/page-password").stdout.strip()
         argv = ["curl", "-sk", "--max-time", "20", "-u", f"admin:{password}", f"https://{NODES['server']}:9090{path}"]
         if data is not None:
             argv += ["-H", "Content-Type: application/json", "-d", json.dumps(data)]
-        return json.loads(run("ip", "netns", "exec", f"{PREFIX}-switch", *argv).stdout)
+        for header in headers:
+            argv += ["-H", header]
+        text = run("ip", "netns", "exec", f"{PREFIX}-switch", *argv).stdout
+        try:
+            return json.loads(text)
+        except ValueError:
+            raise ValueError(f"{path}: not JSON: {text[:300]!r}") from None
 
     def query(self, expression):
         from urllib.parse import quote
         return self.api("/api/v1/query?query=" + quote(expression))["data"]["result"]
+
+    def count(self, node):
+        return float(self.query(f'count_over_time(node_time_seconds{{node="{node}"}}[1h])')[0]["value"][1])
+
+    def no_gap(self, what, node, began, ended):
+        """Every scrape of that time is there, none twice; waits for what is filled in late."""
+        def whole():
+            span = int(time.time() - began) + 30
+            seen = [float(t) for t, _ in self.query(f'node_time_seconds{{node="{node}"}}[{span}s]')[0]["values"]]
+            inside = [t for t in seen if began <= t <= ended]
+            widest, at = max((b - a, a) for a, b in zip(seen, seen[1:]))
+            # A machine that is busy with other things takes a sample late, now and then.
+            if len(inside) < 0.95 * (ended - began) / FAST_S or widest > 5 * FAST_S:
+                raise ValueError(f"{len(inside)} samples in {ended - began:.0f} s, the widest step {widest:.1f} s, "
+                                 f"{at - began:.0f} s after the beginning")
+            return len(inside), widest
+        samples, widest = wait_until(f"no gap: {what}", whole, 180)
+        say(f"{what}: {samples} samples of {node} in {ended - began:.0f} s, the widest step {widest:.2f} s")
 
     def down(self):
         for node in self.nodes.values():
@@ -261,37 +310,97 @@ def scenario(lab):
     server.run("sh", "-c", f"printf %s http://{BRIDGE}:8080/slack >/etc/vedette/slack-url")
     server.run("systemctl", "restart", "vedette-server")
     wait_until("the server is back", lambda: lab.query("up"), 60)
-    db.run("systemctl", "stop", "mariadb")
+    db.run("sh", "-c", "systemctl stop mariadb.socket 2>/dev/null; systemctl stop mariadb")
     stopped = time.monotonic()
     alert = wait_until("Slack has the alert", lambda: [m for m in lab.slack_messages() if "MysqlDown" in json.dumps(m)], 600)
     say(f"Slack alert {time.monotonic() - stopped:.0f} s after MySQL stopped:", alert[0].get("attachments", [{}])[0].get("title"))
     stamp = lambda s: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + s))  # noqa: E731
+    # As the page does it: the same call, with the headers that a browser sends along.
     silence = lab.api("/api/v2/silences", {
         "matchers": [{"name": "alertname", "value": "MysqlDown", "isRegex": False, "isEqual": True}],
-        "startsAt": stamp(0), "endsAt": stamp(3600), "createdBy": "lab", "comment": "known"})
-    say("silenced:", silence.get("silenceID"))
+        "startsAt": stamp(-5), "endsAt": stamp(3600), "createdBy": "lab", "comment": "known"},
+        f"Origin: https://{NODES['server']}:9090", "Sec-Fetch-Site: same-origin")
+    wait_until("the alert is silenced", lambda: [
+        a for a in lab.api("/api/v2/alerts") if a["labels"]["alertname"] == "MysqlDown"
+        and a["status"]["silencedBy"] == [silence["silenceID"]]], 60)
     db.run("systemctl", "start", "mariadb")
-    wait_until("mysql_up is 1", lambda: lab.query("mysql_up == 1"), 120)
+    wait_until("MySQL is up again", lambda: lab.query("mysql_up == 1"), 120)
+    wait_until("the alert is over", lambda: not lab.query('ALERTS{alertname="MysqlDown"}'), 120)
 
-    say("a partition of 90 s")
+    say(f"from here on a scrape every {FAST_S} s, so that {PARTITION_S} s hold what "
+        f"{PARTITION_S * SCRAPE_S / FAST_S / 60:.0f} minutes hold at {SCRAPE_S} s")
+    server.run("sed", "-i", f"s/scrape_interval: {SCRAPE_S}s/scrape_interval: {FAST_S}s/", "/etc/vedette/prometheus.yml")
+    server.run("systemctl", "reload", "vedette-server")
+    time.sleep(10 * FAST_S)
+
+    began = time.time()
     db.link("down")
-    time.sleep(90)
+    wait_until("the server misses the database node", lambda: lab.query('up{node="db"} == 0'), 60)
+    time.sleep(max(0, PARTITION_S - (time.time() - began)))
     db.link("up")
+    ended = time.time()
     wait_until("the database node is up again", lambda: lab.query('up{node="db"} == 1'), 120)
+    lab.no_gap("a partition", "db", began, ended)
 
-    def no_gap():
-        seen = lab.query('node_time_seconds{node="db"}[4m]')[0]["values"]
-        times = [float(t) for t, _ in seen]
-        return max(b - a for a, b in zip(times, times[1:])) < 1.9 * SCRAPE_S and len(times)
-    say("samples across the partition, without a gap:", wait_until("the gap is filled", no_gap, 120))
+    began = time.time()
+    how = [lab.nodes[name].make_worse() for name in ("app", "db")][0]
+    time.sleep(60)
+    for name in ("app", "db"):
+        lab.nodes[name].make_good()
+    lab.no_gap(how, "app", began, time.time())
 
-    before = float(lab.query('count_over_time(node_time_seconds{node="app"}[1h])')[0]["value"][1])
+    # Both sides get new certificates while they talk.
+    began = time.time()
+    ends = lab.query("vedette_agent_certificate_expiry_timestamp_seconds")
+    pki = "/var/lib/vedette-server/pki"
+    as_vedette = ("runuser", "-u", "vedette", "--", "vedettectl")
+    server.run(*as_vedette, "ca", "issue", "--dir", pki, "--role", "server", "--name", "server", "--san", NODES["server"],
+               "--san", "localhost", "--replace")
+    for name in ("app", "db"):  # As the timer does when two thirds of the life are over.
+        lab.nodes[name].run(*as_vedette, "renew", "--dir", "/var/lib/vedette-agent/tls", "--force")
+    wait_until("both agents show new certificates", lambda: (now := lab.query(
+        "vedette_agent_certificate_expiry_timestamp_seconds")) and
+        {t["metric"]["node"]: t["value"][1] for t in now}.items().isdisjoint(
+            {t["metric"]["node"]: t["value"][1] for t in ends}.items()), 90)
+    time.sleep(10)
+    for name in ("app", "db"):
+        lab.no_gap("new certificates", name, began, time.time())
+    failed = lab.query("sum(vedette_grpc_events_total{event=~'.*refused.*'})")
+    say("handshakes and calls refused meanwhile:", failed[0]["value"][1] if failed else "0")
+
+    # The programs are replaced in place, the server's first.
+    began = time.time()
+    for node in (server, lab.nodes["app"], db):
+        node.run("sh", "-c", "rm -rf /root/new && mkdir /root/new && tar -xzf /mnt/artifacts/vedette.tar.gz -C /root/new "
+                 "--strip-components=1 && /root/new/deploy/install.sh --from /root/new --no-packages")
+    server.run("systemctl", "restart", "vedette-server")
+    wait_until("the upgraded server", lambda: lab.query('up{node="app"} == 1'), 60)
+    lab.no_gap("an upgrade of the server", "app", began, time.time())
+    for name in ("app", "db"):
+        lab.nodes[name].run("systemctl", "restart", "vedette-agent")
+    wait_until("upgraded agents", lambda: len(lab.query('up{job="node"} == 1')) == 2, 60)
+
+    # The server's machine dies, and comes back.
+    began = time.time()
+    before = lab.count("app")
     server.kill()
     server.start()
-    wait_until("the server machine has come back", lambda: lab.query("up"), 180)
-    after = float(lab.query('count_over_time(node_time_seconds{node="app"}[1h])')[0]["value"][1])
+    wait_until("the server's machine has come back", lambda: lab.query('up{node="app"} == 1'), 180)
+    lab.no_gap("the server's machine killed", "app", began - 30, time.time() - 5)
+
+    # Its data are replaced by a snapshot.
+    server.run("sed", "-i", "s/^FLAGS=/FLAGS=--web.enable-admin-api /", "/etc/vedette/server.env")
+    server.run("systemctl", "restart", "vedette-server")
+    wait_until("the server is back", lambda: lab.query("up"), 60)
+    name = lab.api("/api/v1/admin/tsdb/snapshot", {})["data"]["name"]
+    server.run("sh", "-c", "systemctl stop vedette-server && cd /var/lib/vedette-server && "
+               f"mv data/snapshots/{name} restored && rm -r data && mv restored data && systemctl start vedette-server")
+    wait_until("a server on the snapshot", lambda: lab.query('up{node="app"} == 1'), 60)
+    after = lab.count("app")
     assert after >= before, (before, after)
-    say(f"samples before the server died {before:.0f}, after {after:.0f}")
+    say(f"samples before the server's machine died {before:.0f}, now {after:.0f}")
+    lab.no_gap("a server from a snapshot", "app", began - 30, time.time() - 5)
+    assert [s for s in lab.api("/api/v2/silences") if s["id"] == silence["silenceID"]], "the silence is gone"
 
 
 def main():

@@ -25,6 +25,7 @@ VALUES = {
     "app_token": "a" * 40,
     "db_token": "d" * 40,
     "retention": "15d",
+    "region": "eu-west-1",
     "public_key": "ssh-ed25519 AAAA someone@example.com",
 }
 

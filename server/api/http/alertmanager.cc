@@ -9,6 +9,7 @@
 
 #include "common/base/strings.h"
 #include "common/config/alertmanager.h"
+#include "common/config/url_secrets.h"
 #include "common/model/notification.h"
 #include "server/api/http/alertmanager_json.h"
 #include "server/api/http/params.h"
@@ -131,7 +132,7 @@ Reply AlertmanagerDoor::Status(const Call&) const {
     json.Key("status").String("disabled");
     json.EndObject();
     json.Key("config").BeginObject();
-    json.Key("original").String(config == nullptr ? "" : config::ShownYaml(*config));
+    json.Key("original").String(config == nullptr ? "" : config::HideUrlSecrets(config::ShownYaml(*config)));
     json.EndObject();
     json.Key("uptime").String(FormatMillis(info_.start_time_ms));
     json.Key("versionInfo").BeginObject();

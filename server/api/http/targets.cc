@@ -4,6 +4,8 @@
 
 #include "common/base/strings.h"
 #include "common/config/secret.h"
+#include "common/config/url_secrets.h"
+#include "common/log/log.h"
 #include "common/model/duration.h"
 #include "server/relabel/relabel.h"
 
@@ -27,24 +29,11 @@ Labels Shown(const Labels& discovered) {
   constexpr std::string_view kParam = "__param_";
   LabelsBuilder out(discovered);
   for (const Label& l : discovered) {
-    if (l.name.starts_with(kParam) && config::LooksSecret(l.name.substr(kParam.size()))) {
-      out.Set(l.name, "<secret>");
-    }
+    const bool secret =
+        l.name.starts_with(kParam) && config::LooksSecret(l.name.substr(kParam.size()));
+    out.Set(l.name, secret ? "<secret>" : config::HideUrlSecrets(l.value));
   }
   return out.Build();
-}
-std::string Shown(const std::string& url) {
-  const size_t question = url.find('?');
-  if (question == std::string::npos) return url;
-  std::string out = url.substr(0, question);
-  char separator = '?';
-  for (const std::string_view pair : Split(std::string_view(url).substr(question + 1), '&')) {
-    const std::string_view name = pair.substr(0, pair.find('='));
-    out.push_back(separator);
-    separator = '&';
-    out += config::LooksSecret(name) ? StrCat(name, "=%3Csecret%3E") : std::string(pair);
-  }
-  return out;
 }
 
 // The URL as someone on another machine would type it.
@@ -65,14 +54,14 @@ void WriteTarget(JsonWriter& json, const scrape::TargetStatus& s, const std::str
   json.Key("discoveredLabels").Object(Shown(t.discovered_labels));
   json.Key("labels").Object(t.labels);
   json.Key("scrapePool").String(t.job);
-  json.Key("scrapeUrl").String(Shown(t.url));
-  json.Key("globalUrl").String(GlobalUrl(Shown(t.url), hostname));
+  json.Key("scrapeUrl").String(config::HideUrlSecrets(t.url));
+  json.Key("globalUrl").String(GlobalUrl(config::HideUrlSecrets(t.url), hostname));
   // A target over its budget is up, and what it has more than that is not stored: told where people
   // look for what is wrong.
   const auto refused = refused_jobs.find(t.job);
   json.Key("lastError").String(s.last_error.empty() && refused != refused_jobs.end()
                                    ? refused->second
-                                   : s.last_error);
+                                   : log::MaskSecrets(s.last_error));
   if (refused != refused_jobs.end()) json.Key("seriesRefused").String(refused->second);
   json.Key("lastScrape")
       .String(s.last_scrape_ms == 0 ? "0001-01-01T00:00:00Z" : FormatTime(s.last_scrape_ms));
@@ -86,9 +75,9 @@ void WriteTarget(JsonWriter& json, const scrape::TargetStatus& s, const std::str
       json.BeginObject();
       json.Key("name").String(source.name);
       json.Key("up").Bool(source.up);
-      json.Key("error").String(source.error);
+      json.Key("error").String(log::MaskSecrets(source.error));
       json.Key("durationSeconds").Number(source.duration_seconds);
-      json.Key("address").String(source.address);
+      json.Key("address").String(config::HideUrlSecrets(source.address));
       json.EndObject();
     }
     json.EndArray();

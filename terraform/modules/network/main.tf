@@ -36,7 +36,7 @@ resource "aws_route_table_association" "main" {
 }
 
 resource "aws_security_group" "node" {
-  for_each    = local.nodes
+  for_each    = var.nodes
   name        = "vedette-${each.key}"
   description = "Vedette ${each.key}"
   vpc_id      = aws_vpc.main.id
@@ -44,7 +44,7 @@ resource "aws_security_group" "node" {
 }
 
 resource "aws_vpc_security_group_egress_rule" "out" {
-  for_each          = local.nodes
+  for_each          = var.nodes
   security_group_id = aws_security_group.node[each.key].id
   description       = "Packages, the release, Slack"
   cidr_ipv4         = "0.0.0.0/0"
@@ -52,7 +52,7 @@ resource "aws_vpc_security_group_egress_rule" "out" {
 }
 
 resource "aws_vpc_security_group_ingress_rule" "pull" {
-  for_each                     = local.agents
+  for_each                     = var.agents
   security_group_id            = aws_security_group.node[each.key].id
   description                  = "The server pulls from the agent"
   referenced_security_group_id = aws_security_group.node["server"].id
@@ -62,7 +62,7 @@ resource "aws_vpc_security_group_ingress_rule" "pull" {
 }
 
 resource "aws_vpc_security_group_ingress_rule" "enrol" {
-  for_each                     = local.agents
+  for_each                     = var.agents
   security_group_id            = aws_security_group.node["server"].id
   description                  = "The ${each.key} node gets its certificate"
   referenced_security_group_id = aws_security_group.node[each.key].id
