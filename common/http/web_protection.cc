@@ -49,6 +49,7 @@ constexpr std::string_view kQueries[] = {
     "/api/v1/query",       "/api/v1/query_range", "/api/v1/query_exemplars",
     "/api/v1/series",      "/api/v1/labels",      "/api/v1/format_query",
     "/api/v1/parse_query", "/api/v1/read",        "/explain",
+    "/api/v1/rehearse",    "/silences/preview",
 };
 
 }  // namespace
@@ -106,6 +107,10 @@ Result<WebProtection> LoadWebProtection(const std::string& web_config_file) {
                                     " is a viewer and may change nothing; an operator may"));
       return false;
     });
+    out.role_of = [viewers = web.basic_auth_viewers](std::string_view user) {
+      return viewers.contains(std::string(user)) ? std::string_view("viewer")
+                                                 : std::string_view("operator");
+    };
   }
   if (!web.headers.empty()) {
     out.decorators.push_back([headers = web.headers](const Request&, Response& response) {
