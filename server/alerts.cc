@@ -89,6 +89,13 @@ struct AlertPipeline::Parts {
         discovery({.publish = [this](TargetGroupsSnapshot groups) { SetEndpoints(*groups); },
                    .http = MakeDiscoveryHttp()}) {}
 
+  // An outside Alertmanager has groups and silences of its own: a second set of them here, which
+  // holds nothing back, would only mislead.
+  bool KeepsAlerts() VEDETTE_EXCLUDES(mu) {
+    if (!options.alertmanager_config_file.empty()) return true;
+    MutexLock lock(mu);
+    return pools.empty();
+  }
   Status LoadReceivers();
   Status LoadAlertmanagers(const config::AlertingConfig& config) VEDETTE_EXCLUDES(mu);
   void SetEndpoints(const TargetGroups& groups) VEDETTE_EXCLUDES(mu);
@@ -251,7 +258,7 @@ Status AlertPipeline::Apply(const config::PrometheusConfig& config) {
 }
 
 void AlertPipeline::Take(std::vector<Alert> alerts) {
-  if (!parts_->options.alertmanager_config_file.empty()) {
+  if (parts_->KeepsAlerts()) {
     const Status status = parts_->alerting.Put(alerts);
     if (!status.ok()) log::Warn("alerts left out", {{"err", status}});
   }

@@ -22,7 +22,9 @@ namespace vedette {
 class AlertPipeline {
  public:
   struct Options {
-    std::string alertmanager_config_file;  // Empty: alerts go to outside Alertmanagers alone.
+    // Empty: nobody is told but the outside Alertmanagers of the configuration. Where that names
+    // none, alerts are still grouped and silenced here, for the page.
+    std::string alertmanager_config_file;
     std::string external_url;
     int64_t queue_capacity = 10'000;
     int64_t batch_size = 256;

@@ -28,8 +28,8 @@ void ServerFlags::Bind() {
   f.AddDuration("config.auto-reload-interval", &o.config_auto_reload_interval_ms,
                 "How often to look for changes.");
   f.Add("alertmanager.config.file", &o.alertmanager_config_file,
-        "Where alerts go: an alertmanager.yml. Without it alerts go only to the Alertmanagers that "
-        "--config.file names.");
+        "Where alerts go: an alertmanager.yml. Without it they are seen and silenced on the page, and "
+        "only the Alertmanagers that --config.file names are told.");
 
   f.Group("Page and HTTP API");
   f.Add("web.listen-address", &o.web_listen,

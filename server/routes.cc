@@ -85,7 +85,12 @@ void AddRoutes(http::Router& router, const std::string& prefix, const Doors& d) 
   get("/status/cost", [d](const Call& c) { return d.cost->Cost(c); });
   get("/status/walreplay", [d](const Call& c) { return d.status->WalReplay(c); });
   get("/status/self_metrics", [d](const Call& c) { return d.status->SelfMetrics(c); });
-  get("/features", [d](const Call& c) { return d.status->Features(c); });
+  router.Handle("GET", prefix + "/api/v1/features",
+                [d](const http::Request& request, http::Response& response) {
+                  Serve([&](const Call&) {
+                    return d.status->Features(d.role_of(request.user));
+                  })(request, response);
+                });
   get("/notifications", [d](const Call& c) { return d.status->Notifications(c); });
   get("/notifications/live", [d](const Call& c) { return d.status->NotificationsLive(c); });
   get("/openapi.yaml", [d](const Call& c) { return d.status->OpenApi(c); });
@@ -140,6 +145,10 @@ void AddRoutes(http::Router& router, const std::string& prefix, const Doors& d) 
   grafana("/dashboards/uid/:uid", [d](const Call& c) { return d.dashboards->ByUid(c); });
   router.Handle("POST", prefix + "/api/dashboards/db",
                 Serve([d](const Call& c) { return d.dashboards->Save(c); }));
+  router.Handle("PUT", prefix + "/api/dashboards/uid/:uid",
+                Serve([d](const Call& c) { return d.dashboards->Put(c); }));
+  router.Handle("DELETE", prefix + "/api/dashboards/uid/:uid",
+                Serve([d](const Call& c) { return d.dashboards->Delete(c); }));
   grafana("/dashboards/uid/:uid/raw", [d](const Call& c) { return d.dashboards->Raw(c); });
 
   router.Handle("GET", prefix + "/federate",

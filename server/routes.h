@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 
 #include "common/http/router.h"
 #include "server/api/http/admin.h"
@@ -57,6 +58,8 @@ struct Doors {
   std::string version;
   // Bodies of remote write and OTLP, as they came, are added to it.
   std::atomic<uint64_t>* written_bytes;
+  // What a user may do: "viewer" or "operator".
+  std::function<std::string_view(std::string_view user)> role_of;
 };
 
 // `prefix` is "" or begins with a slash and does not end with one.

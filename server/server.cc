@@ -795,6 +795,7 @@ Status Server::Parts::OpenDoors() {
 
   VEDETTE_ASSIGN_OR_RETURN(http::WebProtection protection,
                            http::LoadWebProtection(options.web_config_file));
+  doors.role_of = protection.role_of;
   http::Router router;
   VEDETTE_ASSIGN_OR_RETURN(http::Router::Decorator cors,
                            http::CorsDecorator(options.web_cors_origin));

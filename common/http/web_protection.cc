@@ -39,6 +39,7 @@ constexpr std::string_view kQueries[] = {
     "/api/v1/query",       "/api/v1/query_range", "/api/v1/query_exemplars",
     "/api/v1/series",      "/api/v1/labels",      "/api/v1/format_query",
     "/api/v1/parse_query", "/api/v1/read",        "/explain",
+    "/api/v1/rehearse",    "/silences/preview",
 };
 
 Result<std::shared_ptr<tls::ServerTls>> MakeTls(const config::TlsServerConfig& from,
@@ -187,6 +188,11 @@ Result<WebProtection> LoadWebProtection(const std::string& web_config_file) {
                                   " is a viewer and may change nothing; an operator may"));
     return false;
   });
+  out.role_of = [file](std::string_view user) {
+    return file->Now()->web.basic_auth_viewers.contains(std::string(user))
+               ? std::string_view("viewer")
+               : std::string_view("operator");
+  };
   out.decorators.push_back([file](const Request&, Response& response) {
     for (const auto& [name, value] : file->Now()->web.headers) response.headers.Set(name, value);
   });

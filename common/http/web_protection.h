@@ -24,13 +24,18 @@ struct WebProtection {
   // Put into the router, in this order.
   std::vector<Router::Filter> filters;
   std::vector<Router::Decorator> decorators;
+  // "viewer" or "operator": what the user that basic auth has found (Request::user) may do here.
+  // Without users everybody is an operator.
+  std::function<std::string_view(std::string_view user)> role_of = [](std::string_view) {
+    return std::string_view("operator");
+  };
 };
 
 // Requests get their ids here too (request_id.h). No file: nothing asked of anyone. Errors name the file, line and field.
 Result<WebProtection> LoadWebProtection(const std::string& web_config_file);
 
 // Whether a request changes nothing: GET and HEAD outside of /debug/, and the queries that may be
-// asked by POST.
+// asked by POST, rehearsals and previews of silences among them.
 bool IsReadOnly(std::string_view method, std::string_view path);
 
 }  // namespace vedette::http

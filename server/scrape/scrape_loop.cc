@@ -360,6 +360,11 @@ Status ScrapeLoop::OnFrame(const wire::PullFrame& frame, int64_t t_ms, bool back
     NoteStorage(*stats);
     ++metrics_.backfilled_rows_total;
   }
+  if (backlog) {
+    MutexLock lock(mu_);
+    ++status_.snapshots_filled;
+    status_.last_filled_ms = std::max(status_.last_filled_ms, t_ms);
+  }
   return Status();
 }
 

@@ -35,6 +35,10 @@ struct TargetStatus {
   double last_duration_seconds = 0;
   // Of an agent: its sources as they said of themselves, in its order.
   std::vector<SourceState> sources;
+  // Scrapes that were missed, and that the agent had kept: how many were filled in since the server
+  // started, and when the newest of them was taken there (0: none).
+  uint64_t snapshots_filled = 0;
+  int64_t last_filled_ms = 0;
 };
 
 // ScrapeLoop is one target's life: its source, its timelines, its last outcome. It owns no thread;

@@ -147,8 +147,10 @@ class Page:
         self.call("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": theme}]})
 
     def open(self, url):
+        if self.eval("location.href") != "about:blank":
+            self.eval("window.left = true")
         self.call("Page.navigate", {"url": url})
-        self.wait("document.readyState !== 'loading' && location.href !== 'about:blank'")
+        self.wait("!window.left && document.readyState !== 'loading' && location.href !== 'about:blank'")
 
     def eval(self, expression):
         got = self.call("Runtime.evaluate", {"expression": expression, "returnByValue": True, "awaitPromise": True})

@@ -8,6 +8,7 @@ Every page is checked at the end of its test: no exception, no violation of the 
 policy, no request that left the server. Waits have a minute: a busy machine is slow, not wrong.
 """
 
+import base64
 import http.server
 import json
 import os
@@ -28,6 +29,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from browser import Browser, find_chromium  # noqa: E402
 
 SERVER = os.environ.get("VEDETTE_SERVER", "server/vedette-server")
+AGENT = os.environ.get("VEDETTE_AGENT", "agent/vedette-agent")
 DASHBOARDS = os.environ.get("VEDETTE_DASHBOARDS", "dashboards")
 CONFORMANCE = os.environ.get("VEDETTE_CONFORMANCE", "")
 
@@ -69,6 +71,8 @@ class WebTest(unittest.TestCase):
     prefix = ""
 
     # What a test class says about its server.
+    args = []
+    user = None  # "name:password" that the server asks for.
     config = "global: {scrape_interval: 1s, evaluation_interval: 1s}\nscrape_configs: []\n"
     rules = ""
 
@@ -99,11 +103,12 @@ class WebTest(unittest.TestCase):
     def start_server(cls):
         args = [SERVER, "--config.file=" + cls.home + "/config.yml", "--storage.tsdb.path=" + cls.home + "/data",
                 "--web.listen-address=127.0.0.1:%d" % cls.port, "--web.dashboards=" + cls.home + "/boards"]
+        args += cls.args
         if cls.prefix:
             args.append("--web.route-prefix=" + cls.prefix)
         cls.log = open(cls.home + "/log", "ab")
         cls.server = subprocess.Popen(args, stdout=cls.log, stderr=cls.log)
-        cls.until(lambda: urllib.request.urlopen(cls.base + "/-/ready", timeout=5).status == 200, "ready")
+        cls.until(lambda: cls.fetch("/-/ready").status == 200, "ready")
 
     @classmethod
     def stop_server(cls):
@@ -126,8 +131,15 @@ class WebTest(unittest.TestCase):
             time.sleep(0.1)
 
     @classmethod
+    def fetch(cls, path, body=None, method=None, user=None):
+        request = urllib.request.Request(cls.base + path, None if body is None else json.dumps(body).encode(), {"Content-Type": "application/json"}, method=method)
+        if user or cls.user:
+            request.add_header("Authorization", basic(user or cls.user))
+        return urllib.request.urlopen(request, timeout=90)
+
+    @classmethod
     def api(cls, path, **params):
-        with urllib.request.urlopen(cls.base + "/api/v1/" + path + "?" + urllib.parse.urlencode(params)) as answer:
+        with cls.fetch("/api/v1/" + path + "?" + urllib.parse.urlencode(params)) as answer:
             return json.load(answer)
 
     @classmethod
@@ -141,8 +153,7 @@ class WebTest(unittest.TestCase):
 
     @classmethod
     def post(cls, path, body):
-        request = urllib.request.Request(cls.base + path, json.dumps(body).encode(), {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request) as answer:
+        with cls.fetch(path, body) as answer:
             return json.load(answer)
 
     @classmethod
@@ -156,9 +167,11 @@ class WebTest(unittest.TestCase):
     def setUp(self):
         self.pages = []
 
-    def open(self, path, width=1360, height=860, theme="dark"):
+    def open(self, path, width=1360, height=860, theme="dark", user=None):
         page = self.browser.page(width, height, theme)
         self.pages.append(page)
+        if user or self.user:
+            page.call("Network.setExtraHTTPHeaders", {"headers": {"Authorization": basic(user or self.user)}})
         page.open(self.base + path)
         return page
 
@@ -171,6 +184,12 @@ class WebTest(unittest.TestCase):
             self.assertEqual(foreign, [])
             page.close()
 
+    def fill(self, page, label, text):
+        """Types into the field of that name what stands there afterwards."""
+        page.wait("document.querySelector('[aria-label=\"%s\"]')" % label)
+        page.eval("(e => { e.focus(); e.select(); })(document.querySelector('[aria-label=\"%s\"]'))" % label)
+        page.text(text)
+
     def panel(self, page, name, state):
         page.wait("document.querySelector('[data-panel-id=\"%s\"][data-panel-state=\"%s\"]')" % (name, state))
 
@@ -179,6 +198,10 @@ class WebTest(unittest.TestCase):
 
     def texts(self, page, selector):
         return page.eval("[...document.querySelectorAll(%s)].map(e => e.textContent.trim())" % json.dumps(selector))
+
+
+def basic(user):
+    return "Basic " + base64.b64encode(user.encode()).decode()
 
 
 def query(expr, tab="graph", more=""):

@@ -93,6 +93,30 @@ std::string DashboardSlug(std::string_view title) {
   return out;
 }
 
+Result<DashboardUpload> ReadDashboard(std::string_view body, const std::string& uid) {
+  const nlohmann::json whole = nlohmann::json::parse(body, nullptr, false);
+  if (!whole.is_object()) return InvalidArgument("the body is not a JSON object");
+  if (!whole.contains("panels") && !whole.contains("rows")) {
+    return InvalidArgument("no dashboard: neither \"panels\" nor \"rows\"");
+  }
+  const auto text = [&](const char* key) {
+    const auto member = whole.find(key);
+    return member != whole.end() && member->is_string() ? member->get<std::string>() : "";
+  };
+  DashboardUpload upload{
+      .text = std::string(body), .uid = uid, .title = text("title"), .overwrite = true};
+  const std::string own = text("uid");
+  if (!own.empty() && own != uid) {
+    return InvalidArgument(
+        StrCat("the dashboard's own uid is ", Quoted(own), ", the address says ", Quoted(uid)));
+  }
+  if (!GoodUid(uid)) {
+    return InvalidArgument(StrCat("uid ", Quoted(uid), ": 1 to ", kMaxUid,
+                                  " letters, digits, \"-\" and \"_\" are expected"));
+  }
+  return upload;
+}
+
 Result<DashboardUpload> ReadDashboardUpload(std::string_view body) {
   const nlohmann::json whole = nlohmann::json::parse(body, nullptr, false);
   if (whole.is_discarded()) return InvalidArgument("the body is not JSON");

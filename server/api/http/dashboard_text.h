@@ -22,6 +22,10 @@ std::string_view MemberText(std::string_view json, std::string_view member);
 // kInvalidArgument says what is missing.
 Result<DashboardUpload> ReadDashboardUpload(std::string_view body);
 
+// A dashboard alone, to be kept under `uid` in place of the one that is there. Its own uid, where it
+// has one, must be the same.
+Result<DashboardUpload> ReadDashboard(std::string_view body, const std::string& uid);
+
 // "Node Exporter Full" to "node-exporter-full", as Grafana writes it behind the uid.
 std::string DashboardSlug(std::string_view title);
 

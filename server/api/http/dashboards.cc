@@ -160,6 +160,10 @@ static Reply Sorry(const Status& status) {
   return reply;
 }
 
+static Status NoDirectory() {
+  return NotFound("there is no directory for dashboards: name one with --web.dashboards");
+}
+
 Reply DashboardsDoor::Search(const Call& call) const {
   std::vector<std::string> problems;
   const Result<List> list = Scan(&problems);
@@ -231,21 +235,51 @@ Reply DashboardsDoor::Raw(const Call& call) const {
 }
 
 Reply DashboardsDoor::Save(const Call& call) const {
-  if (directory_.empty()) {
-    return Sorry(NotFound("there is no directory for dashboards: name one with --web.dashboards"));
-  }
+  if (directory_.empty()) return Sorry(NoDirectory());
   const Result<DashboardUpload> upload = ReadDashboardUpload(call.body);
   if (!upload.ok()) return Sorry(upload.status());
+  return Keep(*upload);
+}
+
+Reply DashboardsDoor::Put(const Call& call) const {
+  if (directory_.empty()) return Sorry(NoDirectory());
+  const Result<DashboardUpload> upload =
+      ReadDashboard(call.body, std::string(call.PathParam("uid")));
+  if (!upload.ok()) return Sorry(upload.status());
+  return Keep(*upload);
+}
+
+Reply DashboardsDoor::Delete(const Call& call) const {
+  const std::string uid(call.PathParam("uid"));
+  const auto found = Find(uid);
+  if (!found.ok()) return Sorry(found.status());
+  // By its uid alone: an old address must not take a dashboard away.
+  if ((*found)->uid != uid) return Sorry(NotFound(StrCat("dashboard \"", uid, "\" not found")));
+  std::error_code error;
+  if (!fs::remove((*found)->path, error)) {
+    return Sorry(Unavailable(StrCat((*found)->path, ": ", error.message())));
+  }
+  Reply reply;
+  JsonWriter json(&reply.body);
+  json.BeginObject();
+  json.Key("title").String((*found)->title);
+  json.Key("message").String(StrCat("Dashboard ", (*found)->title, " deleted"));
+  json.Key("uid").String(uid);
+  json.EndObject();
+  return reply;
+}
+
+Reply DashboardsDoor::Keep(const DashboardUpload& upload) const {
   std::vector<std::string> problems;
   const Result<List> list = Scan(&problems);
   if (!list.ok()) return Sorry(list.status());
   const auto known = std::find_if(list->begin(), list->end(),
-                                  [&](const auto& d) { return d->uid == upload->uid; });
-  fs::path path = fs::path(directory_) / (upload->uid + ".json");
+                                  [&](const auto& d) { return d->uid == upload.uid; });
+  fs::path path = fs::path(directory_) / (upload.uid + ".json");
   if (known != list->end()) {
-    if (!upload->overwrite) {
+    if (!upload.overwrite) {
       Reply reply = Sorry(AlreadyExists(
-          StrCat("dashboard \"", upload->uid, "\" is there already; send \"overwrite\": true")));
+          StrCat("dashboard \"", upload.uid, "\" is there already; send \"overwrite\": true")));
       reply.status = 412;  // As Grafana answers.
       return reply;
     }
@@ -258,7 +292,7 @@ Reply DashboardsDoor::Save(const Call& call) const {
   std::error_code error;
   {
     std::ofstream out(part, std::ios::binary | std::ios::trunc);
-    out << upload->text;
+    out << upload.text;
     out.flush();
     if (!out) {
       fs::remove(part, error);
@@ -270,9 +304,9 @@ Reply DashboardsDoor::Save(const Call& call) const {
   Reply reply;
   JsonWriter json(&reply.body);
   json.BeginObject();
-  json.Key("uid").String(upload->uid);
-  json.Key("url").String(StrCat("/d/", upload->uid, "/", DashboardSlug(upload->title)));
-  json.Key("slug").String(DashboardSlug(upload->title));
+  json.Key("uid").String(upload.uid);
+  json.Key("url").String(StrCat("/d/", upload.uid, "/", DashboardSlug(upload.title)));
+  json.Key("slug").String(DashboardSlug(upload.title));
   json.Key("status").String("success");
   json.Key("version").Int(1);
   json.EndObject();

@@ -9,6 +9,7 @@
 #include "common/base/mutex.h"
 #include "common/base/status.h"
 #include "server/api/http/call.h"
+#include "server/api/http/dashboard_text.h"
 
 namespace vedette::api {
 
@@ -24,6 +25,8 @@ inline constexpr int64_t kMaxDashboardBytes = 16 << 20;
 //   GET /api/dashboards/uid/:uid/raw           the file, byte for byte
 //   POST /api/dashboards/db                    {"dashboard":{..},"overwrite":true}: a file of those
 //   bytes
+//   PUT /api/dashboards/uid/:uid               the dashboard itself, new or in place of the old one
+//   DELETE /api/dashboards/uid/:uid            removes the file
 //
 // A dashboard without a uid has its file's name as one. Files are parsed once and again when their
 // size or time changes, so a search costs a stat per file. Thread-safe.
@@ -37,6 +40,8 @@ class DashboardsDoor {
   Reply ByUid(const Call& call) const;
   Reply Raw(const Call& call) const;
   Reply Save(const Call& call) const;
+  Reply Put(const Call& call) const;
+  Reply Delete(const Call& call) const;
 
  private:
   struct Dashboard;
@@ -44,6 +49,7 @@ class DashboardsDoor {
 
   // By title; `problems` are files that could not be read as dashboards, with their reason.
   Result<List> Scan(std::vector<std::string>* problems) const VEDETTE_EXCLUDES(mu_);
+  Reply Keep(const DashboardUpload& upload) const;
   Result<std::shared_ptr<const Dashboard>> Find(const std::string& uid) const;
 
   const std::string directory_;

@@ -73,6 +73,35 @@ TEST_F(DashboardsTest, ASecondSaveGoesToTheFileThatIsThere) {
   EXPECT_FALSE(std::filesystem::exists(dir_ + "/u.json"));
 }
 
+TEST_F(DashboardsTest, PutTakesTheDashboardItselfAndDeleteTakesItAway) {
+  Write("team/own-name.json", R"({"uid":"u", "title":"A", "panels":[]})");
+  const DashboardsDoor door(dir_);
+  const auto put = [&](const std::string& uid, const std::string& body) {
+    Call call = Asking(uid);
+    call.body = body;
+    return door.Put(call).status;
+  };
+  const std::string board = R"({ "uid":"u","title":"B",  "panels":[] })";
+  EXPECT_EQ(put("u", board), 200);
+  EXPECT_EQ(door.Raw(Asking("u")).body, board);
+  EXPECT_FALSE(std::filesystem::exists(dir_ + "/u.json"));
+  EXPECT_EQ(put("new", R"({"title":"N","rows":[]})"), 200);
+  EXPECT_EQ(door.ByUid(Asking("new")).status, 200);
+  for (const char* body : {"", "[]", "{}", R"({"uid":"other","panels":[]})"}) {
+    EXPECT_EQ(put("u", body), 400) << body;
+  }
+  EXPECT_EQ(put("../u", R"({"panels":[]})"), 400);
+
+  EXPECT_EQ(door.Delete(Asking("b")).status, 404);  // The slug of "u" is no uid.
+  EXPECT_EQ(door.Delete(Asking("../own-name")).status, 404);
+  const Reply gone = door.Delete(Asking("u"));
+  EXPECT_EQ(gone.status, 200);
+  EXPECT_EQ(gone.body, R"({"title":"B","message":"Dashboard B deleted","uid":"u"})");
+  EXPECT_EQ(door.Raw(Asking("u")).status, 404);
+  EXPECT_FALSE(std::filesystem::exists(dir_ + "/team/own-name.json"));
+  EXPECT_EQ(door.Delete(Asking("u")).status, 404);
+}
+
 TEST_F(DashboardsTest, WhatIsNoDashboardOrLeavesTheDirectoryIsRefused) {
   const DashboardsDoor door(dir_);
   for (const char* body :

@@ -143,7 +143,7 @@ Reply StatusDoor::SelfMetrics(const Call&) const {
   });
 }
 
-Reply StatusDoor::Features(const Call&) const {
+Reply StatusDoor::Features(std::string_view role) const {
   const std::vector<std::string> enabled = b_.features();
   const auto on = [&](std::string_view name) {
     return std::ranges::find(enabled, name) != enabled.end();
@@ -174,6 +174,7 @@ Reply StatusDoor::Features(const Call&) const {
     json.Key("vedette").BeginObject();
     json.Key("grpc_scrape").Bool(true);
     json.Key("gap_free_pull").Bool(true);
+    json.Key("role").String(role);
     json.EndObject();
     json.EndObject();
   });

@@ -82,7 +82,8 @@ class StatusDoor {
   Reply TsdbBlocks(const Call& call) const;
   Reply WalReplay(const Call& call) const;
   Reply SelfMetrics(const Call& call) const;
-  Reply Features(const Call& call) const;
+  // `role` is what the asker may do: "viewer" or "operator".
+  Reply Features(std::string_view role) const;
   Reply Notifications(const Call& call) const;
   // The same as server-sent events: those that hold now, and then every change. 204 when there are
   // too many readers.

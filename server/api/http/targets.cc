@@ -81,6 +81,8 @@ void WriteTarget(JsonWriter& json, const scrape::TargetStatus& s, const std::str
       json.EndObject();
     }
     json.EndArray();
+    json.Key("snapshotsFilled").Uint(s.snapshots_filled);
+    if (s.last_filled_ms != 0) json.Key("lastFilled").String(FormatTime(s.last_filled_ms));
   }
   json.EndObject();
 }

@@ -43,6 +43,11 @@ export function change(part: Partial<Settings>): void {
 const system = signal(matchMedia('(prefers-color-scheme: dark)').matches);
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', (e) => (system.value = e.matches));
 
+// Rows of lists are laid out for a telephone below this width.
+const small = matchMedia('(max-width: 900px)');
+export const narrow = signal(small.matches);
+small.addEventListener('change', (e) => (narrow.value = e.matches));
+
 export const dark = signal(true);
 effect(() => {
   const chosen = settings.value.theme;

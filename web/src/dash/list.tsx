@@ -3,7 +3,7 @@ import { ApiError, plain } from '../api/client';
 import { mayChange } from '../app/access';
 import { href, params, setParams } from '../app/router';
 import { Icon } from '../ui/icons';
-import { Badge, Failure, Filter, Loaded, Page, useLoad } from '../ui/parts';
+import { Badge, Dialog, Failure, Filter, Loaded, Page, useLoad } from '../ui/parts';
 import { missing } from '../pages/notifications';
 
 interface Found {
@@ -11,6 +11,31 @@ interface Found {
   title: string;
   tags: string[];
   folderTitle?: string;
+}
+
+function Remove({ board, done }: { board: Found; done: () => void }) {
+  const [asked, setAsked] = useState(false);
+  const [error, setError] = useState<ApiError | null>(null);
+  const remove = (): void => void plain(`api/dashboards/uid/${encodeURIComponent(board.uid)}`, { method: 'DELETE' }).then(() => (setAsked(false), done()), (e) => setError(e as ApiError));
+  return (
+    <>
+      <button type="button" class="quiet icon-button" data-delete={board.uid} aria-label={`Delete ${board.title}`} title="Delete" onClick={() => setAsked(true)}>
+        <Icon name="close" size={14} />
+      </button>
+      {asked && (
+        <Dialog title="Delete this dashboard?" onClose={() => setAsked(false)}>
+          <p>
+            The file of <b>{board.title}</b> is removed from the server's directory. Download its JSON first if you may want it back.
+          </p>
+          {error && <Failure error={error} />}
+          <div class="line dialog-actions">
+            <button type="button" onClick={() => setAsked(false)}>Keep it</button>
+            <button type="button" class="danger" data-delete-now onClick={remove}>Delete</button>
+          </div>
+        </Dialog>
+      )}
+    </>
+  );
 }
 
 // A file from Grafana, kept as it is.
@@ -99,6 +124,7 @@ export function DashboardList() {
                         </a>
                       </td>
                       <td class="num">{d.folderTitle && <Badge tone="unknown" icon={false}>{d.folderTitle}</Badge>}</td>
+                      {mayChange() && <td class="num narrow"><Remove board={d} done={load.again} /></td>}
                     </tr>
                   ))}
                 </tbody>

@@ -130,7 +130,7 @@ function Board({ board, fileUid }: { board: NonNullable<ReturnType<typeof parseD
       title={title}
       aside={
         <>
-          <Menu button={<><Icon name="clock" /> {rangeName ? `Last ${rangeName}` : `${stamp(times.from, utc)} to ${stamp(times.to, utc)}`}</>} label="Time range">
+          <Menu button={<><Icon name="clock" /> {rangeName ? `Last ${rangeName}` : `${stamp(times.from, utc)} to ${stamp(times.to, utc)}`}</>} label="Time range" worded>
             {(close) => RANGES.map(([f, name]) => (
               <button type="button" key={f} onClick={() => (put({ from: f, to: 'now' }), close())}>Last {name}</button>
             ))}
@@ -218,7 +218,7 @@ function TagLinks({ link, context }: { link: Json; context: Context }) {
   const made = found.flatMap((d) => linksOf([{ title: d.title, url: `/d/${encodeURIComponent(d.uid)}`, includeVars: link.includeVars, keepTime: link.keepTime, targetBlank: link.targetBlank }], context));
   if (made.length === 0) return null;
   const one = (l: (typeof made)[0], plainLink: boolean) => <a class={plainLink ? 'button' : undefined} key={l.url} href={href(l.url)} target={l.blank ? '_blank' : undefined} rel="noreferrer">{l.title}</a>;
-  return link.asDropdown ? <Menu align="left" label={String(link.title || tags.join(', '))} button={<>{String(link.title || tags.join(', '))} <Icon name="down" size={13} /></>}>{() => made.map((l) => one(l, false))}</Menu> : <>{made.map((l) => one(l, true))}</>;
+  return link.asDropdown ? <Menu align="left" worded label={String(link.title || tags.join(', '))} button={<>{String(link.title || tags.join(', '))} <Icon name="down" size={13} /></>}>{() => made.map((l) => one(l, false))}</Menu> : <>{made.map((l) => one(l, true))}</>;
 }
 
 function VariableControl({ v, c, put }: { v: Variable; c: Chosen; put: Put }) {
@@ -246,7 +246,7 @@ function VariableControl({ v, c, put }: { v: Variable; c: Chosen; put: Put }) {
     return (
       <div class="check" data-variable={v.name}>
         {name}
-        <Menu align="left" label={v.label} button={<><span class="clip variable-value">{c.texts.join(' + ') || 'none'}</span><Icon name="down" size={13} /></>}>
+        <Menu align="left" worded label={v.label} button={<><span class="clip variable-value">{c.texts.join(' + ') || 'none'}</span><Icon name="down" size={13} /></>}>
           {(close) => (
             <>
               {long && <input type="search" aria-label={`Search ${v.label}`} value={search} onInput={(e) => setSearch(e.currentTarget.value)} />}

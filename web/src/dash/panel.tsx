@@ -3,15 +3,13 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { recovered } from '../api/client';
 import { href } from '../app/router';
 import { Icon } from '../ui/icons';
+import { lazy } from '../ui/lazy';
 import { Menu } from '../ui/parts';
 import { ask, rangeOf, stepOf, type Answer, type Context } from './ask';
 import { ALL, fill, type Times } from './interpolate';
 import { linksOf } from './links';
 import type { Panel } from './model';
-import { AlertList, DashList } from './views/lists';
-import { Text } from './views/markup';
 import { BarGauge, GaugeView, Pie, singles, Stat, type Single } from './views/single';
-import { TableView } from './views/table';
 import { TimeSeries } from './views/timeseries';
 export type { Context } from './ask';
 
@@ -34,24 +32,23 @@ interface ViewProps {
 }
 
 // Drawings that few dashboards have come when one has them.
-const RARE: Record<string, () => Promise<ComponentType<ViewProps>>> = {
-  heatmap: () => import('./views/heat').then((m) => m.HeatPanel),
-  histogram: () => import('./views/heat').then((m) => m.HistogramPanel as ComponentType<ViewProps>),
-  barchart: () => import('./views/bars').then((m) => m.BarChart),
-  'state-timeline': () => import('./views/timeline').then((m) => m.Timeline),
-  'status-history': () => import('./views/timeline').then((m) => m.Timeline),
+const wait = () => <div class="panel-message">…</div>;
+const AlertList = lazy(() => import('./views/lists').then((m) => m.AlertList), wait);
+const DashList = lazy(() => import('./views/lists').then((m) => m.DashList), wait);
+const Text = lazy(() => import('./views/markup').then((m) => m.Text), wait);
+const TableView = lazy(() => import('./views/table').then((m) => m.TableView), wait);
+const Timeline = lazy<ViewProps>(() => import('./views/timeline').then((m) => m.Timeline), wait);
+const RARE: Record<string, ComponentType<ViewProps>> = {
+  heatmap: lazy<ViewProps>(() => import('./views/heat').then((m) => m.HeatPanel), wait),
+  histogram: lazy<ViewProps>(() => import('./views/heat').then((m) => m.HistogramPanel as ComponentType<ViewProps>), wait),
+  barchart: lazy<ViewProps>(() => import('./views/bars').then((m) => m.BarChart), wait),
+  'state-timeline': Timeline,
+  'status-history': Timeline,
 };
 
 function Rare(props: ViewProps) {
-  const [Drawn, setDrawn] = useState<{ view: ComponentType<ViewProps> } | null>(null);
-  useEffect(() => {
-    let current = true;
-    void RARE[props.panel.type]().then((view) => current && setDrawn({ view }));
-    return () => {
-      current = false;
-    };
-  }, [props.panel.type]);
-  return Drawn ? <Drawn.view {...props} /> : <div class="panel-message">…</div>;
+  const Drawn = RARE[props.panel.type];
+  return <Drawn {...props} />;
 }
 
 function View({ panel, answer, context, title, list }: { panel: Panel; answer: Answer; context: Context; title: string; list: Single[] }) {

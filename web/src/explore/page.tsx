@@ -2,10 +2,12 @@ import { useEffect, useState } from 'preact/hooks';
 import { pageKeys } from '../app/keys';
 import { params, restate, step } from '../app/router';
 import { Icon } from '../ui/icons';
+import { lazy } from '../ui/lazy';
 import { Page } from '../ui/parts';
-import { MetricExplorer } from './metrics';
 import { Panel, refreshAll } from './panel';
 import { DEFAULT, format, parse, type PanelState } from './state';
+
+const MetricExplorer = lazy(() => import('./metrics').then((m) => m.MetricExplorer));
 
 const LIVE = 5; // Seconds.
 

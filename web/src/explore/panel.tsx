@@ -9,12 +9,19 @@ import { pairs, seriesKey, seriesName } from '../format/labels';
 import { duration, niceStep, parseDuration, parseTime, stamp } from '../format/time';
 import { exact, short, thousands } from '../format/value';
 import { Icon } from '../ui/icons';
+import { lazy } from '../ui/lazy';
 import { Menu, Skeleton, Virtual } from '../ui/parts';
 import { Editor } from './editor';
-import { Explain } from './explain';
 import { useExemplars } from './exemplars';
-import { hasHistograms, HistogramGraph, RawSamples } from './samples';
 import type { PanelState, Tab } from './state';
+
+// What most people never open comes when it is.
+const wait = () => <Skeleton rows={6} />;
+const Explain = lazy(() => import('./explain').then((m) => m.Explain), wait);
+const HistogramGraph = lazy(() => import('./samples').then((m) => m.HistogramGraph), wait);
+const RawSamples = lazy(() => import('./samples').then((m) => m.RawSamples), wait);
+
+const hasHistograms = (data: QueryData): boolean => data.resultType === 'matrix' && data.result.some((s) => (s.histograms?.length ?? 0) > 0);
 
 export interface Seen {
   data: QueryData;

@@ -10,7 +10,6 @@ import { Failure, Skeleton, Virtual } from '../ui/parts';
 import type { Seen } from './panel';
 import type { PanelState } from './state';
 
-export const hasHistograms = (data: QueryData): boolean => data.resultType === 'matrix' && data.result.some((s) => (s.histograms?.length ?? 0) > 0);
 
 // Native histograms over time: buckets up, colour by how many observations fell into them.
 export function HistogramGraph({ seen, state, update }: { seen: Seen; state: PanelState; update: (part: Partial<PanelState>, push?: boolean) => void }) {

@@ -1,6 +1,7 @@
 import { get } from '../api/client';
 import { params, setParams } from '../app/router';
-import { useState } from 'preact/hooks';
+import { narrow } from '../app/settings';
+import { useEffect, useState } from 'preact/hooks';
 import { Badge, Dialog, Filter, Labels, Loaded, Page, useLoad, Virtual } from '../ui/parts';
 import { SubNav } from './subnav';
 import type { Target } from './targets';
@@ -45,6 +46,37 @@ function Steps({ row, onClose }: { row: Row; onClose: () => void }) {
   );
 }
 
+const reasons = new Map<string, string>();
+
+// Which rule dropped a target; asked only for those in sight, and once.
+function Reason({ row }: { row: Row }) {
+  const key = row.pool + JSON.stringify(row.discovered);
+  const [text, setText] = useState(reasons.get(key) ?? '');
+  useEffect(() => {
+    if (reasons.has(key)) return setText(reasons.get(key)!);
+    const abort = new AbortController();
+    get<{ steps: Step[] }>('targets/relabel_steps', { scrapePool: row.pool, labels: JSON.stringify(row.discovered) }, abort.signal).then(
+      ({ data }) => {
+        const at = (data.steps ?? []).findIndex((s) => !s.keep);
+        const rule = data.steps?.[at]?.rule;
+        const from = (rule?.source_labels ?? []).join(rule?.separator ?? ';');
+        const why = !rule ? 'no rule drops it: it has no address, or another pool has the same target' : `rule ${at + 1}: ${rule.action} ${from}${rule.regex ? ` =~ ${rule.regex}` : ''}${rule.target_label ? ` ${rule.target_label}` : ''}`;
+        if (reasons.size > 5000) reasons.clear();
+        reasons.set(key, why);
+        setText(why);
+      },
+      () => undefined,
+    );
+    return () => abort.abort();
+  }, [key]);
+  return (
+    <span class="drop-reason" data-drop-reason={text}>
+      <Badge tone="warn">dropped by relabelling</Badge>
+      <span class="mono dim wrap">{text}</span>
+    </span>
+  );
+}
+
 interface Row {
   pool: string;
   discovered: Record<string, string>;
@@ -82,20 +114,20 @@ export function Discovery() {
                 <span>Discovered labels</span>
                 <span>Target labels</span>
               </div>
-              <Virtual count={found.length} rowHeight={92}>
+              <Virtual count={found.length} rowHeight={narrow.value ? 172 : 64}>
                 {(i) => (
                   <div class="sd-row" key={i} data-dropped={found[i].labels === null}>
-                    <span>
-                      <span class="clip">{found[i].pool}</span>
-                      <button type="button" class="quiet" data-steps onClick={() => setSteps(found[i])}>
-                        steps
+                    <span class="sd-pool">
+                      <span class="clip" title={found[i].pool}>{found[i].pool}</span>
+                      <button type="button" class="link" data-steps onClick={() => setSteps(found[i])}>
+                        relabel steps
                       </button>
                     </span>
                     <span class="sd-labels">
                       <Labels labels={found[i].discovered} />
                     </span>
                     <span class="sd-labels">
-                      {found[i].labels ? <Labels labels={found[i].labels!} /> : <Badge tone="warn">dropped by relabelling</Badge>}
+                      {found[i].labels ? <Labels labels={found[i].labels!} /> : <Reason row={found[i]} />}
                     </span>
                   </div>
                 )}

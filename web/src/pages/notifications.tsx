@@ -3,7 +3,8 @@ import { mayChange } from '../app/access';
 import { href, params, setParams } from '../app/router';
 import { ago } from '../format/time';
 import { Icon } from '../ui/icons';
-import { Badge, Filter, Labels, Loaded, Page, useLoad } from '../ui/parts';
+import { Badge, Filter, Labels, Loaded, Page, Segments, useLoad } from '../ui/parts';
+import { FiredList, SentList } from './history';
 import { matcherText, parseFilter, silenceLink } from './silence_link';
 import { SubNav } from './subnav';
 
@@ -29,23 +30,26 @@ export function NoAlertmanager() {
   );
 }
 
+const SHOWN = 200;
+
 export const missing = (e: unknown): boolean => e instanceof ApiError && (e.status === 404 || e.status === 501);
 
 export function Notifications() {
   const filter = params.value.get('filter') ?? '';
-  const matchers = parseFilter(filter);
+  const view = (params.value.get('view') ?? 'groups') as 'groups' | 'sent' | 'fired';
+  const matchers = view === 'sent' ? [] : parseFilter(filter);
   const load = useLoad(
     async (signal) => {
       const query = new URLSearchParams();
       for (const m of matchers ?? []) query.append('filter', matcherText(m));
       try {
-        return await plain<AmGroup[]>('api/v2/alerts/groups?' + query, { signal });
+        return view === 'groups' ? await plain<AmGroup[]>('api/v2/alerts/groups?' + query, { signal }) : [];
       } catch (e) {
         if (missing(e)) return null;
         throw e;
       }
     },
-    [filter],
+    [filter, view],
     10,
   );
   return (
@@ -54,8 +58,9 @@ export function Notifications() {
       title="Notifications"
       aside={
         <>
-          <Filter value={filter} onInput={(v) => setParams({ filter: v })} label="Matchers" placeholder={'severity="critical", job=~"a|b"'} />
-          {mayChange() && (
+          <Segments label="View" value={view} options={[['groups', 'Groups'], ['sent', 'Sent'], ['fired', 'Fired']]} onPick={(v) => setParams({ view: v === 'groups' ? '' : v })} />
+          <Filter value={filter} onInput={(v) => setParams({ filter: v })} label={view === 'sent' ? 'Filter' : 'Matchers'} placeholder={view === 'sent' ? 'receiver, group, error' : 'severity="critical", job=~"a|b"'} />
+          {mayChange() && view === 'groups' && (
             <a class="button" data-silence-filter href={href(`/silences/new?filter=${encodeURIComponent(filter)}`)}>
               <Icon name="mute" size={14} /> Silence these
             </a>
@@ -65,7 +70,9 @@ export function Notifications() {
     >
       <SubNav of="alerts" />
       {matchers === null && <div class="notice warn">These are no matchers yet: write name="value", separated by commas.</div>}
-      <Loaded load={load}>
+      {view === 'sent' && <SentList search={filter} />}
+      {view === 'fired' && matchers && <FiredList matchers={matchers} />}
+      {view === 'groups' && <Loaded load={load}>
         {(groups) => {
           if (groups === null) return <NoAlertmanager />;
           if (groups.length === 0) return <div class="card empty">No alerts{filter !== '' ? ' fit this filter' : ''}.</div>;
@@ -76,14 +83,16 @@ export function Notifications() {
                   {g.receiver.name}
                 </Badge>
                 <Labels labels={g.labels} />
-                <span class="faint">{g.alerts.length} alerts</span>
-                <a class="aside" href={silenceLink(g.labels)}>
-                  Silence group
-                </a>
+                <span class="faint">{g.alerts.length === 1 ? '1 alert' : `${g.alerts.length} alerts`}</span>
+                {mayChange() && (
+                  <a class="aside" href={silenceLink(g.labels)}>
+                    Silence group
+                  </a>
+                )}
               </div>
-              <table>
+              <table class="grouped">
                 <tbody>
-                  {g.alerts.map((a) => (
+                  {g.alerts.slice(0, SHOWN).map((a) => (
                     <tr key={a.fingerprint} data-alert-state={a.status.state}>
                       <td>
                         <Badge tone={a.status.state === 'active' ? 'bad' : 'unknown'}>{a.status.silencedBy.length > 0 ? 'silenced' : a.status.inhibitedBy.length > 0 ? 'inhibited' : a.status.state}</Badge>
@@ -96,7 +105,7 @@ export function Notifications() {
                       <td class="num">
                         {a.status.silencedBy[0] ? (
                           <a href={href(`/silences/${a.status.silencedBy[0]}`)}>silence</a>
-                        ) : (
+                        ) : !mayChange() ? null : (
                           <a href={silenceLink(a.labels)} aria-label={`Silence ${a.labels.alertname}`} title="Silence">
                             <Icon name="mute" />
                           </a>
@@ -106,10 +115,11 @@ export function Notifications() {
                   ))}
                 </tbody>
               </table>
+              {g.alerts.length > SHOWN && <p class="faint pad">+{g.alerts.length - SHOWN} more: add matchers to narrow</p>}
             </section>
           ));
         }}
-      </Loaded>
+      </Loaded>}
     </Page>
   );
 }

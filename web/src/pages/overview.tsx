@@ -1,4 +1,5 @@
 import { get, query, queryRange, type MatrixSeries } from '../api/client';
+import { mayChange } from '../app/access';
 import { href } from '../app/router';
 import { settings } from '../app/settings';
 import { about, ago, stamp } from '../format/time';
@@ -13,6 +14,7 @@ import type { Target } from './targets';
 // One look over the fleet: what is up, what burns, how full and how busy the nodes are.
 
 const BEATS = 48;
+const ALERTS = 8;
 const DAY = 86_400;
 
 interface NodeRow {
@@ -164,26 +166,34 @@ export function Overview() {
                   )}
                   <table>
                     <tbody>
-                      {firing.concat(d.alerts.filter((a) => a.state !== 'firing')).slice(0, 12).map((a) => (
+                      {firing.concat(d.alerts.filter((a) => a.state !== 'firing')).slice(0, ALERTS).map((a) => (
                         <tr key={JSON.stringify(a.labels)}>
                           <td>
                             <Badge tone={a.state === 'firing' ? 'bad' : 'warn'}>{a.state}</Badge>
                           </td>
-                          <td>
-                            <b>{a.labels.alertname}</b>
-                            <div class="dim clip-2">{a.annotations?.summary ?? a.annotations?.description}</div>
-                            <Labels labels={a.labels} hide={['alertname']} />
+                          <td class="overview-alert">
+                            <div class="one-line">
+                              <b>{a.labels.alertname}</b> <Labels labels={a.labels} hide={['alertname']} />
+                            </div>
+                            <div class="dim clip">{a.annotations?.summary ?? a.annotations?.description}</div>
                           </td>
                           <td class="num dim nowrap">{ago(Date.parse(a.activeAt) / 1000, now)}</td>
                           <td class="num">
-                            <a href={silenceLink(a.labels)} aria-label={`Silence ${a.labels.alertname}`} title="Silence">
-                              <Icon name="mute" />
-                            </a>
+                            {mayChange() && (
+                              <a href={silenceLink(a.labels)} aria-label={`Silence ${a.labels.alertname}`} title="Silence">
+                                <Icon name="mute" />
+                              </a>
+                            )}
                           </td>
                         </tr>
                       ))}
                     </tbody>
                   </table>
+                  {d.alerts.length > ALERTS && (
+                    <p class="faint pad">
+                      +{d.alerts.length - ALERTS} more, all under <a href={href('/alerts')}>Alerts</a>
+                    </p>
+                  )}
                 </section>
                 <section class="card">
                   <div class="card-head">

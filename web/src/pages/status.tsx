@@ -6,6 +6,7 @@ import { ago, stamp } from '../format/time';
 import { bytes, thousands } from '../format/value';
 import { Icon } from '../ui/icons';
 import { Badge, Filter, Loaded, Page, useLoad } from '../ui/parts';
+import { CostExplorer } from './cost';
 import { Queries } from './queries';
 import { SubNav } from './subnav';
 
@@ -130,8 +131,7 @@ function TsdbPage() {
             {t.cost && <Tile name="On disk" value={bytes(t.cost.diskBytes)} />}
             {t.cost && <Tile name="Head in memory" value={bytes(t.cost.headMemoryBytes)} />}
             {t.cost && <Tile name="Index in memory" value={bytes(t.cost.indexMemoryBytes)} />}
-            <Tile name="From" value={stamp(t.headStats.minTime / 1000, settings.value.timezone === 'utc')} small />
-            <Tile name="To" value={stamp(t.headStats.maxTime / 1000, settings.value.timezone === 'utc')} small />
+            <Tile name="In memory since" value={ago(t.headStats.minTime / 1000, Date.now() / 1000)} small note={stamp(t.headStats.minTime / 1000, settings.value.timezone === 'utc')} />
           </div>
           <div class="cols">
             <Top title="Series by metric" list={t.seriesCountByMetricName} format={thousands} link={ask} />
@@ -145,6 +145,7 @@ function TsdbPage() {
             />
             {t.seriesCountByJob && <Top title="Series by job" list={t.seriesCountByJob} format={thousands} link={(job) => ask(`{job=${JSON.stringify(job)}}`)} />}
           </div>
+          <CostExplorer />
         </>
       )}
     </Loaded>

@@ -14,6 +14,10 @@ export interface Target {
   lastScrape: string;
   lastScrapeDuration: number;
   health: 'up' | 'down' | 'unknown';
+  // Of an agent.
+  sources?: { name: string; up: boolean; error: string; durationSeconds: number }[];
+  snapshotsFilled?: number;
+  lastFilled?: string;
 }
 
 const TONE: Record<string, Tone> = { up: 'ok', down: 'bad', unknown: 'unknown' };

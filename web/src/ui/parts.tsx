@@ -1,5 +1,5 @@
 import type { ComponentChildren } from 'preact';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { ApiError, recovered } from '../api/client';
 import { Icon } from './icons';
 
@@ -8,7 +8,7 @@ import { Icon } from './icons';
 export type Load<T> = { state: 'loading'; data?: T } | { state: 'error'; error: ApiError; data?: T } | { state: 'ok'; data: T };
 
 // Asks now, on every change of `keys`, every `everySeconds`, and when the server came back. What was
-// seen last stays while the next answer is on its way.
+// seen last stays while the next answer is on its way. What is dear to ask is asked less often.
 export function useLoad<T>(load: (signal: AbortSignal) => Promise<T>, keys: unknown[], everySeconds = 0): Load<T> & { again: () => void } {
   const [result, setResult] = useState<Load<T>>({ state: 'loading' });
   const [turn, setTurn] = useState(0);
@@ -17,6 +17,7 @@ export function useLoad<T>(load: (signal: AbortSignal) => Promise<T>, keys: unkn
     const abort = new AbortController();
     let timer = 0;
     const run = async (): Promise<void> => {
+      const begun = performance.now();
       if (!document.hidden) {
         try {
           const data = await load(abort.signal);
@@ -29,7 +30,7 @@ export function useLoad<T>(load: (signal: AbortSignal) => Promise<T>, keys: unkn
           setResult({ state: 'error', error: known, data: last.current });
         }
       }
-      if (everySeconds > 0 && !abort.signal.aborted) timer = window.setTimeout(run, everySeconds * 1000);
+      if (everySeconds > 0 && !abort.signal.aborted) timer = window.setTimeout(run, Math.max(everySeconds * 1000, 8 * (performance.now() - begun)));
     };
     void run();
     return () => {
@@ -148,18 +149,37 @@ export function Segments<T extends string>({ value, options, onPick, label }: { 
   );
 }
 
-// Only the rows in sight are in the document. All rows have one height.
-export function Virtual({ count, rowHeight, children, height }: { count: number; rowHeight: number; height?: number; children: (index: number) => ComponentChildren }) {
+// Only the rows in sight are in the document. Rows have one height, or each the one that `heights` says.
+export function Virtual({ count, rowHeight, heights, children, height }: { count: number; rowHeight: number; heights?: number[]; height?: number; children: (index: number) => ComponentChildren }) {
   const host = useRef<HTMLDivElement>(null);
   const [range, setRange] = useState<[number, number]>([0, Math.min(count, 40)]);
+  const tops = useMemo(() => {
+    if (!heights) return null;
+    const sums = new Float64Array(heights.length + 1);
+    heights.forEach((h, i) => (sums[i + 1] = sums[i] + h));
+    return sums;
+  }, [heights]);
+  const topOf = (i: number): number => (tops ? tops[Math.min(i, tops.length - 1)] : i * rowHeight);
+  // The row at a place.
+  const rowAt = (y: number): number => {
+    if (!tops) return Math.floor(y / rowHeight);
+    let low = 0;
+    let high = count;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (tops[middle + 1] <= y) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  };
   useEffect(() => {
     const element = host.current!;
     const scroller: HTMLElement | Window = height === undefined ? window : element;
     const measure = (): void => {
       const top = height === undefined ? -element.getBoundingClientRect().top : element.scrollTop;
       const view = height ?? innerHeight;
-      const first = Math.max(0, Math.floor(top / rowHeight) - 10);
-      const last = Math.min(count, Math.ceil((top + view) / rowHeight) + 10);
+      const first = Math.max(0, rowAt(Math.max(0, top)) - 10);
+      const last = Math.min(count, rowAt(Math.max(0, top + view)) + 11);
       setRange((old) => (old[0] === first && old[1] === last ? old : [first, Math.max(first, last)]));
     };
     measure();
@@ -169,13 +189,13 @@ export function Virtual({ count, rowHeight, children, height }: { count: number;
       scroller.removeEventListener('scroll', measure);
       removeEventListener('resize', measure);
     };
-  }, [count, rowHeight, height]);
+  }, [count, rowHeight, tops, height]);
   const rows = [];
   for (let i = range[0]; i < Math.min(range[1], count); i++) rows.push(children(i));
   return (
     <div ref={host} class="virtual" style={height === undefined ? undefined : { height: `${height}px`, overflowY: 'auto' }} tabIndex={height === undefined ? undefined : 0}>
-      <div style={{ height: `${count * rowHeight}px`, position: 'relative' }}>
-        <div style={{ position: 'absolute', top: `${range[0] * rowHeight}px`, left: 0, right: 0 }}>{rows}</div>
+      <div style={{ height: `${topOf(count)}px`, position: 'relative' }}>
+        <div style={{ position: 'absolute', top: `${topOf(range[0])}px`, left: 0, right: 0 }}>{rows}</div>
       </div>
     </div>
   );
@@ -212,8 +232,9 @@ export function Dialog({ title, onClose, children, wide }: { title: string; onCl
   );
 }
 
-// A menu below its button; closes on choice, outside click and Escape.
-export function Menu({ button, label, children, align = 'right' }: { button: ComponentChildren; label: string; align?: 'left' | 'right'; children: (close: () => void) => ComponentChildren }) {
+// A menu below its button; closes on choice, outside click and Escape. `worded`: the button has words, and
+// these are its name.
+export function Menu({ button, label, children, align = 'right', worded = false }: { button: ComponentChildren; label: string; align?: 'left' | 'right'; worded?: boolean; children: (close: () => void) => ComponentChildren }) {
   const [open, setOpen] = useState(false);
   const host = useRef<HTMLDivElement>(null);
   useEffect(() => {
@@ -233,7 +254,7 @@ export function Menu({ button, label, children, align = 'right' }: { button: Com
   }, [open]);
   return (
     <div class="menu" ref={host}>
-      <button type="button" class="quiet" aria-haspopup="true" aria-expanded={open} aria-label={label} title={label} onClick={() => setOpen(!open)}>
+      <button type="button" class="quiet" aria-haspopup="true" aria-expanded={open} aria-label={worded ? undefined : label} title={label} onClick={() => setOpen(!open)}>
         {button}
       </button>
       {open && <div class={`menu-body ${align}`}>{children(() => setOpen(false))}</div>}
