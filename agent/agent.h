@@ -30,6 +30,13 @@ struct AgentOptions {
 
   std::vector<MysqlOptions> mysql;
   std::vector<AppEndpoint> apps;
+  // Groups of processes: nothing where there is neither. The file is process-exporter's.
+  std::string process_config;
+  std::vector<std::string> process_names;
+  bool process_smaps = false;
+  // blackbox_exporter's file; empty: DefaultProbeModules(). MODULE=TARGET each.
+  std::string probe_config;
+  std::vector<std::string> probe_targets;
 
   std::vector<std::string> web_listen = {"127.0.0.1:9100"};  // Empty: no HTTP.
   std::string telemetry_path = "/metrics";

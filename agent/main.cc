@@ -76,6 +76,19 @@ int Main(int argc, char** argv) {
             "NAME=URL[;timeout=T][;max-body=S][;unix-socket=F][;username=U][;password-file=F]"
             "[;bearer-token-file=F][;ca-file=F][;cert-file=F][;key-file=F][;server-name=N]"
             "[;insecure-skip-verify]: text metrics to relay; may be given several times.");
+  flags.Group("Processes");
+  flags.Add("process.config", &options.process_config,
+            "process-exporter's configuration: which processes are a group, and its name.");
+  flags.Add("process.names", &options.process_names,
+            "A command whose processes are a group; may be given several times.");
+  flags.Add("process.smaps", &options.process_smaps,
+            "Also proportional memory; the kernel walks every page for it.");
+  flags.Group("Probes");
+  flags.Add("probe.config", &options.probe_config,
+            "blackbox_exporter's configuration: the modules of /probe and --probe.target. Without "
+            "it: http_2xx, http_post_2xx, tcp_connect, tcp_tls, icmp, grpc, grpc_plain, ssh_banner.");
+  flags.Add("probe.target", &options.probe_targets,
+            "MODULE=TARGET to probe at every collection; may be given several times.");
   flags.Group("Ring");
   flags.Add("ring.path", &options.ring_path,
             "Folder that keeps the ring over restarts of the agent; empty: memory alone.");
