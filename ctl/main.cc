@@ -68,7 +68,7 @@ struct Program {
   Targets targets;
   Rules rules;
   Alerts alerts;
-  Watch watch;
+  Watch host_watch;
   AgentDescribe describe;
   AgentCollect collect;
   std::string agent_address;
@@ -435,16 +435,16 @@ void Program::AddViews() {
   });
   b->add_option("group", rules.groups, "Only these groups");
   CLI::App* c = RemoteVerb(app, "watch", "Scrape one host more often for a while", false,
-                           [this] { return watch.Run(connection, std::cout); });
+                           [this] { return host_watch.Run(connection, std::cout); });
   c->footer(
       "Needs the role operator. At least 100ms, at most 10m, 16 targets at one time.\n"
       "Example:\n"
       "  vedettectl watch db1 --interval 100ms --for 60s");
-  c->add_option("host", watch.host, "Its address, with or without port, or its instance label")
+  c->add_option("host", host_watch.host, "Its address, with or without port, or its instance label")
       ->required();
-  c->add_option("--interval", watch.interval, "How often")->capture_default_str();
-  c->add_option("--for", watch.duration, "For how long")->capture_default_str();
-  c->add_flag("--stop", watch.stop, "End a watch now");
+  c->add_option("--interval", host_watch.interval, "How often")->capture_default_str();
+  c->add_option("--for", host_watch.duration, "For how long")->capture_default_str();
+  c->add_flag("--stop", host_watch.stop, "End a watch now");
   RemoteVerb(app, "alerts", "Alerts that are pending or firing", false, [this] {
     alerts.format = format;
     return alerts.Run(connection, std::cout);
