@@ -18,6 +18,7 @@ class ProbeCollector final : public Collector {
         name_(StrCat("probe ", target_.module, " ", target_.target)) {}
 
   std::string_view name() const override { return name_; }
+  bool waits() const override { return true; }
 
   Status Collect(MetricSink& sink) override {
     ProbeResult result = RunProbe(module_, target_.target, timeout_ms_);
