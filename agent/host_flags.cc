@@ -132,8 +132,7 @@ void HostFlags::Add(flags::Flags& flags) {
   old("systemd.unit-whitelist", "systemd.unit-include", &h.systemd_unit_include);
   // Collectors that there are not here, and flags of newer node_exporters that ask for what is done
   // without asking.
-  for (const char* gone : {"ntp", "runit", "supervisord", "perf", "nvmesubsystem", "bcachefs",
-                           "drm"}) {
+  for (const char* gone : {"ntp", "runit", "supervisord", "perf", "nvmesubsystem"}) {
     flags.AddIgnored(StrCat("collector.", gone), false);
   }
   flags.AddIgnored("collector.netclass.netlink", false);
