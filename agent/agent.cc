@@ -11,6 +11,7 @@
 #include "agent/alarm.h"
 #include "agent/collector/collector.h"
 #include "agent/container/container.h"
+#include "agent/container/cri.h"
 #include "agent/container/docker.h"
 #include "agent/probe/probe.h"
 #include "agent/process/process.h"
@@ -133,6 +134,9 @@ Status Agent::State::AddHostAndContainer(std::vector<Source>& sources) {
     if (!options.podman_socket.empty()) {
       container.runtimes.push_back(
           {"podman", options.podman_socket, DockerContainers(options.podman_socket)});
+    }
+    if (!options.cri_socket.empty()) {
+      container.runtimes.push_back({"cri", options.cri_socket, CriContainers(options.cri_socket)});
     }
     Source source{.name = "container",
                   .kind = SourceState::Kind::kContainer,

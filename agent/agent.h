@@ -22,6 +22,7 @@ struct AgentOptions {
   std::string cgroup;  // Empty: fs/cgroup under host.sysfs.
   std::string docker_socket = "/var/run/docker.sock";
   std::string podman_socket = "/run/podman/podman.sock";
+  std::string cri_socket = "/run/containerd/containerd.sock";
   // By --collector.NAME and --no-collector.NAME. Collectors that are off by default run when they are
   // in `enabled`; with disable_defaults nothing else does.
   std::vector<std::string> enabled, disabled;
