@@ -207,6 +207,21 @@ TEST_F(AgentServiceTest, ACursorOfAnotherRunMeansNothing) {
   EXPECT_TRUE(pull->stream->Finish().ok());
 }
 
+// What a later server may say beside what this agent knows is no reason not to answer it.
+TEST_F(AgentServiceTest, ANewerServerIsAnsweredInThisAgentsVersion) {
+  auto pull = Open();
+  pb::PullRequest hello;
+  hello.mutable_hello()->set_max_version(wire::kPullVersion + 5);
+  hello.mutable_hello()->set_interval_ms(10'000);
+  hello.mutable_hello()->GetReflection()->MutableUnknownFields(hello.mutable_hello())->AddVarint(900, 1);
+  ASSERT_TRUE(pull->stream->Write(hello));
+  pb::PullResponse response;
+  EXPECT_EQ(pull->Scrape(10, response), (std::vector<uint64_t>{1}));
+  EXPECT_EQ(response.version(), wire::kPullVersion);
+  pull->stream->WritesDone();
+  EXPECT_TRUE(pull->stream->Finish().ok());
+}
+
 TEST_F(AgentServiceTest, StreamsThatBeginWronglyAreRefused) {
   {
     auto pull = Open();
