@@ -34,6 +34,14 @@ bool IsLinkLocal4(const Address& address) {
   return ntohl(in->sin_addr.s_addr) >> 16 == 0xa9fe;
 }
 
+// Zeros where there is no address.
+void AddAddressMetrics(double protocol, double hash, ProbeRun& run) {
+  run.sink.Gauge("probe_ip_protocol", "4 or 6: the protocol of the address that was probed.",
+                 protocol);
+  run.sink.Gauge("probe_ip_addr_hash", "A hash of the address: it changes when the address does.",
+                 hash);
+}
+
 }  // namespace
 
 std::pair<std::string, std::string> SplitHostPort(std::string_view text) {
@@ -72,6 +80,7 @@ std::optional<Address> Resolve(const std::string& host, const std::string& port,
     if (choice.fallback && chosen == nullptr) chosen = a;
   }
   if (chosen == nullptr) {
+    AddAddressMetrics(0, 0, run);
     run.Fail(StrCat("resolving ", Quoted(host), ": ",
                     error != 0 ? gai_strerror(error) : "no address of the wanted protocol"));
     return std::nullopt;
@@ -84,10 +93,7 @@ std::optional<Address> Resolve(const std::string& host, const std::string& port,
   char text[NI_MAXHOST] = {};
   getnameinfo(chosen->ai_addr, chosen->ai_addrlen, text, sizeof text, nullptr, 0, NI_NUMERICHOST);
   address.text = text;
-  run.sink.Gauge("probe_ip_protocol", "4 or 6: the protocol of the address that was probed.",
-                 address.ip6 ? 6 : 4);
-  run.sink.Gauge("probe_ip_addr_hash", "A hash of the address: it changes when the address does.",
-                 AddressHash(address));
+  AddAddressMetrics(address.ip6 ? 6 : 4, AddressHash(address), run);
   if (IsLinkLocal4(address)) {
     run.Fail(StrCat(address.text, " is link-local, where clouds keep a machine's keys: not probed"));
     return std::nullopt;

@@ -96,10 +96,13 @@ bool ProbeHttp(const HttpModule& module, const std::string& target, ProbeRun& ru
   double lookup_seconds = 0;
   const bool proxied = !module.http.proxy.proxy_url.empty();
   http::ClientOptions options = http::ToClientOptions(module.http);
+  std::optional<Address> address;
   if (!proxied) {
-    const std::optional<Address> address = Resolve(url.host, url.port, module.ip, run);
-    if (!address) return false;
-    lookup_seconds = address->lookup_seconds;
+    const auto looked = ProbeRun::Clock::now();
+    address = Resolve(url.host, url.port, module.ip, run);
+    lookup_seconds = SecondsSince(looked);
+  }
+  if (address) {
     options.resolve = StrCat(url.host.find(':') == std::string::npos ? url.host : "[" + url.host + "]",
                              ":", url.port, ":",
                              address->ip6 ? "[" + address->text + "]" : address->text);
@@ -118,7 +121,9 @@ bool ProbeHttp(const HttpModule& module, const std::string& target, ProbeRun& ru
   request.body = module.body;
   request.detailed = true;
   for (const auto& [name, value] : module.headers) request.headers.Add(name, value);
-  const Result<http::ClientResponse> answer = client.Do(request);
+  // What a target without an address says is zeros.
+  const Result<http::ClientResponse> answer =
+      proxied || address ? client.Do(request) : Result<http::ClientResponse>(Unavailable("no address"));
 
   http::ClientDetail detail;
   if (answer.ok()) detail = answer->detail;
@@ -137,12 +142,13 @@ bool ProbeHttp(const HttpModule& module, const std::string& target, ProbeRun& ru
   sink.Gauge("probe_http_version", "The version of HTTP that was answered in.", version);
   const bool ssl = answer.ok() && answer->final_url.starts_with("https://");
   sink.Gauge("probe_http_ssl", "1 if the last answer came over TLS.", ssl ? 1 : 0);
-  double length = -1;
+  double length = 0;
   if (answer.ok()) {
     const std::string_view text = answer->headers.Get("Content-Length");
-    if (!text.empty()) length = std::atof(std::string(text).c_str());
+    length = text.empty() ? -1 : std::atof(std::string(text).c_str());
   }
-  sink.Gauge("probe_http_content_length", "The answer's Content-Length; -1: it has none.", length);
+  sink.Gauge("probe_http_content_length",
+             "The answer's Content-Length; -1: it has none; 0: there was no answer.", length);
   sink.Gauge("probe_http_uncompressed_body_length", "Bytes of the answer's body.",
              answer.ok() ? static_cast<double>(answer->body.size()) : 0);
   if (answer.ok()) {
@@ -153,16 +159,11 @@ bool ProbeHttp(const HttpModule& module, const std::string& target, ProbeRun& ru
   }
   // The certificate is looked at by a handshake of our own: that works where the request failed
   // because of it, too.
-  if (url.tls && !proxied && run.left_ms() > 0) {
-    MetricSink nowhere;
-    ProbeRun lookup(run.left_ms(), nowhere);
-    if (const auto address = Resolve(url.host, url.port, module.ip, lookup)) {
-      config::TlsConfig tls = module.http.tls;
-      auto stream = Stream::Connect(*address, run.left_ms());
-      if (stream.ok()) {
-        const Result<TlsFacts> facts = (*stream)->StartTls(tls, url.host, run.left_ms());
-        if (facts.ok()) AddTlsMetrics(*facts, sink);
-      }
+  if (url.tls && address && run.left_ms() > 0) {
+    auto stream = Stream::Connect(*address, run.left_ms());
+    if (stream.ok()) {
+      const Result<TlsFacts> facts = (*stream)->StartTls(module.http.tls, url.host, run.left_ms());
+      if (facts.ok()) AddTlsMetrics(*facts, sink);
     }
   }
   bool regex_failed = false;

@@ -178,7 +178,7 @@ TEST(DnsMessage, AsksAndReads) {
   std::string answer = *query;
   answer[2] = '\x84';
   answer[7] = 1;
-  answer += std::string("\xc0\x0c\0\6\0\1\0\0\0\1\0\x18\1n\0\1m\0\0\0\0\x2a", 20) + std::string(14, '\0');
+  answer += std::string("\xc0\x0c\0\6\0\1\0\0\0\1\0\x1a\1n\0\1m\0\0\0\0\x2a", 22) + std::string(16, '\0');
   const auto read = ReadDnsAnswer(answer);
   ASSERT_TRUE(read.ok());
   EXPECT_TRUE(read->response);

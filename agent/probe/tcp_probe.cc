@@ -43,12 +43,12 @@ std::string Expand(std::string_view text, const std::vector<std::string>& groups
 
 bool ProbeTcp(const TcpModule& module, const std::string& target, ProbeRun& run) {
   const auto [host, port] = SplitHostPort(target);
-  if (port.empty()) return run.Fail(StrCat(Quoted(target), ": a tcp probe needs host:port"));
-  const std::optional<Address> address = Resolve(host, port, module.ip, run);
-  if (!address) return false;
-  Result<std::unique_ptr<Stream>> stream = Stream::Connect(*address, run.left_ms());
   bool regex_failed = false;
-  const auto work = [&]() -> bool {
+  const auto work = [&, host = host, port = port]() -> bool {
+    if (port.empty()) return run.Fail(StrCat(Quoted(target), ": a tcp probe needs host:port"));
+    const std::optional<Address> address = Resolve(host, port, module.ip, run);
+    if (!address) return false;
+    Result<std::unique_ptr<Stream>> stream = Stream::Connect(*address, run.left_ms());
     if (!stream.ok()) return run.Fail(stream.status().message());
     const auto start_tls = [&]() -> bool {
       const Result<TlsFacts> facts = (*stream)->StartTls(module.tls_config, host, run.left_ms());
