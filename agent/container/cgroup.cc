@@ -304,7 +304,10 @@ void CgroupReader::ReadVersion1(const Trees& trees, CgroupStats& s) const {
   const auto folder = [&](const char* controller) -> std::string {
     const auto at = trees.controllers.find(controller);
     if (at == trees.controllers.end()) return "";
-    return at->second + (s.id == "/" ? "" : s.id);
+    if (s.id == "/") return at->second;
+    // A group may be in some of the trees only: one look instead of one for each of its files.
+    std::string f = at->second + s.id;
+    return Exists(f) ? f : "";
   };
   if (const std::string f = folder("cpuacct"); !f.empty()) {
     s.start_time_seconds = ModifiedAt(f);
@@ -364,7 +367,7 @@ void CgroupReader::ReadVersion1(const Trees& trees, CgroupStats& s) const {
     ReadBlkio(f + "/blkio.throttle.io_service_bytes_recursive", true, s.block);
     ReadBlkio(f + "/blkio.throttle.io_serviced_recursive", false, s.block);
   }
-  if (const std::string f = folder("pids"); !f.empty() && Exists(f)) {
+  if (const std::string f = folder("pids"); !f.empty()) {
     s.threads = ReadNumber(f + "/pids.current");
     s.threads_max = ReadLimit(f + "/pids.max");
   }
