@@ -167,18 +167,20 @@ void AddDevice(const std::string& dir, std::string_view uuid, std::string_view d
     }
   }
   if (const auto text = ReadAttribute(dir + "/io_errors")) {
-    for (const auto& [key, value] : Pairs(*text)) {
-      // First since the file system was made, then since somebody set them back.
-      if (key.starts_with("IO errors since ")) {
-        if (key.starts_with("IO errors since filesystem creation")) continue;
-        break;
+    // First since the file system was made, then since somebody set them back.
+    bool since_made = true;
+    ForEachLine(*text, [&](std::string_view line) {
+      if (line.starts_with("IO errors since ")) {
+        since_made = line.starts_with("IO errors since filesystem creation");
       }
-      const auto count = Real(value);
-      if (!count) continue;
+      const size_t colon = line.find(':');
+      if (!since_made || colon == std::string_view::npos) return;
+      const auto count = Real(Trim(line.substr(colon + 1)));
+      if (!count) return;
       sink.Family("node_bcachefs_device_io_errors_total", MetricType::kCounter,
                   "Errors of the device by operation, since the file system was made.");
-      sink.Add({{"uuid", uuid}, {"device", device}, {"type", Trim(key)}}, *count);
-    }
+      sink.Add({{"uuid", uuid}, {"device", device}, {"type", Trim(line.substr(0, colon))}}, *count);
+    });
   }
 }
 
