@@ -130,10 +130,12 @@ bool ProbeHttp(const HttpModule& module, const std::string& target, ProbeRun& ru
   sink.Family("probe_http_duration_seconds", MetricType::kGauge,
               "What the phases of the request took, over all redirects, in seconds.");
   sink.Add({{"phase", "resolve"}}, lookup_seconds + detail.resolve_seconds);
-  sink.Add({{"phase", "connect"}}, detail.connect_seconds);
-  sink.Add({{"phase", "tls"}}, detail.tls_seconds);
-  sink.Add({{"phase", "processing"}}, detail.processing_seconds);
-  sink.Add({{"phase", "transfer"}}, detail.transfer_seconds);
+  if (proxied || address) {
+    sink.Add({{"phase", "connect"}}, detail.connect_seconds);
+    sink.Add({{"phase", "tls"}}, detail.tls_seconds);
+    sink.Add({{"phase", "processing"}}, detail.processing_seconds);
+    sink.Add({{"phase", "transfer"}}, detail.transfer_seconds);
+  }
   sink.Gauge("probe_http_redirects", "Redirects that were followed.", detail.redirects);
   sink.Gauge("probe_http_status_code", "The status that was answered; 0: none was.",
              answer.ok() ? answer->status : 0);
