@@ -11,9 +11,13 @@
 #include "agent/alarm.h"
 #include "agent/collector/collector.h"
 #include "agent/container/container.h"
+#include "agent/container/cri.h"
 #include "agent/container/docker.h"
+#include "agent/probe/probe.h"
+#include "agent/process/process.h"
 #include "agent/service/agent_service.h"
 #include "agent/service/pages.h"
+#include "agent/service/probe_page.h"
 #include "agent/snapshot/ring.h"
 #include "agent/snapshot/ring_files.h"
 #include "agent/snapshot/sampler.h"
@@ -76,6 +80,7 @@ struct Agent::State {
   Status Build();
   Status AddHostAndContainer(std::vector<Source>& sources);
   Status AddMysqlAndApps(std::vector<Source>& sources);
+  Status AddProcessesAndProbes(std::vector<Source>& sources);
   void OwnMetrics(const std::vector<CollectorRun>& runs, MetricSink& sink);
   Status StartGrpc();
   Status StartWeb();
@@ -90,6 +95,7 @@ struct Agent::State {
   // In the order in which they stand on one another; stopped from the bottom up.
   std::unique_ptr<RingFiles> ring_files;  // May be null.
   std::unique_ptr<Ring> ring;
+  ProbeModules probe_modules;
   std::unique_ptr<SnapshotTaker> taker;
   std::unique_ptr<Sampler> sampler;
   std::unique_ptr<AgentService> service;
@@ -130,6 +136,9 @@ Status Agent::State::AddHostAndContainer(std::vector<Source>& sources) {
     if (!options.podman_socket.empty()) {
       container.runtimes.push_back(
           {"podman", options.podman_socket, DockerContainers(options.podman_socket)});
+    }
+    if (!options.cri_socket.empty()) {
+      container.runtimes.push_back({"cri", options.cri_socket, CriContainers(options.cri_socket)});
     }
     Source source{.name = "container",
                   .kind = SourceState::Kind::kContainer,
@@ -176,6 +185,44 @@ Status Agent::State::AddMysqlAndApps(std::vector<Source>& sources) {
   return {};
 }
 
+Status Agent::State::AddProcessesAndProbes(std::vector<Source>& sources) {
+  const auto source = [&](const char* name) {
+    Source out{.name = name,
+               .kind = SourceState::Kind::kHost,
+               .deadline_ms = options.collector_timeout_ms};
+    return out;
+  };
+  if (!options.process_config.empty() || !options.process_names.empty()) {
+    ProcessNaming naming = ProcessNaming::ByComm(options.process_names);
+    if (!options.process_config.empty()) {
+      Result<ProcessNaming> loaded = ProcessNaming::Load(options.process_config);
+      if (!loaded.ok()) return loaded.status().Annotate("--process.config");
+      naming = *std::move(loaded);
+    }
+    Source processes = source("process");
+    processes.collectors.push_back(MakeProcessCollector(
+        std::move(naming), {.procfs = options.host.procfs, .smaps = options.process_smaps}));
+    sources.push_back(std::move(processes));
+  }
+  probe_modules = DefaultProbeModules();
+  if (!options.probe_config.empty()) {
+    Result<ProbeModules> loaded = LoadProbeModules(options.probe_config);
+    if (!loaded.ok()) return loaded.status().Annotate("--probe.config");
+    probe_modules = *std::move(loaded);
+  }
+  if (options.probe_targets.empty()) return {};
+  Source probes = source("probe");
+  for (const std::string& text : options.probe_targets) {
+    VEDETTE_ASSIGN_OR_RETURN(ProbeTarget target, ParseProbeTarget(text, probe_modules));
+    const ProbeModule& module = probe_modules.at(target.module);
+    // The probe has ended when its collector's time is over.
+    probes.collectors.push_back(MakeProbeCollector(module, std::move(target),
+                                                   options.collector_timeout_ms * 9 / 10));
+  }
+  sources.push_back(std::move(probes));
+  return {};
+}
+
 void Agent::State::OwnMetrics(const std::vector<CollectorRun>& runs, MetricSink& sink) {
   for (MetricFamily& family : registry.Collect()) sink.AddFamily(std::move(family));
   sink.Family("node_scrape_collector_duration_seconds", MetricType::kGauge,
@@ -204,6 +251,7 @@ Status Agent::State::Build() {
   std::vector<Source> sources;
   VEDETTE_RETURN_IF_ERROR(AddHostAndContainer(sources));
   VEDETTE_RETURN_IF_ERROR(AddMysqlAndApps(sources));
+  VEDETTE_RETURN_IF_ERROR(AddProcessesAndProbes(sources));
 
   node = HostName();
   if (!options.grpc_listen.empty() && !options.grpc_insecure) {
@@ -357,6 +405,7 @@ Status Agent::State::StartWeb() {
     };
   }
   http::Router router = MakePages(*taker, options.telemetry_path);
+  AddProbePage(router, probe_modules);
   VEDETTE_ASSIGN_OR_RETURN(http::WebProtection protection,
                            http::LoadWebProtection(options.web_config_file));
   o.tls_context = protection.tls_context;

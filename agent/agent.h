@@ -22,6 +22,7 @@ struct AgentOptions {
   std::string cgroup;  // Empty: fs/cgroup under host.sysfs.
   std::string docker_socket = "/var/run/docker.sock";
   std::string podman_socket = "/run/podman/podman.sock";
+  std::string cri_socket = "/run/containerd/containerd.sock";
   // By --collector.NAME and --no-collector.NAME. Collectors that are off by default run when they are
   // in `enabled`; with disable_defaults nothing else does.
   std::vector<std::string> enabled, disabled;
@@ -30,6 +31,13 @@ struct AgentOptions {
 
   std::vector<MysqlOptions> mysql;
   std::vector<AppEndpoint> apps;
+  // Groups of processes: nothing where there is neither. The file is process-exporter's.
+  std::string process_config;
+  std::vector<std::string> process_names;
+  bool process_smaps = false;
+  // blackbox_exporter's file; empty: DefaultProbeModules(). MODULE=TARGET each.
+  std::string probe_config;
+  std::vector<std::string> probe_targets;
 
   std::vector<std::string> web_listen = {"127.0.0.1:9100"};  // Empty: no HTTP.
   std::string telemetry_path = "/metrics";

@@ -130,7 +130,11 @@ void HostFlags::Add(flags::Flags& flags) {
   old("qdisk.device-include", "qdisc.device-include", &h.qdisc_device_include);
   old("systemd.unit-blacklist", "systemd.unit-exclude", &h.systemd_unit_exclude);
   old("systemd.unit-whitelist", "systemd.unit-include", &h.systemd_unit_include);
-  // Flags of newer node_exporters that ask for what is done here without asking.
+  // Collectors that there are not here, and flags of newer node_exporters that ask for what is done
+  // without asking.
+  for (const char* gone : {"ntp", "runit", "supervisord", "perf", "nvmesubsystem"}) {
+    flags.AddIgnored(StrCat("collector.", gone), false);
+  }
   flags.AddIgnored("collector.netclass.netlink", false);
   flags.AddIgnored("collector.netclass_rtnl.with-stats", false);
   flags.AddIgnored("collector.netdev.label-ifalias", false);

@@ -25,6 +25,7 @@
 #include "ctl/storage_verbs.h"
 #include "ctl/token.h"
 #include "ctl/views.h"
+#include "ctl/watch.h"
 
 namespace vedette::ctl {
 namespace {
@@ -68,6 +69,7 @@ struct Program {
   Targets targets;
   Rules rules;
   Alerts alerts;
+  Watch host_watch;
   AgentDescribe describe;
   AgentCollect collect;
   std::string agent_address;
@@ -433,6 +435,17 @@ void Program::AddViews() {
     return rules.Run(connection, std::cout);
   });
   b->add_option("group", rules.groups, "Only these groups");
+  CLI::App* c = RemoteVerb(app, "watch", "Scrape one host more often for a while", false,
+                           [this] { return host_watch.Run(connection, std::cout); });
+  c->footer(
+      "Needs the role operator. At least 100ms, at most 10m, 16 targets at one time.\n"
+      "Example:\n"
+      "  vedettectl watch db1 --interval 100ms --for 60s");
+  c->add_option("host", host_watch.host, "Its address, with or without port, or its instance label")
+      ->required();
+  c->add_option("--interval", host_watch.interval, "How often")->capture_default_str();
+  c->add_option("--for", host_watch.duration, "For how long")->capture_default_str();
+  c->add_flag("--stop", host_watch.stop, "End a watch now");
   RemoteVerb(app, "alerts", "Alerts that are pending or firing", false, [this] {
     alerts.format = format;
     return alerts.Run(connection, std::cout);

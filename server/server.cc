@@ -550,6 +550,7 @@ Status Server::Parts::OpenGrpc() {
   query_service = api::MakeQueryService({.engine = engine.get(),
                                          .queryable = &queryable(),
                                          .scrapes = scrapes.get(),
+                                         .watcher = scrapes.get(),
                                          .rule_groups = [this] { return RuleGroups(); },
                                          .parse_selector = promql::ParseMetricSelector,
                                          .clock = &clock});
@@ -561,7 +562,8 @@ Status Server::Parts::OpenGrpc() {
                  {tls::Role::kOperator, tls::Role::kViewer, tls::Role::kServer}},
                 // Who only looks does not end other people's queries.
                 {"/vedette.v1.QueryService/KillQuery",
-                 {tls::Role::kOperator, tls::Role::kServer}}};
+                 {tls::Role::kOperator, tls::Role::kServer}},
+                {"/vedette.v1.QueryService/Watch", {tls::Role::kOperator}}};
   door.events = RpcEvents();
   if (!door.insecure &&
       (door.files.ca_file.empty() || door.files.cert_file.empty() || door.files.key_file.empty())) {

@@ -30,6 +30,7 @@ class AppCollector final : public Collector {
   AppCollector(std::string name, Fetch fetch) : name_(std::move(name)), fetch_(std::move(fetch)) {}
 
   std::string_view name() const override { return name_; }
+  bool waits() const override { return true; }
 
   Status Collect(MetricSink& sink) override {
     VEDETTE_ASSIGN_OR_RETURN(const FetchedPage page, fetch_());

@@ -11,16 +11,23 @@ namespace vedette::agent {
 void MetricSink::Family(std::string_view name, MetricType type, std::string_view help) {
   // Collectors open the families they just had, over and over.
   if (current_ < families_.size() && families_[current_].name == name) return;
-  const auto at = index_.find(name);
-  if (at != index_.end()) {
-    current_ = at->second;
-    return;
-  }
-  current_ = families_.size();
+  current_ = Find(name);
+  if (current_ < families_.size()) return;
   families_.push_back({.name = std::string(name),
                        .metadata = {.type = type, .help = std::string(help), .unit = {}},
                        .samples = {}});
-  index_.emplace(families_.back().name, current_);
+}
+
+size_t MetricSink::Find(std::string_view name) {
+  // Most collectors have few families: to look at each is cheaper than to keep an index.
+  constexpr size_t kFew = 64;
+  if (families_.size() <= kFew) {
+    const auto at = std::ranges::find(families_, name, &MetricFamily::name);
+    return static_cast<size_t>(at - families_.begin());
+  }
+  for (size_t i = index_.size(); i < families_.size(); ++i) index_.emplace(families_[i].name, i);
+  const auto at = index_.find(name);
+  return at == index_.end() ? families_.size() : at->second;
 }
 
 MetricFamily& MetricSink::current() {
@@ -75,14 +82,11 @@ void MetricSink::AddBlanks(std::string_view having, const std::vector<std::strin
 }
 
 void MetricSink::AddFamily(MetricFamily family) {
-  const auto at = index_.find(family.name);
-  if (at == index_.end()) {
-    current_ = families_.size();
-    index_.emplace(family.name, current_);
+  current_ = Find(family.name);
+  if (current_ == families_.size()) {
     families_.push_back(std::move(family));
     return;
   }
-  current_ = at->second;
   std::ranges::move(family.samples, std::back_inserter(families_[current_].samples));
 }
 

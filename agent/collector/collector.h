@@ -59,10 +59,13 @@ class MetricSink {
   };
 
   MetricFamily& current();
+  // Where the family is, or families_.size().
+  size_t Find(std::string_view name);
   void AddLabels(std::string_view name, std::span<const Label> labels, double value);
 
   std::vector<MetricFamily> families_;
-  std::unordered_map<std::string, size_t, NameHash, std::equal_to<>> index_;  // Into families_.
+  std::unordered_map<std::string, size_t, NameHash, std::equal_to<>> index_;  // Into families_, of the
+                                                                             // first of many.
   size_t current_ = 0;
   BlankLabels blanks_;
   std::vector<Label> pairs_;  // Of AddPart, kept for its memory.
@@ -80,6 +83,9 @@ class Collector {
   virtual std::string_view reads() const { return {}; }
   // Whether it runs without being asked for by --collector.<name>.
   virtual bool on_by_default() const { return true; }
+  // Whether Collect() waits for somebody else, such as a database, rather than for the kernel: such
+  // collectors run side by side, the others one after the other.
+  virtual bool waits() const { return false; }
   virtual Status Collect(MetricSink& sink) = 0;
 };
 

@@ -12,6 +12,7 @@
 #include <set>
 #include <utility>
 
+#include "agent/collector/kept_files.h"
 #include "common/base/strings.h"
 
 namespace vedette::agent {
@@ -32,43 +33,48 @@ std::optional<double> ToNumber(std::string_view text) {
   return v;
 }
 
+// Files of control groups are read at every scrape: they are kept open.
+std::optional<std::string> ReadGroupFile(const std::string& path) {
+  std::string text;
+  if (KeptFiles::Shared().Read(path, text) != 0) return std::nullopt;
+  return text;
+}
+
 std::optional<double> ReadNumber(const std::string& path) {
-  const auto text = ReadSmallFile(path);
+  const auto text = ReadGroupFile(path);
   if (!text) return std::nullopt;
   return ToNumber(*text);
 }
 
 // "max" is no limit, which cAdvisor says as 0.
 std::optional<double> ReadLimit(const std::string& path) {
-  const auto text = ReadSmallFile(path);
+  const auto text = ReadGroupFile(path);
   if (!text) return std::nullopt;
   if (Trim(*text) == "max") return 0;
   const auto v = ToNumber(*text);
   return v && *v > kNoLimit ? std::optional<double>(0) : v;
 }
 
-// Lines of "name number".
+// Lines of "name number". The wanted ones are some of many: they are looked for in the text.
 class FlatFile {
  public:
   explicit FlatFile(const std::string& path) {
-    const auto text = ReadSmallFile(path);
-    if (!text) return;
-    for (const std::string_view line : Split(*text, '\n')) {
-      const size_t space = line.find(' ');
-      if (space == std::string_view::npos) continue;
-      if (const auto v = ToNumber(line.substr(space + 1))) {
-        values_.emplace(std::string(line.substr(0, space)), *v);
-      }
-    }
+    if (KeptFiles::Shared().Read(path, text_) != 0) text_.clear();
   }
   std::optional<double> Get(std::string_view name, double scale = 1) const {
-    const auto at = values_.find(name);
-    if (at == values_.end()) return std::nullopt;
-    return at->second / scale;
+    const std::string_view text = text_;
+    for (size_t at = text.find(name); at != std::string_view::npos; at = text.find(name, at + 1)) {
+      const size_t end = at + name.size();
+      if ((at > 0 && text[at - 1] != '\n') || end >= text.size() || text[end] != ' ') continue;
+      const auto v = ToNumber(text.substr(end + 1, text.find('\n', end) - end - 1));
+      if (!v) return std::nullopt;
+      return *v / scale;
+    }
+    return std::nullopt;
   }
 
  private:
-  std::map<std::string, double, std::less<>> values_;
+  std::string text_;
 };
 
 void Walk(const std::string& root, const std::string& below, int depth, std::set<std::string>& ids,
@@ -78,19 +84,10 @@ void Walk(const std::string& root, const std::string& below, int depth, std::set
     return;
   }
   ids.insert(below.empty() ? "/" : below);
-  DIR* dir = opendir((root + below).c_str());
-  if (dir == nullptr) return;
   std::vector<std::string> children;
-  while (const dirent* entry = readdir(dir)) {
-    if (entry->d_name[0] == '.') continue;
-    bool folder = entry->d_type == DT_DIR;
-    if (entry->d_type == DT_UNKNOWN) {
-      struct stat s;
-      folder = stat((root + below + "/" + entry->d_name).c_str(), &s) == 0 && S_ISDIR(s.st_mode);
-    }
-    if (folder) children.emplace_back(entry->d_name);
+  for (std::string& name : KeptFiles::Shared().List(root + below, true)) {
+    if (name[0] != '.') children.push_back(std::move(name));
   }
-  closedir(dir);
   for (const std::string& child : children) Walk(root, below + "/" + child, depth + 1, ids, cut);
 }
 
@@ -104,7 +101,7 @@ std::optional<double> ModifiedAt(const std::string& path) {
 
 void ReadPressure(const std::string& folder, CgroupStats& stats) {
   for (const char* what : {"cpu", "memory", "io"}) {
-    const auto text = ReadSmallFile(StrCat(folder, "/", what, ".pressure"));
+    const auto text = ReadGroupFile(StrCat(folder, "/", what, ".pressure"));
     if (!text) continue;
     for (const std::string_view line : Split(*text, '\n')) {
       const size_t at = line.find("total=");
@@ -130,7 +127,7 @@ BlockUsage& DeviceOf(std::vector<BlockUsage>& block, std::string_view device) {
 
 // Lines of "8:0 Read 4096"; the last one, "Total 123", is the sum.
 void ReadBlkio(const std::string& path, bool bytes, std::vector<BlockUsage>& block) {
-  const auto text = ReadSmallFile(path);
+  const auto text = ReadGroupFile(path);
   if (!text) return;
   for (const std::string_view line : Split(*text, '\n')) {
     const std::vector<std::string_view> words = Split(line, ' ');
@@ -146,7 +143,7 @@ void ReadBlkio(const std::string& path, bool bytes, std::vector<BlockUsage>& blo
 
 // Lines of "8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=0 dios=0".
 void ReadIoStat(const std::string& path, std::vector<BlockUsage>& block) {
-  const auto text = ReadSmallFile(path);
+  const auto text = ReadGroupFile(path);
   if (!text) return;
   for (const std::string_view line : Split(*text, '\n')) {
     const std::vector<std::string_view> words = Split(line, ' ');
@@ -167,7 +164,7 @@ void ReadIoStat(const std::string& path, std::vector<BlockUsage>& block) {
 }
 
 void ReadProcesses(const std::string& path, CgroupStats& stats) {
-  const auto text = ReadSmallFile(path);
+  const auto text = ReadGroupFile(path);
   if (!text) return;
   stats.processes = static_cast<double>(std::ranges::count(*text, '\n'));
   const auto first = ToNumber(std::string_view(*text).substr(0, text->find('\n')));
@@ -295,7 +292,10 @@ void CgroupReader::ReadGroup(const Trees& trees, CgroupStats& stats) const {
     ReadVersion2(trees.unified + below, stats);
   } else {
     ReadVersion1(trees, stats);
-    if (!trees.unified.empty()) ReadPressure(trees.unified + below, stats);
+    // Only systemd makes its groups in the unified tree, too.
+    if (!trees.unified.empty() && Exists(trees.unified + below)) {
+      ReadPressure(trees.unified + below, stats);
+    }
   }
   FinishMemory(stats);
 }
@@ -304,11 +304,14 @@ void CgroupReader::ReadVersion1(const Trees& trees, CgroupStats& s) const {
   const auto folder = [&](const char* controller) -> std::string {
     const auto at = trees.controllers.find(controller);
     if (at == trees.controllers.end()) return "";
-    return at->second + (s.id == "/" ? "" : s.id);
+    if (s.id == "/") return at->second;
+    // A group may be in some of the trees only: one look instead of one for each of its files.
+    std::string f = at->second + s.id;
+    return Exists(f) ? f : "";
   };
   if (const std::string f = folder("cpuacct"); !f.empty()) {
     s.start_time_seconds = ModifiedAt(f);
-    if (const auto text = ReadSmallFile(f + "/cpuacct.usage_percpu")) {
+    if (const auto text = ReadGroupFile(f + "/cpuacct.usage_percpu")) {
       int cpu = 0;
       for (const std::string_view word : Split(Trim(*text), ' ')) {
         const auto v = ToNumber(word);
@@ -381,7 +384,7 @@ void CgroupReader::ReadVersion2(const std::string& f, CgroupStats& s) const {
   s.cfs_throttled_seconds = cpu.Get("throttled_usec", 1e6);
   s.cfs_burst_periods = cpu.Get("nr_bursts");
   s.cfs_burst_seconds = cpu.Get("burst_usec", 1e6);
-  if (const auto text = ReadSmallFile(f + "/cpu.max")) {
+  if (const auto text = ReadGroupFile(f + "/cpu.max")) {
     const std::vector<std::string_view> words = Split(Trim(*text), ' ');
     s.cpu_quota = ToNumber(words[0]);  // Not a number: "max".
     if (words.size() > 1) s.cpu_period = ToNumber(words[1]);

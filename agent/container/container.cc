@@ -584,34 +584,55 @@ class ContainerCollector final : public Collector {
     }
   }
 
-  void Machine(MetricSink& sink) const {
-    const std::string machine_id = FirstLine(options_.rootfs + "/etc/machine-id");
-    const std::string system_uuid = FirstLine(options_.sysfs + "/class/dmi/id/product_uuid");
-    const std::string boot_id = FirstLine(options_.procfs + "/sys/kernel/random/boot_id");
+  // What a machine is made of, as far as it does not change while it runs.
+  struct MachineFacts {
+    std::string machine_id, system_uuid, boot_id;
+    double cores = 0, physical_cores = 0, sockets = 0;  // No cores: not known.
+  };
+
+  MachineFacts ReadMachine() const {
+    MachineFacts facts{.machine_id = FirstLine(options_.rootfs + "/etc/machine-id"),
+                       .system_uuid = FirstLine(options_.sysfs + "/class/dmi/id/product_uuid"),
+                       .boot_id = FirstLine(options_.procfs + "/sys/kernel/random/boot_id")};
+    const auto text = ReadSmallFile(options_.procfs + "/cpuinfo");
+    if (!text) return facts;
+    std::set<std::string> sockets;
+    std::set<std::pair<std::string, std::string>> physical;
+    std::string socket;
+    for (const std::string_view line : Split(*text, '\n')) {
+      const size_t colon = line.find(':');
+      if (colon == std::string_view::npos) continue;
+      const std::string_view key = Trim(line.substr(0, colon));
+      const std::string value(Trim(line.substr(colon + 1)));
+      if (key == "processor") ++facts.cores;
+      if (key == "physical id") sockets.insert(socket = value);
+      if (key == "core id") physical.emplace(socket, value);
+    }
+    // Virtual machines and other architectures may not say.
+    facts.physical_cores = physical.empty() ? facts.cores : static_cast<double>(physical.size());
+    facts.sockets = sockets.empty() ? 1 : static_cast<double>(sockets.size());
+    return facts;
+  }
+
+  void Machine(MetricSink& sink) {
+    // For /proc/cpuinfo the kernel asks every CPU for its speed: not at every scrape.
+    constexpr int64_t kMachineMs = 60'000;
+    const int64_t now = options_.clock->NowMs();
+    if (machine_read_ms_ == 0 || now - machine_read_ms_ > kMachineMs) {
+      machine_ = ReadMachine();
+      machine_read_ms_ = now;
+    }
     const auto emit = [&](const char* family, const char* help, double v) {
       sink.Family(family, kG, help);
-      sink.Add({{"machine_id", machine_id}, {"system_uuid", system_uuid}, {"boot_id", boot_id}}, v);
+      sink.Add({{"machine_id", machine_.machine_id},
+                {"system_uuid", machine_.system_uuid},
+                {"boot_id", machine_.boot_id}},
+               v);
     };
-    if (const auto text = ReadSmallFile(options_.procfs + "/cpuinfo")) {
-      double cores = 0;
-      std::set<std::string> sockets;
-      std::set<std::pair<std::string, std::string>> physical;
-      std::string socket;
-      for (const std::string_view line : Split(*text, '\n')) {
-        const size_t colon = line.find(':');
-        if (colon == std::string_view::npos) continue;
-        const std::string_view key = Trim(line.substr(0, colon));
-        const std::string value(Trim(line.substr(colon + 1)));
-        if (key == "processor") ++cores;
-        if (key == "physical id") sockets.insert(socket = value);
-        if (key == "core id") physical.emplace(socket, value);
-      }
-      emit("machine_cpu_cores", "Logical CPUs.", cores);
-      // Virtual machines and other architectures may not say.
-      emit("machine_cpu_physical_cores", "Physical cores.",
-           physical.empty() ? cores : static_cast<double>(physical.size()));
-      emit("machine_cpu_sockets", "CPU sockets.",
-           sockets.empty() ? 1 : static_cast<double>(sockets.size()));
+    if (machine_.cores > 0) {
+      emit("machine_cpu_cores", "Logical CPUs.", machine_.cores);
+      emit("machine_cpu_physical_cores", "Physical cores.", machine_.physical_cores);
+      emit("machine_cpu_sockets", "CPU sockets.", machine_.sockets);
     }
     if (const auto text = ReadSmallFile(options_.procfs + "/meminfo")) {
       for (const std::string_view line : Split(*text, '\n')) {
@@ -626,6 +647,9 @@ class ContainerCollector final : public Collector {
       }
     }
   }
+
+  MachineFacts machine_;
+  int64_t machine_read_ms_ = 0;  // Not yet: 0.
 
   // Beyond so many containers what was known is forgotten and asked again.
   static constexpr size_t kMaxKnown = 10'000;

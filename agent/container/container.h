@@ -20,6 +20,7 @@ struct ContainerInfo {
   std::string name;
   std::string image;
   std::map<std::string, std::string> labels;
+  bool running = true;
   double created_seconds = 0;
   double started_seconds = 0;
   // 1 healthy, 0 starting or sick, -1 nobody checks; nothing where the runtime does not say.
@@ -28,7 +29,7 @@ struct ContainerInfo {
   std::vector<std::string> folders;
 };
 
-// Asks a runtime for its running containers.
+// Asks a runtime for its containers; those that do not run yet, or no longer, have names too.
 using ContainerList = std::function<Result<std::vector<ContainerInfo>>()>;
 
 struct ContainerRuntime {

@@ -54,6 +54,21 @@ class ContainerTest : public ::testing::Test {
   testing::FakeClock clock_{1'700'000'000'500};
 };
 
+// Only the machine's disks count these, as /proc/diskstats has them.
+TEST_F(ContainerTest, TheMachinesDisksAreTheRoots) {
+  const auto f = Collect("v2");
+  const auto value = [&](std::string_view name) { return Value(f, name, "/"); };
+  EXPECT_EQ(value("container_fs_reads_merged_total"), 1);
+  EXPECT_EQ(value("container_fs_sector_reads_total"), 200);
+  EXPECT_EQ(value("container_fs_read_seconds_total"), 3);
+  EXPECT_EQ(value("container_fs_writes_merged_total"), 5);
+  EXPECT_EQ(value("container_fs_sector_writes_total"), 600);
+  EXPECT_EQ(value("container_fs_write_seconds_total"), 7);
+  EXPECT_EQ(value("container_fs_io_current"), 8);
+  EXPECT_EQ(value("container_fs_io_time_seconds_total"), 9);
+  EXPECT_EQ(value("container_fs_io_time_weighted_seconds_total"), 10);
+}
+
 TEST_F(ContainerTest, ReadsVersion2) {
   const auto f = Collect("v2");
   const std::string id = std::string("/system.slice/docker-") + kId + ".scope";

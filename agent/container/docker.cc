@@ -80,7 +80,8 @@ Result<std::vector<ContainerInfo>> ParseContainers(const std::string& body) {
     if (c.contains("Created") && c["Created"].is_number()) {
       info.created_seconds = c["Created"].get<double>();
     }
-    info.health = HealthOf(Text(c, "Status"));
+    info.running = Text(c, "State") == "running";
+    if (info.running) info.health = HealthOf(Text(c, "Status"));
     if (c.contains("Labels") && c["Labels"].is_object()) {
       for (const auto& [k, v] : c["Labels"].items()) {
         if (v.is_string()) info.labels[k] = v.get<std::string>();
@@ -127,7 +128,7 @@ ContainerList DockerContainers(std::string socket_path, int64_t timeout_ms, int6
     if (access(socket_path.c_str(), R_OK | W_OK) != 0) {
       return PermissionDenied(StrCat(socket_path, ": ", std::strerror(errno)));
     }
-    auto answer = docker->client.Do({.url = "http://localhost/containers/json"});
+    auto answer = docker->client.Do({.url = "http://localhost/containers/json?all=1"});
     if (!answer.ok()) return answer.status().Annotate(socket_path);
     if (answer->status != 200) {
       return Unavailable(StrCat(socket_path, ": the container runtime answered ", answer->status));
@@ -135,6 +136,7 @@ ContainerList DockerContainers(std::string socket_path, int64_t timeout_ms, int6
     VEDETTE_ASSIGN_OR_RETURN(docker->last, ParseContainers(answer->body));
     std::map<std::string, std::pair<ContainerInfo, int64_t>> details;
     for (ContainerInfo& info : docker->last) {
+      if (!info.running) continue;
       const auto known = docker->details.find(info.id);
       if (known != docker->details.end() && now - known->second.second < kDetailsNs) {
         details[info.id] = std::move(known->second);

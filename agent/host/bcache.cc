@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "agent/host/bcachefs.h"
 #include "agent/host/collector_groups.h"
 #include "agent/host/files.h"
 #include "common/base/strings.h"
@@ -184,6 +185,7 @@ Status CollectBcache(const Host& host, MetricSink& sink) {
 
 void AddBcacheCollectors(const HostPtr& host, Collectors& out) {
   Add(out, {"bcache", "/sys/fs/bcache"}, host, CollectBcache);
+  Add(out, {"bcachefs", "/sys/fs/bcachefs"}, host, CollectBcachefs);
 }
 
 }  // namespace vedette::agent

@@ -139,11 +139,13 @@ Status CollectBtrfs(const Host& host, MetricSink& sink) {
   const std::string root = host.Sys("fs/btrfs");
   const auto names = ListDirectory(root);
   if (names.empty()) return NotFound(StrCat(root, " is missing"));
-  const auto mounted = AskMounted(host);
+  std::optional<decltype(AskMounted(host))> asked;
   for (const std::string& uuid : names) {
     const std::string dir = StrCat(root, "/", uuid);
     const auto reserve = ReadNumber(dir + "/allocation/global_rsv_size");
     if (!reserve) continue;  // The folder "features".
+    if (!asked) asked = AskMounted(host);
+    const auto& mounted = *asked;
     sink.Family("node_btrfs_info", MetricType::kGauge, "Filesystem information");
     sink.Add({{"uuid", uuid}, {"label", ReadAttribute(dir + "/label").value_or("")}}, 1);
     sink.Family("node_btrfs_global_rsv_size_bytes", MetricType::kGauge, "Size of global reserve.");

@@ -1,20 +1,16 @@
 #include "agent/host/files.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <system_error>
 
+#include "agent/collector/kept_files.h"
 #include "common/base/strings.h"
 
 namespace vedette::agent {
 namespace {
-
-constexpr size_t kMaxFile = 16 << 20;
 
 thread_local uint64_t files_opened = 0;
 
@@ -22,38 +18,20 @@ thread_local uint64_t files_opened = 0;
 
 Result<std::string> ReadFile(const std::string& path) {
   ++files_opened;
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) {
-    const std::string reason = StrCat(path, ": ", std::strerror(errno));
-    return errno == ENOENT ? NotFound(reason) : Unavailable(reason);
-  }
   std::string text;
-  size_t used = 0;
-  for (;;) {
-    if (text.size() - used < 4096) text.resize(std::max<size_t>(8192, text.size() * 2));
-    const ssize_t n = read(fd, text.data() + used, text.size() - used);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) {
-      const Status failed = Unavailable(StrCat(path, ": ", std::strerror(errno)));
-      close(fd);
-      return failed;
-    }
-    if (n == 0) break;
-    used += static_cast<size_t>(n);
-    if (used > kMaxFile) {
-      close(fd);
-      return ResourceExhausted(StrCat(path, " is larger than 16 MiB"));
-    }
-  }
-  close(fd);
-  text.resize(used);
-  return text;
+  const int error = KeptFiles::Shared().Read(path, text);
+  if (error == 0) return text;
+  const std::string reason = StrCat(path, ": ", std::strerror(error));
+  if (error == ENOENT) return NotFound(reason);
+  return error == EFBIG ? ResourceExhausted(reason) : Unavailable(reason);
 }
 
 std::optional<std::string> ReadAttribute(const std::string& path) {
-  Result<std::string> text = ReadFile(path);
-  if (!text.ok()) return std::nullopt;
-  return std::string(Trim(*text));
+  ++files_opened;
+  std::string text;
+  if (KeptFiles::Shared().Read(path, text) != 0) return std::nullopt;
+  const std::string_view trimmed = Trim(text);
+  return trimmed.size() == text.size() ? text : std::string(trimmed);
 }
 
 std::optional<double> ReadNumber(const std::string& path) {
@@ -63,12 +41,7 @@ std::optional<double> ReadNumber(const std::string& path) {
 
 std::vector<std::string> ListDirectory(const std::string& path) {
   ++files_opened;
-  std::vector<std::string> names;
-  std::error_code error;
-  for (std::filesystem::directory_iterator at(path, error), end; !error && at != end;
-       at.increment(error)) {
-    names.push_back(at->path().filename().string());
-  }
+  std::vector<std::string> names = KeptFiles::Shared().List(path);
   std::ranges::sort(names);
   return names;
 }

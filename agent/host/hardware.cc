@@ -374,6 +374,42 @@ Status CollectPciDevices(const Host& host, MetricSink& sink) {
   return {};
 }
 
+// Graphics cards of AMD's driver.
+Status CollectDrm(const Host& host, MetricSink& sink) {
+  static constexpr NumberFile kFiles[] = {
+      {"gpu_busy_percent", "node_drm_gpu_busy_percent", "How busy the GPU is as a percentage."},
+      {"mem_info_gtt_total", "node_drm_memory_gtt_size_bytes",
+       "The size of the graphics translation table (GTT) block in bytes."},
+      {"mem_info_gtt_used", "node_drm_memory_gtt_used_bytes",
+       "The used amount of the graphics translation table (GTT) block in bytes."},
+      {"mem_info_vis_vram_total", "node_drm_memory_vis_vram_size_bytes",
+       "The size of visible VRAM in bytes."},
+      {"mem_info_vis_vram_used", "node_drm_memory_vis_vram_used_bytes",
+       "The used amount of visible VRAM in bytes."},
+      {"mem_info_vram_total", "node_drm_memory_vram_size_bytes", "The size of VRAM in bytes."},
+      {"mem_info_vram_used", "node_drm_memory_vram_used_bytes",
+       "The used amount of VRAM in bytes."},
+  };
+  const std::string root = host.Sys("class/drm");
+  for (const std::string& card : ListDirectory(root)) {
+    // card0, not card0-HDMI-A-1.
+    if (!HasNumber(card, "card") || card.find('-') != std::string::npos) continue;
+    const std::string dir = StrCat(root, "/", card, "/device");
+    const std::string uevent = ReadAttribute(dir + "/uevent").value_or("");
+    if (uevent.find("DRIVER=amdgpu") == std::string::npos) continue;
+    sink.Family("node_drm_card_info", MetricType::kGauge, "Card information");
+    sink.Add({{"card", card},
+              {"memory_vendor", ReadAttribute(dir + "/mem_info_vram_vendor").value_or("")},
+              {"power_performance_level",
+               ReadAttribute(dir + "/power_dpm_force_performance_level").value_or("")},
+              {"unique_id", ReadAttribute(dir + "/unique_id").value_or("")},
+              {"vendor", "amd"}},
+             1);
+    AddNumberFiles(dir, kFiles, {{"card", card}}, sink);
+  }
+  return {};
+}
+
 }  // namespace
 
 void AddHardwareCollectors(const HostPtr& host, Collectors& out) {
@@ -382,6 +418,7 @@ void AddHardwareCollectors(const HostPtr& host, Collectors& out) {
   Add(out, {"powersupplyclass", "/sys/class/power_supply"}, host, CollectPowerSupplies);
   Add(out, {"rapl", "/sys/class/powercap (root only)"}, host, CollectRapl);
   Add(out, {"watchdog", "/sys/class/watchdog"}, host, CollectWatchdogs);
+  Add(out, {"drm", "/sys/class/drm/card*/device", kOff}, host, CollectDrm);
   Add(out, {"pcidevice", "/sys/bus/pci/devices", kOff}, host, CollectPciDevices);
 }
 

@@ -51,10 +51,10 @@ Status InnodbCmpmem(MysqlConnection& connection, const MysqlOptions&, MetricSink
       sink);
 }
 
-// A bound as Prometheus writes it: 0.0001 and 100000, not 1e-04 and 1e+05.
+// A bound as Prometheus' exporters write it: 0.0001 and 100000, and from a million on 1e+06.
 std::string Bound(double v) {
   char buffer[64];
-  const bool plain = v == 0 || (v >= 1e-4 && v < 1e21);
+  const bool plain = v == 0 || (v >= 1e-4 && v < 1e6);
   const auto end = std::to_chars(buffer, buffer + sizeof buffer, v,
                                  plain ? std::chars_format::fixed : std::chars_format::scientific)
                        .ptr;

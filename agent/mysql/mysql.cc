@@ -35,6 +35,7 @@ class MysqlCollector final : public Collector {
         errors_(scrapers_.size() + 1) {}
 
   std::string_view name() const override { return options_.name; }
+  bool waits() const override { return true; }
   std::string_view reads() const override { return "the server, over one connection that is kept"; }
 
   Status Collect(MetricSink& sink) override {

@@ -148,6 +148,8 @@ TEST(MysqlLive, ShowsWhatARealServerSays) {
                  "CREATE DATABASE heartbeat; CREATE TABLE heartbeat.heartbeat (ts VARCHAR(26) NOT "
                  "NULL, server_id INT UNSIGNED NOT NULL PRIMARY KEY); "
                  "INSERT INTO heartbeat.heartbeat VALUES ('2026-01-05T10:00:00.5', 7)"));
+  const bool response_times = server.Sql("INSTALL SONAME 'query_response_time'") &&
+                              server.Sql("SET GLOBAL query_response_time_stats = 1");
   {
     SCOPED_TRACE("every collector");
     MysqlOptions options = server.Options("w", "right");
@@ -183,6 +185,12 @@ TEST(MysqlLive, ShowsWhatARealServerSays) {
         Value(families, "mysql_exporter_collector_success", "collector", "collect.global_status"),
         1);
     EXPECT_GT(families.size(), 700u);
+    if (response_times) {
+      // Bounds as the exporter writes them.
+      for (const char* le : {"1e-06", "0.0001", "100000", "1e+06", "+Inf"}) {
+        EXPECT_TRUE(Value(families, "mysql_info_schema_query_response_time_seconds", "le", le)) << le;
+      }
+    }
     EXPECT_GT(Value(families, "mysql_heartbeat_now_timestamp_seconds", "server_id", "7"), 1e9);
     EXPECT_EQ(Value(families, "vedette_mysql_collector_age_seconds", "collector",
                     "collect.global_status"),

@@ -21,8 +21,9 @@ namespace pb = vedette::v1;
 constexpr int64_t kCollectTimeoutMs = 10'000;
 constexpr int64_t kDefaultPullTimeoutMs = 10'000;
 constexpr int64_t kMaxPullTimeoutMs = 3'600'000;
-// Two servers that pull at the same moment share one collection.
-constexpr int64_t kMaxAgeMs = 100;
+// Two servers that pull at the same moment share one collection; a host that is watched ten times a
+// second gets a new one each time.
+constexpr int64_t kMaxAgeMs = 25;
 // Describe is content with what the last scrape found.
 constexpr int64_t kDescribeMaxAgeMs = 60'000;
 constexpr uint32_t kMaxBacklog = 1'000;

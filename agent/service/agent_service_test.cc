@@ -3,6 +3,8 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "agent/collector/collector.h"
 #include "agent/snapshot/ring.h"
 #include "agent/snapshot/sampler.h"
@@ -92,9 +94,11 @@ class AgentServiceTest : public ::testing::Test {
         EXPECT_EQ(snapshot->sources.at(0).families.at(0).samples.at(0).value,
                   static_cast<double>(snapshot->sequence));
         out.push_back(snapshot->sequence);
+        times.push_back(snapshot->t_ms);
       }
       return out;
     }
+    std::vector<int64_t> times;  // Of all frames that came.
     uint64_t id = 0;
   };
   std::unique_ptr<Pull> Open() {
@@ -196,6 +200,55 @@ TEST_F(AgentServiceTest, AServerThatWasAwayFindsNoGap) {
   EXPECT_TRUE(pull->stream->Finish().ok());
 }
 
+// A line that is cut for half an hour costs no sample of a host that is scraped every 5 s.
+TEST_F(AgentServiceTest, HalfAnHourAtFiveSecondsLeavesNoneMissing) {
+  constexpr int64_t kIntervalMs = 5'000;
+  constexpr int kMissed = 360;
+  {
+    auto pull = Open();
+    pb::PullRequest hello;
+    hello.mutable_hello()->set_max_version(wire::kPullVersion);
+    hello.mutable_hello()->set_interval_ms(kIntervalMs);
+    ASSERT_TRUE(pull->stream->Write(hello));
+    pb::PullResponse response;
+    EXPECT_EQ(pull->Scrape(10, response), (std::vector<uint64_t>{1}));
+    pull->stream->WritesDone();
+    EXPECT_TRUE(pull->stream->Finish().ok());
+  }
+  while (service_.pulls() > 0) std::this_thread::yield();
+  const int64_t cut_ms = clock_.NowMs();
+  clock_.Advance(kIntervalMs / 2);
+  for (int i = 0; i < kMissed; ++i) {
+    clock_.Advance(kIntervalMs);
+    sampler_.SampleIfDue();
+  }
+  EXPECT_EQ(ring_.dropped(), 0u);
+  clock_.Advance(1'000);
+
+  auto pull = Open();
+  ASSERT_TRUE(pull->Hello(42, 1));
+  std::vector<uint64_t> sequences;
+  pb::PullResponse response;
+  int scrapes = 0;
+  do {
+    const auto got = pull->Scrape(64, response);
+    // The live one is the last of each answer; what was missed comes before it, oldest first.
+    sequences.insert(sequences.end(), got.begin(), got.end() - 1);
+    clock_.Advance(kIntervalMs);
+    ASSERT_LT(++scrapes, 20);
+  } while (response.backlog() > 0);
+  ASSERT_EQ(sequences.size(), static_cast<size_t>(kMissed));
+  for (size_t i = 0; i < sequences.size(); ++i) EXPECT_EQ(sequences[i], i + 2);
+  // At their own times, none further from the one before than the interval.
+  std::ranges::sort(pull->times);
+  EXPECT_LE(pull->times.front() - cut_ms, 2 * kIntervalMs);
+  for (size_t i = 1; i < pull->times.size(); ++i) {
+    EXPECT_LE(pull->times[i] - pull->times[i - 1], kIntervalMs);
+  }
+  pull->stream->WritesDone();
+  EXPECT_TRUE(pull->stream->Finish().ok());
+}
+
 TEST_F(AgentServiceTest, ACursorOfAnotherRunMeansNothing) {
   ring_.Push((*taker_.Take({}))->snapshot);
   auto pull = Open();
@@ -203,6 +256,21 @@ TEST_F(AgentServiceTest, ACursorOfAnotherRunMeansNothing) {
   clock_.Advance(1'000);
   pb::PullResponse response;
   EXPECT_EQ(pull->Scrape(10, response), (std::vector<uint64_t>{1, 2}));
+  pull->stream->WritesDone();
+  EXPECT_TRUE(pull->stream->Finish().ok());
+}
+
+// What a later server may say beside what this agent knows is no reason not to answer it.
+TEST_F(AgentServiceTest, ANewerServerIsAnsweredInThisAgentsVersion) {
+  auto pull = Open();
+  pb::PullRequest hello;
+  hello.mutable_hello()->set_max_version(wire::kPullVersion + 5);
+  hello.mutable_hello()->set_interval_ms(10'000);
+  hello.mutable_hello()->GetReflection()->MutableUnknownFields(hello.mutable_hello())->AddVarint(900, 1);
+  ASSERT_TRUE(pull->stream->Write(hello));
+  pb::PullResponse response;
+  EXPECT_EQ(pull->Scrape(10, response), (std::vector<uint64_t>{1}));
+  EXPECT_EQ(response.version(), wire::kPullVersion);
   pull->stream->WritesDone();
   EXPECT_TRUE(pull->stream->Finish().ok());
 }

@@ -55,12 +55,19 @@ void Metrics(SnapshotTaker& taker, const http::Request& request, http::Response&
     response.SetError(StatusOf(taken.status().code()), taken.status().message());
     return;
   }
-  const std::vector<MetricFamily> families = MergedFamilies((*taken)->snapshot);
   const exposition::Negotiated negotiated =
       exposition::NegotiateAccept(request.headers.Get("Accept"));
   const exposition::WriteOptions write{.allow_utf8 = negotiated.allow_utf8,
                                        .blank_labels = &(*taken)->blanks};
   std::string body;
+  const bool text = negotiated.protocol == exposition::Protocol::kText1_0_0 ||
+                    negotiated.protocol == exposition::Protocol::kText0_0_4;
+  if (const auto borrowed = text ? BorrowedFamilies((*taken)->snapshot) : std::nullopt) {
+    for (const MetricFamily* family : *borrowed) exposition::AppendText(body, *family, write);
+    response.SetBody(negotiated.content_type, std::move(body));
+    return;
+  }
+  const std::vector<MetricFamily> families = MergedFamilies((*taken)->snapshot);
   switch (negotiated.protocol) {
     case exposition::Protocol::kPrometheusProto:
       body = exposition::WriteProtobuf(families);

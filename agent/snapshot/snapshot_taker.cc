@@ -3,9 +3,11 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <cmath>
 #include <deque>
 #include <exception>
 #include <iterator>
+#include <memory>
 #include <string>
 #include <thread>
 #include <unordered_map>
@@ -19,6 +21,8 @@ namespace {
 // A waiting run gets a thread of its own once nothing has moved for so long.
 constexpr int64_t kPatienceMs = 50;
 constexpr int64_t kStopMs = 2'000;
+// Families of the agent's own.
+constexpr size_t kRoomForOwn = 128;
 
 int64_t MonotonicMs() { return SystemClock().MonotonicNs() / 1'000'000; }
 
@@ -28,14 +32,16 @@ bool Contains(const std::vector<std::string>& names, std::string_view name) {
 
 // Collectors share family names (two applications, a relayed node_exporter): one family then.
 // The index remembers where each family is: a thousand families and fifty collectors compared each
-// with each would be the dearest part of a scrape.
-using FamilyIndex = std::unordered_map<std::string, size_t>;
+// with each would be the dearest part of a scrape. Its names are views of those of `into`, which has
+// room for all from the start: it does not grow.
+using FamilyIndex = std::unordered_map<std::string_view, size_t>;
 
 void Merge(std::vector<MetricFamily>& into, FamilyIndex& index, std::vector<MetricFamily> from) {
   for (MetricFamily& family : from) {
-    const auto [at, is_new] = index.try_emplace(family.name, into.size());
-    if (is_new) {
+    const auto at = index.find(family.name);
+    if (at == index.end()) {
       into.push_back(std::move(family));
+      index.emplace(into.back().name, into.size() - 1);
     } else {
       std::ranges::move(family.samples, std::back_inserter(into[at->second].samples));
     }
@@ -51,9 +57,19 @@ struct SnapshotTaker::Run {
   int64_t deadline_ms = 0;  // Monotonic.
 
   // Guarded by the pool's lock.
+  uint64_t collection = 0;  // Which one waits for it.
   bool done = false;
   Status status;
   double duration_seconds = 0;
+  std::vector<MetricFamily> families;
+  BlankLabels blanks;
+};
+
+// What became of a run.
+struct SnapshotTaker::Outcome {
+  bool there = false;
+  Status status;
+  double seconds = 0;
   std::vector<MetricFamily> families;
   BlankLabels blanks;
 };
@@ -68,18 +84,30 @@ class SnapshotTaker::Pool : public std::enable_shared_from_this<Pool> {
   std::vector<bool> RunAll(const std::vector<std::shared_ptr<Run>>& runs) VEDETTE_EXCLUDES(mu_) {
     std::vector<bool> started(runs.size(), false);
     MutexLock lock(mu_);
+    ++collection_;
+    awaited_ = 0;
+    int waiting = 0;
     for (size_t i = 0; i < runs.size(); ++i) {
       if (std::ranges::find(running_, runs[i]->collector.get()) != running_.end()) continue;
       running_.push_back(runs[i]->collector.get());
-      queue_.push_back(runs[i]);
+      runs[i]->collection = collection_;
+      // Those that wait for others go first, each with a thread; one more does the rest. Files of the
+      // kernel's are read by one thread alone: several would only be in each other's way.
+      if (runs[i]->collector->waits()) {
+        queue_.push_front(runs[i]);
+        ++waiting;
+      } else {
+        queue_.push_back(runs[i]);
+      }
       started[i] = true;
+      ++awaited_;
     }
-    while (live_ - stuck_ < std::min<int>(threads_, static_cast<int>(queue_.size()))) {
-      StartThread();
-    }
-    work_.NotifyAll();
+    const int wanted =
+        std::min({threads_, waiting + 1, static_cast<int>(queue_.size())});
+    while (live_ - stuck_ < wanted) StartThread();
+    for (int i = 0; i < wanted; ++i) work_.NotifyOne();
     size_t moved = finished_;
-    for (;;) {
+    while (awaited_ > 0) {
       const int64_t now = MonotonicMs();
       int64_t next = INT64_MAX;
       for (size_t i = 0; i < runs.size(); ++i) {
@@ -103,15 +131,14 @@ class SnapshotTaker::Pool : public std::enable_shared_from_this<Pool> {
     return started;
   }
 
-  // The outcome, or nothing if it is still running. Takes the families out of the run.
-  bool Outcome(Run& run, Status& status, double& seconds, std::vector<MetricFamily>& families,
-               BlankLabels& blanks) VEDETTE_EXCLUDES(mu_) {
+  // False if it is still running. Takes the families out of the run.
+  bool TakeOutcome(Run& run, Outcome& outcome) VEDETTE_EXCLUDES(mu_) {
     MutexLock lock(mu_);
     if (!run.done) return false;
-    status = run.status;
-    seconds = run.duration_seconds;
-    families = std::move(run.families);
-    blanks = std::move(run.blanks);
+    outcome.status = run.status;
+    outcome.seconds = run.duration_seconds;
+    outcome.families = std::move(run.families);
+    outcome.blanks = std::move(run.blanks);
     return true;
   }
 
@@ -195,7 +222,9 @@ class SnapshotTaker::Pool : public std::enable_shared_from_this<Pool> {
       std::erase(running_, run->collector.get());
       stuck_ = std::min(stuck_, static_cast<int>(running_.size()));
       ++finished_;
-      changed_.NotifyAll();
+      // Who waits is woken when all is done and not by each: a switch of threads costs more than most
+      // collectors.
+      if (run->collection == collection_ && --awaited_ == 0) changed_.NotifyAll();
     }
   }
 
@@ -210,6 +239,8 @@ class SnapshotTaker::Pool : public std::enable_shared_from_this<Pool> {
   int idle_ VEDETTE_GUARDED_BY(mu_) = 0;
   int stuck_ VEDETTE_GUARDED_BY(mu_) = 0;  // Running when their collection ended.
   size_t finished_ VEDETTE_GUARDED_BY(mu_) = 0;
+  uint64_t collection_ VEDETTE_GUARDED_BY(mu_) = 0;  // Counts calls of RunAll.
+  size_t awaited_ VEDETTE_GUARDED_BY(mu_) = 0;       // Runs of it that are not done.
   bool stopping_ VEDETTE_GUARDED_BY(mu_) = false;
 };
 
@@ -310,18 +341,26 @@ std::shared_ptr<const TakenSnapshot> SnapshotTaker::Collect(const TakeOptions& o
   std::vector<SourceSnapshot> found(sources_.size());
   std::vector<FamilyIndex> indexes(sources_.size());
   std::vector<bool> asked(sources_.size(), false);
+  std::vector<Outcome> outcomes(runs.size());
+  std::vector<size_t> rooms(sources_.size(), kRoomForOwn);
+  for (size_t i = 0; i < runs.size(); ++i) {
+    outcomes[i].there = started[i] && pool_->TakeOutcome(*runs[i], outcomes[i]);
+    rooms[runs[i]->source] += outcomes[i].families.size();
+  }
+  for (size_t i = 0; i < sources_.size(); ++i) found[i].families.reserve(rooms[i]);
   for (size_t i = 0; i < runs.size(); ++i) {
     Run& run = *runs[i];
     const Source& source = sources_[run.source];
     SourceSnapshot& out = found[run.source];
     asked[run.source] = true;
-    CollectorRun outcome{.name = std::string(run.collector->name()), .source = source.name};
-    Status status;
-    std::vector<MetricFamily> families;
-    BlankLabels blanks;
+    CollectorRun outcome{.name = std::string(run.collector->name()),
+                         .source = source.name,
+                         .duration_seconds = outcomes[i].seconds};
+    Status status = std::move(outcomes[i].status);
+    std::vector<MetricFamily>& families = outcomes[i].families;
     if (!started[i]) {
       status = DeadlineExceeded("still running since an earlier collection");
-    } else if (!pool_->Outcome(run, status, outcome.duration_seconds, families, blanks)) {
+    } else if (!outcomes[i].there) {
       outcome.duration_seconds = static_cast<double>(MonotonicMs() - began) / 1e3;
       status = DeadlineExceeded(
           StrCat("no answer within ", std::min(source.deadline_ms, options.timeout_ms), " ms"));
@@ -335,13 +374,15 @@ std::shared_ptr<const TakenSnapshot> SnapshotTaker::Collect(const TakeOptions& o
     if (!status.ok() && state.error.empty()) {
       state.error = StrCat("collector ", run.collector->name(), ": ", outcome.error);
     }
-    // Collectors run side by side: the slowest is what the source cost. Whole microseconds cross
-    // the wire in two or three bytes, all digits of a clock in eight.
-    outcome.duration_seconds =
-        static_cast<double>(static_cast<int64_t>(outcome.duration_seconds * 1e6 + 0.5)) / 1e6;
-    state.duration_seconds = std::max(state.duration_seconds, outcome.duration_seconds);
+    // Rounded up to ten microseconds: finer than anybody looks, and most collectors take as many of
+    // them as the time before, which crosses the wire in no byte at all.
+    outcome.duration_seconds = std::ceil(outcome.duration_seconds * 1e5) / 1e5;
+    // What waits runs side by side with the rest, which runs one after the other.
+    state.duration_seconds =
+        run.collector->waits() ? std::max(state.duration_seconds, outcome.duration_seconds)
+                               : state.duration_seconds + outcome.duration_seconds;
     Merge(out.families, indexes[run.source], std::move(families));
-    for (auto& [family, labels] : blanks) {
+    for (auto& [family, labels] : outcomes[i].blanks) {
       auto& all = taken->blanks[family];
       for (std::string& label : labels) {
         if (!Contains(all, label)) all.push_back(std::move(label));
@@ -349,6 +390,8 @@ std::shared_ptr<const TakenSnapshot> SnapshotTaker::Collect(const TakeOptions& o
     }
     taken->runs.push_back(std::move(outcome));
   }
+  // The agent's own metrics go with the first source that is of the host: once, not with each.
+  const auto host = std::ranges::find(sources_, SourceState::Kind::kHost, &Source::kind);
   for (size_t i = 0; i < sources_.size(); ++i) {
     const Source& source = sources_[i];
     if (!asked[i]) continue;
@@ -356,10 +399,17 @@ std::shared_ptr<const TakenSnapshot> SnapshotTaker::Collect(const TakeOptions& o
     out.state.name = source.name;
     out.state.kind = source.kind;
     out.state.address = source.address;
-    if (source.kind == SourceState::Kind::kHost && options_.self != nullptr) {
+    if (&source == std::to_address(host) && options_.self != nullptr) {
       MetricSink sink;
       options_.self(taken->runs, sink);
-      Merge(out.families, indexes[i], sink.Take());
+      std::vector<MetricFamily> own = sink.Take();
+      if (out.families.size() + own.size() > out.families.capacity()) {
+        // More than expected: the names move.
+        out.families.reserve(out.families.size() + own.size());
+        indexes[i].clear();
+        for (size_t k = 0; k < out.families.size(); ++k) indexes[i].emplace(out.families[k].name, k);
+      }
+      Merge(out.families, indexes[i], std::move(own));
     }
     // A host whose collectors all failed still says so in its own metrics. What failed beside
     // others that did not is in the runs.

@@ -98,6 +98,7 @@ class SnapshotTaker {
 
  private:
   struct Run;
+  struct Outcome;
   class Pool;
 
   Status CheckNames(const TakeOptions& options) const;

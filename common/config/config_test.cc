@@ -92,6 +92,9 @@ TEST(PrometheusConfig, SaysWhereAndWhyAndWhatToDo) {
         "p.yml:2:3: scrape_configs[0]: at most one of basic_auth, oauth2 and authorization"},
        {"scrape_configs:\n- job_name: a\n  gce_sd_configs: [{}]",
         "p.yml:3:19: scrape_configs[0].gce_sd_configs: refused: "},
+       {"scrape_configs:\n- job_name: a\n  oauth2: {token_url: 'http://x', grant_type: "
+        "'urn:ietf:params:oauth:grant-type:jwt-bearer'}",
+        "p.yml:3:47: scrape_configs[0].oauth2.grant_type: refused: "},
        {"remote_write: [{name: x}]", "p.yml:1:16: remote_write[0].url: is missing"},
        {"alerting: {alertmanagers: [{api_version: v1}]}",
         "p.yml:1:42: alerting.alertmanagers[0].api_version: unknown version \"v1\""},

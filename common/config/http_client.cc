@@ -59,8 +59,9 @@ void ReadOAuth2(const Value& value, OAuth2Config& out) {
   o["client_certificate_key_id"].Read(out.client_certificate_key_id);
   o["client_certificate_key"].Read(out.client_certificate_key);
   o["client_certificate_key_file"].ReadPath(out.client_certificate_key_file);
-  o["grant_type"].ReadOneOf(
-      out.grant_type, {"", "client_credentials", "urn:ietf:params:oauth:grant-type:jwt-bearer"});
+  const Value grant = o["grant_type"];
+  grant.ReadOneOf(out.grant_type,
+                  {"", "client_credentials", "urn:ietf:params:oauth:grant-type:jwt-bearer"});
   o["signature_algorithm"].ReadOneOf(out.signature_algorithm, {"", "RS256", "RS384", "RS512"});
   o["iss"].Read(out.iss);
   o["audience"].Read(out.audience);
@@ -72,7 +73,9 @@ void ReadOAuth2(const Value& value, OAuth2Config& out) {
   ReadTls(o["tls_config"], out.tls);
   ReadProxy(o, out.proxy);
   o.Finish();
-  if (out.client_id.empty() && !out.grant_type.starts_with("urn:")) {
+  if (out.grant_type.starts_with("urn:")) {
+    grant.Fail("refused: Vedette does not sign its own tokens; use client_credentials with a secret");
+  } else if (out.client_id.empty()) {
     client_id.Fail("is missing; OAuth2 needs it");
   }
   if (out.token_url.empty()) token_url.Fail("is missing; OAuth2 needs it");

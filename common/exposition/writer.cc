@@ -1,5 +1,6 @@
 #include "common/exposition/writer.h"
 
+#include <algorithm>
 #include <string_view>
 
 #include "common/base/strings.h"
@@ -12,6 +13,11 @@ namespace {
 enum class Form : uint8_t { kText, kOpenMetrics };
 
 void AppendEscaped(std::string& out, std::string_view text, bool quotes) {
+  // Nearly no text needs it.
+  if (std::ranges::none_of(text, [](char c) { return c == '\\' || c == '\n' || c == '"'; })) {
+    out.append(text);
+    return;
+  }
   for (const char c : text) {
     switch (c) {
       case '\\':

@@ -16,6 +16,9 @@
 namespace vedette::flags {
 namespace {
 
+// Stands for an empty value while CLI11 has the words.
+constexpr std::string_view kEmpty = "\x01";
+
 // Largest first: FormatSize takes the first that divides.
 constexpr std::array<std::pair<std::string_view, int64_t>, 7> kUnits = {{{"EB", int64_t(1) << 60},
                                                                          {"PB", int64_t(1) << 50},
@@ -322,10 +325,22 @@ Result<Flags::Outcome> Flags::Parse(int argc, const char* const* argv) {
       app.add_option(name, flag->cli)->allow_extra_args(false);
     }
   }
+  // "--name=" gives an empty value; CLI11 would take the next word for it.
+  std::vector<std::string> words(argv, argv + argc);
+  for (size_t i = 1; i < words.size() && words[i] != "--"; ++i) {
+    if (words[i].starts_with("--") && words[i].find('=') == words[i].size() - 1) {
+      words[i] += kEmpty;
+    }
+  }
+  std::vector<const char*> pointers;
+  for (const std::string& word : words) pointers.push_back(word.c_str());
   try {
-    app.parse(argc, argv);
+    app.parse(argc, pointers.data());
   } catch (const CLI::Error& e) {
     return InvalidArgument(e.what());
+  }
+  for (const auto& flag : s.flags) {
+    std::ranges::replace(flag->cli, std::string(kEmpty), std::string());
   }
   for (const std::string& extra : app.remaining()) {
     if (extra.size() > 1 && extra[0] == '-' && extra != "--") {

@@ -86,6 +86,15 @@ TEST_F(FlagsTest, TheCommandLineBeatsTheEnvironmentBeatsTheFile) {
   EXPECT_EQ(targets, (std::vector<std::string>{"f1", "f2"}));
 }
 
+TEST_F(FlagsTest, NothingBehindTheEqualsSignIsAnEmptyValue) {
+  ASSERT_TRUE(Parse({"--config.file=", "--n=5", "--target=", "--log.level=debug"}).ok());
+  EXPECT_EQ(config, "");
+  EXPECT_EQ(targets, std::vector<std::string>{""});
+  EXPECT_EQ(n, 5);
+  EXPECT_EQ(level, "debug");
+  EXPECT_NE(FlagsTest().Parse({"--n="}).message().find("not a number"), std::string_view::npos);
+}
+
 TEST_F(FlagsTest, MistakesAreNamed) {
   const std::string unknown = WriteFile("n: 1\nstorage:\n  sise: 3\n");
   const std::string flags_file = "--flags.file=" + unknown;

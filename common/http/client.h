@@ -19,6 +19,18 @@ struct ClientRequest {
   std::string body;
   int64_t timeout_ms = 0;      // 0: the client's.
   int64_t max_body_bytes = 0;  // 0: the client's.
+  bool detailed = false;       // Fill ClientResponse::detail.
+};
+
+// Where the time of an exchange went, all redirects together, and what was spoken.
+struct ClientDetail {
+  double resolve_seconds = 0;
+  double connect_seconds = 0;
+  double tls_seconds = 0;
+  double processing_seconds = 0;  // From the request to the first byte of the answer.
+  double transfer_seconds = 0;
+  int redirects = 0;
+  std::string http_version;  // "1.0", "1.1", "2"
 };
 
 struct ClientResponse {
@@ -28,6 +40,7 @@ struct ClientResponse {
   int64_t wire_bytes = 0;  // Of the body as it came.
   std::string final_url;   // After redirects.
   int64_t duration_us = 0;
+  ClientDetail detail;
 };
 
 // Client sends requests with libcurl and waits for the answers; connections are kept for the next.

@@ -47,6 +47,7 @@ struct ClientOptions {
   bool round_robin_dns = false;  // Of several addresses, a random one for each connection.
   int64_t max_body_bytes = 64 << 20;  // Before and after decompression.
   std::string unix_socket;            // A path: talk to it instead of TCP.
+  std::string resolve;                // "host:port:address": there instead of where DNS says.
   std::string user_agent = "vedette";
 
   std::string proxy_url;

@@ -210,6 +210,35 @@ struct Transfer::State {
     return {};
   }
   curl_slist* connect_to = nullptr;
+  curl_slist* resolve = nullptr;
+  bool detailed = false;
+
+  // Of the last exchange; curl's times are all counted from its begin.
+  ClientDetail Detail() const {
+    const auto at = [&](CURLINFO what) {
+      curl_off_t us = 0;
+      curl_easy_getinfo(curl, what, &us);
+      return static_cast<double>(us) / 1e6;
+    };
+    const double resolved = at(CURLINFO_NAMELOOKUP_TIME_T), connected = at(CURLINFO_CONNECT_TIME_T),
+                 secured = at(CURLINFO_APPCONNECT_TIME_T), sent = at(CURLINFO_PRETRANSFER_TIME_T),
+                 begun = at(CURLINFO_STARTTRANSFER_TIME_T), ended = at(CURLINFO_TOTAL_TIME_T);
+    ClientDetail detail;
+    const auto phase = [](double from, double to) { return to > from ? to - from : 0; };
+    detail.resolve_seconds = resolved;
+    detail.connect_seconds = phase(resolved, connected);
+    detail.tls_seconds = secured > 0 ? phase(connected, secured) : 0;
+    detail.processing_seconds = phase(sent, begun);
+    detail.transfer_seconds = phase(begun, ended);
+    long number = 0;
+    curl_easy_getinfo(curl, CURLINFO_REDIRECT_COUNT, &number);
+    detail.redirects = int(number);
+    curl_easy_getinfo(curl, CURLINFO_HTTP_VERSION, &number);
+    detail.http_version = number == CURL_HTTP_VERSION_1_0   ? "1.0"
+                          : number == CURL_HTTP_VERSION_2_0 ? "2"
+                                                            : "1.1";
+    return detail;
+  }
 
   Status SetProxy(const ClientOptions& options) {
     if (!options.proxy_url.empty()) {
@@ -266,7 +295,10 @@ Transfer::Transfer() : state_(std::make_unique<State>()) {
   InitCurl();
   state_->curl = curl_easy_init();
 }
-Transfer::~Transfer() { curl_slist_free_all(state_->connect_to); }
+Transfer::~Transfer() {
+  curl_slist_free_all(state_->connect_to);
+  curl_slist_free_all(state_->resolve);
+}
 
 void* Transfer::handle() const { return state_->curl; }
 
@@ -316,6 +348,12 @@ Status Transfer::Prepare(const ClientOptions& options, const ClientRequest& requ
         long(options.enable_http2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
   s.Set(CURLOPT_USERAGENT, options.user_agent);
   if (!options.unix_socket.empty()) s.Set(CURLOPT_UNIX_SOCKET_PATH, options.unix_socket);
+  s.detailed = request.detailed;
+  if (!options.resolve.empty()) {
+    curl_slist_free_all(s.resolve);
+    s.resolve = curl_slist_append(nullptr, options.resolve.c_str());
+    s.Set(CURLOPT_RESOLVE, s.resolve);
+  }
   s.Set(CURLOPT_WRITEFUNCTION, &State::OnBody);
   s.Set(CURLOPT_WRITEDATA, &s);
   s.Set(CURLOPT_HEADERFUNCTION, &State::OnHeader);
@@ -408,6 +446,7 @@ Result<ClientResponse> Transfer::Finish(int code) {
   curl_easy_getinfo(s.curl, CURLINFO_TOTAL_TIME_T, &duration_us);
   response.duration_us = int64_t(duration_us);
   response.wire_bytes = int64_t(response.body.size());
+  if (s.detailed) response.detail = s.Detail();
 
   const std::string_view name = Trim(response.headers.Get("Content-Encoding"));
   if (name.empty() || response.body.empty()) return response;

@@ -1,9 +1,14 @@
+#include <linux/magic.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <charconv>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <memory>
 #include <optional>
 #include <sstream>
 #include <string>
@@ -66,7 +71,27 @@ std::optional<double> MaxFds(const std::string& proc_root) {
   return std::nullopt;
 }
 
-void CollectProcess(const std::string& proc_root, std::vector<MetricFamily>& out) {
+// Kernels from 6.2 on say how many there are; before, they have to be counted.
+std::optional<double> OpenFds(const std::string& folder) {
+  struct statfs fs = {};
+  struct stat self = {};
+  if (statfs(folder.c_str(), &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC &&
+      stat(folder.c_str(), &self) == 0 && self.st_size > 0) {
+    return static_cast<double>(self.st_size);
+  }
+  std::error_code error;
+  std::filesystem::directory_iterator fds(folder, error);
+  if (error) return std::nullopt;
+  double open = 0;
+  for (const std::filesystem::directory_iterator end; fds != end && !error; fds.increment(error)) {
+    ++open;
+  }
+  return open;
+}
+
+// `boot_seconds` is remembered from run to run; 0: not known yet.
+void CollectProcess(const std::string& proc_root, std::atomic<double>& boot_seconds,
+                    std::vector<MetricFamily>& out) {
   // Counted from the state field, which proc(5) numbers 3.
   constexpr size_t kUserTicks = 14 - 3, kSystemTicks = 15 - 3, kThreads = 20 - 3;
   constexpr size_t kStartTicks = 22 - 3, kVirtualBytes = 23 - 3, kResidentPages = 24 - 3;
@@ -84,34 +109,31 @@ void CollectProcess(const std::string& proc_root, std::vector<MetricFamily>& out
     AppendOne(out, "process_resident_memory_bytes", MetricType::kGauge,
               "Resident memory size in bytes.",
               field(kResidentPages) * double(sysconf(_SC_PAGESIZE)));
-    if (const auto boot = BootSeconds(proc_root)) {
+    // When the process began does not change, and /proc/stat is long.
+    if (boot_seconds == 0) boot_seconds = BootSeconds(proc_root).value_or(0);
+    if (const double boot = boot_seconds; boot > 0) {
       AppendOne(out, "process_start_time_seconds", MetricType::kGauge,
                 "Start time of the process since unix epoch in seconds.",
-                *boot + field(kStartTicks) / ticks);
+                boot + field(kStartTicks) / ticks);
     }
   }
   if (const auto max_fds = MaxFds(proc_root)) {
     AppendOne(out, "process_max_fds", MetricType::kGauge,
               "Maximum number of open file descriptors.", *max_fds);
   }
-  std::error_code error;
-  std::filesystem::directory_iterator fds(proc_root + "/self/fd", error);
-  if (!error) {
-    double open = 0;
-    for (const std::filesystem::directory_iterator end; fds != end && !error;
-         fds.increment(error)) {
-      ++open;
-    }
+  if (const auto open_fds = OpenFds(proc_root + "/self/fd")) {
     AppendOne(out, "process_open_fds", MetricType::kGauge, "Number of open file descriptors.",
-              open);
+              *open_fds);
   }
 }
 
 }  // namespace
 
 void AddProcessMetrics(Registry& registry, std::string proc_root) {
-  registry.AddCallback([proc_root = std::move(proc_root)](std::vector<MetricFamily>& out) {
-    CollectProcess(proc_root, out);
+  registry.AddCallback([proc_root = std::move(proc_root),
+                        boot = std::make_shared<std::atomic<double>>(0)](
+                           std::vector<MetricFamily>& out) {
+    CollectProcess(proc_root, *boot, out);
   });
 }
 

@@ -84,9 +84,15 @@ Labels Labels::Of(std::initializer_list<std::pair<std::string_view, std::string_
 }
 
 Labels Labels::Of(std::vector<Label> labels) {
-  std::stable_sort(labels.begin(), labels.end(),
-                   [](const Label& a, const Label& b) { return a.name < b.name; });
+  // Mostly they come in order, and a sort that is stable takes memory.
+  const auto by_name = [](const Label& a, const Label& b) { return a.name < b.name; };
+  if (!std::is_sorted(labels.begin(), labels.end(), by_name)) {
+    std::stable_sort(labels.begin(), labels.end(), by_name);
+  }
   Labels out;
+  size_t bytes = 0;
+  for (const Label& l : labels) bytes += l.name.size() + l.value.size() + 2;
+  out.bytes_.reserve(bytes);
   for (size_t i = 0; i < labels.size(); ++i) {
     if (i + 1 < labels.size() && labels[i + 1].name == labels[i].name) continue;
     if (labels[i].value.empty()) continue;

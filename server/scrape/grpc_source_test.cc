@@ -39,6 +39,16 @@ class FakeAgent final : public v1::AgentService::Service {
       if (request.scrape().max_backlog() > most_backlog) {
         return grpc::Status(grpc::StatusCode::DEADLINE_EXCEEDED, "too much at once");
       }
+      if (!recorded.empty()) {
+        v1::PullResponse response;
+        response.set_id(request.scrape().id());
+        response.set_version(recorded_version);
+        response.add_frames(recorded.front());
+        recorded.erase(recorded.begin());
+        response.set_now_ms(clock_.NowMs());
+        stream->Write(response);
+        continue;
+      }
       v1::PullResponse response;
       response.set_id(request.scrape().id());
       response.set_version(wire::kPullVersion);
@@ -61,6 +71,9 @@ class FakeAgent final : public v1::AgentService::Service {
     return hellos;
   }
 
+  // Frames to send instead, set before the first scrape: what an agent of another time said.
+  std::vector<std::string> recorded;
+  uint32_t recorded_version = 1;
   std::atomic<int64_t> kept{0};
   std::atomic<uint64_t> old_sequence{0};
   std::atomic<uint64_t> sequence{100};
@@ -182,6 +195,34 @@ TEST_F(GrpcSourceTest, ComesBackAfterALostStreamWithItsCursor) {
   ASSERT_EQ(agent_.Hellos().size(), 2u);
   EXPECT_EQ(agent_.Hellos()[1].cursor_run_id(), 7u);
   EXPECT_EQ(agent_.Hellos()[1].cursor_sequence(), 101u);
+}
+
+std::string Unhex(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i + 1 < text.size(); i += 2) {
+    out.push_back(static_cast<char>(std::stoi(std::string(text.substr(i, 2)), nullptr, 16)));
+  }
+  return out;
+}
+
+// What the first agents said, byte for byte: every later server understands them.
+TEST_F(GrpcSourceTest, AnAgentOfTheFirstVersionIsUnderstoodForever) {
+  agent_.recorded = {
+      Unhex("0103887766554433221102b08aadfef962010004686f73741d04320100000101166e6f64655f6370755f"
+            "7365636f6e64735f746f74616c01094350552074696d652e0002000030085f5f6e616d655f5f166e6f64"
+            "655f6370755f7365636f6e64735f746f74616c036370750130046d6f64650469646c65002c0475736572"
+            "03000280890f0f11be6afc"),
+      Unhex("010002b0ea0101000104320201ac17c4755f17")};
+  EXPECT_EQ(Scrape(1'000'000), "start live 1234.56@1000000");
+  EXPECT_EQ(Scrape(1'010'000), "live 1249.5@1010000");
+}
+
+// An agent that is newer than the server says so, and the server says what to do.
+TEST_F(GrpcSourceTest, AFrameVersionOfTheFutureIsRefusedByName) {
+  agent_.recorded = {"whatever"};
+  agent_.recorded_version = wire::kPullVersion + 1;
+  const std::string said = Scrape(1'000'000);
+  EXPECT_NE(said.find("the agent speaks version 2"), std::string::npos) << said;
 }
 
 TEST_F(GrpcSourceTest, TheCursorStaysWhereTheStorageRefused) {

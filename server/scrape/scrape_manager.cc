@@ -178,8 +178,60 @@ void ScrapeManager::Sync(Pool& pool, bool job_changed) {
 
 void ScrapeManager::Schedule(const EntryPtr& entry, int64_t now_ms) {
   const std::shared_ptr<const Target> target = entry->loop->target();
-  entry->due_ms = NextDue(now_ms, target->interval_ms, target->OffsetMs(options_.seed));
+  int64_t interval_ms = target->interval_ms;
+  if (entry->watch_until_ms > now_ms) interval_ms = std::min(interval_ms, entry->watch_interval_ms);
+  entry->due_ms =
+      NextDue(now_ms, interval_ms, target->OffsetMs(options_.seed) % interval_ms);
   alarms_.push({entry->due_ms, order_++, entry, 0});
+}
+
+Result<ScrapeManager::Watched> ScrapeManager::Watch(const std::string& host, int64_t interval_ms,
+                                                    int64_t for_ms) {
+  if (host.empty()) return InvalidArgument("no host is named");
+  if (interval_ms != 0 && (interval_ms < kMinWatchMs || for_ms <= 0 || for_ms > kMaxWatchMs)) {
+    return InvalidArgument(StrCat("a watch is at least ", kMinWatchMs, " ms apart and lasts at most ",
+                                  kMaxWatchMs / 1000, " s; asked for every ", interval_ms,
+                                  " ms for ", for_ms, " ms"));
+  }
+  std::vector<EntryPtr> all;
+  {
+    MutexLock lock(pools_mu_);
+    for (const auto& [name, pool] : pools_) {
+      for (const auto& [identity, entry] : pool->entries) all.push_back(entry);
+    }
+  }
+  const int64_t now_ms = clock_.NowMs();
+  std::vector<EntryPtr> wanted;
+  Watched watched{.until_ms = interval_ms == 0 ? now_ms : now_ms + for_ms};
+  for (const EntryPtr& entry : all) {
+    const std::shared_ptr<const Target> target = entry->loop->target();
+    const std::string bare = target->address.substr(0, target->address.rfind(':'));
+    if (target->address != host && bare != host && target->labels.Get("instance") != host) continue;
+    wanted.push_back(entry);
+    watched.urls.push_back(target->url);
+  }
+  if (wanted.empty()) return NotFound(StrCat("no target is of the host ", Quoted(host)));
+  std::sort(watched.urls.begin(), watched.urls.end());
+  {
+    MutexLock lock(schedule_mu_);
+    size_t others = 0;
+    for (const EntryPtr& entry : all) {
+      const bool mine = std::find(wanted.begin(), wanted.end(), entry) != wanted.end();
+      others += !mine && entry->watch_until_ms > now_ms;
+    }
+    if (interval_ms != 0 && others + wanted.size() > kMaxWatched) {
+      return ResourceExhausted(StrCat(others + wanted.size(),
+                                      " targets would be watched at one time, limit: ",
+                                      kMaxWatched));
+    }
+    for (const EntryPtr& entry : wanted) {
+      entry->watch_interval_ms = interval_ms;
+      entry->watch_until_ms = interval_ms == 0 ? 0 : watched.until_ms;
+      if (!entry->removed) Schedule(entry, now_ms);
+    }
+  }
+  schedule_changed_.NotifyAll();
+  return watched;
 }
 
 void ScrapeManager::Remove(const EntryPtr& entry) {

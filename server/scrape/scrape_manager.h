@@ -76,6 +76,19 @@ class ScrapeManager {
   // Starts nothing new, cancels what is under way, joins the threads. Writes no stale markers.
   void Stop();
 
+  // Scrapes the targets of one host more often for a while (vedettectl watch): `host` is an address,
+  // an address without its port, or an instance label. 0 as interval ends it. INVALID_ARGUMENT
+  // beyond kMinWatchMs and kMaxWatchMs, RESOURCE_EXHAUSTED beyond kMaxWatched targets at one time,
+  // NOT_FOUND where no target is of that host.
+  static constexpr int64_t kMinWatchMs = 100;
+  static constexpr int64_t kMaxWatchMs = 600'000;
+  static constexpr size_t kMaxWatched = 16;
+  struct Watched {
+    std::vector<std::string> urls;
+    int64_t until_ms = 0;
+  };
+  Result<Watched> Watch(const std::string& host, int64_t interval_ms, int64_t for_ms);
+
   std::vector<std::string> pools() const;
   // By pool, then by URL; of all pools if `pool` is empty.
   std::vector<TargetStatus> Targets(const std::string& pool) const;
@@ -107,6 +120,8 @@ class ScrapeManager {
     int64_t due_ms = 0;
     int64_t deadline_ms = 0;
     int64_t last_start_ms = 0;
+    int64_t watch_interval_ms = 0;  // Until watch_until_ms, instead of the target's.
+    int64_t watch_until_ms = 0;
     uint64_t turn = 0;       // Counts scrapes: a deadline of an older one means nothing.
     bool under_way = false;  // Between RunDue and the end of Finish.
     bool fetching = false;   // Between RunDue and `fetched`.

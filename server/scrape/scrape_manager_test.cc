@@ -414,5 +414,38 @@ TEST(ScrapeManagerThreads, ScrapeAndStopInOrder) {
   EXPECT_EQ(storage.commits(), commits);
 }
 
+TEST_F(ScrapeManagerTest, AWatchedHostIsScrapedMoreOftenForAWhileAndNobodyElse) {
+  world_.bodies["a:1"] = "m 1\n";
+  world_.bodies["b:1"] = "m 1\n";
+  Make();
+  Targets({"a:1", "b:1"});
+  Pass(20'000);
+  const auto count = [&](const char* instance) {
+    return storage_.series().at(StrCat("{__name__=\"m\", instance=\"", instance, "\", job=\"node\"}"))
+        .samples.size();
+  };
+  const size_t a = count("a:1"), b = count("b:1");
+  const auto watched = manager_->Watch("a", 100, 5'000);
+  ASSERT_TRUE(watched.ok()) << watched.status().ToString();
+  EXPECT_EQ(watched->urls, (std::vector<std::string>{"http://a:1/metrics"}));
+  EXPECT_EQ(watched->until_ms, clock_.NowMs() + 5'000);
+  Pass(5'000);
+  EXPECT_NEAR(static_cast<double>(count("a:1") - a), 50, 2);
+  EXPECT_LE(count("b:1") - b, 1u);
+  // Then it is as it was.
+  const size_t after = count("a:1");
+  Pass(40'000);
+  EXPECT_NEAR(static_cast<double>(count("a:1") - after), 4, 1);
+
+  EXPECT_EQ(manager_->Watch("c", 100, 5'000).status().code(), StatusCode::kNotFound);
+  EXPECT_EQ(manager_->Watch("a", 99, 5'000).status().code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(manager_->Watch("a", 100, 600'001).status().code(), StatusCode::kInvalidArgument);
+  ASSERT_TRUE(manager_->Watch("a:1", 100, 60'000).ok());
+  ASSERT_TRUE(manager_->Watch("a:1", 0, 0).ok());  // Ended.
+  const size_t ended = count("a:1");
+  Pass(20'000);
+  EXPECT_NEAR(static_cast<double>(count("a:1") - ended), 2, 1);
+}
+
 }  // namespace
 }  // namespace vedette::scrape

@@ -16,6 +16,10 @@
 #include "agent/host/files.h"
 #include "agent/host/host.h"
 #include "agent/mysql/mysql.h"
+#include "agent/probe/module.h"
+#include "agent/probe/probe.h"
+#include "agent/process/naming.h"
+#include "agent/process/process.h"
 #include "common/base/strings.h"
 #include "tests/support/golden.h"
 #include "tests/support/temp_dir.h"
@@ -226,8 +230,8 @@ std::string ContainerSection() {
   return StrCat(
       "\n## Containers\n\n"
       "cAdvisor's families, one sample for each control group: containers, slices, services. `id` is "
-      "the group's path, `/` the machine; `name`, `image` and `container_label_*` come from Docker's "
-      "or Podman's socket. A container that is gone before the next scrape is shown for half a minute "
+      "the group's path, `/` the machine; `name`, `image` and `container_label_*` come from the "
+      "socket of Docker, Podman, containerd or CRI-O. A container that is gone before the next scrape is shown for half a minute "
       "with its last values, and `container_last_seen` says when they were read. A run reads about "
       "fifteen small files for each group; what containers' own files take is counted once a minute "
       "on a thread of its own.\n\n"
@@ -257,13 +261,76 @@ std::string MysqlSection() {
   return out;
 }
 
+std::string ProcessSection() {
+  // The families are the same whatever runs.
+  auto collector = MakeProcessCollector(ProcessNaming::ByComm({}), {.smaps = true});
+  std::map<std::string, MetricFamily> families;
+  for (int i = 0; i < 2; ++i) {
+    MetricSink sink;
+    EXPECT_TRUE(collector->Collect(sink).ok());
+    for (MetricFamily& f : sink.Take()) families.emplace(f.name, f);
+  }
+  return StrCat(
+      "\n## Groups of processes\n\n"
+      "process-exporter's families, with `--process.config` (its file) or `--process.names`. A run reads "
+      "four files of each process that is in a group, and one of each that is not; `--process.smaps` makes "
+      "the kernel walk every page of each process.\n",
+      FamilyTable(families));
+}
+
+std::string ProbeSection() {
+  const std::map<std::string, std::set<std::string>> by_prober = {
+      {"every probe",
+       {"probe_success", "probe_duration_seconds", "probe_dns_lookup_time_seconds",
+        "probe_ip_protocol", "probe_ip_addr_hash"}},
+      {"http",
+       {"probe_http_duration_seconds", "probe_http_redirects", "probe_http_status_code",
+        "probe_http_version", "probe_http_ssl", "probe_http_content_length",
+        "probe_http_uncompressed_body_length", "probe_http_last_modified_timestamp_seconds",
+        "probe_failed_due_to_regex"}},
+      {"tcp", {"probe_failed_due_to_regex"}},
+      {"icmp", {"probe_icmp_duration_seconds", "probe_icmp_reply_hop_limit"}},
+      {"dns",
+       {"probe_dns_duration_seconds", "probe_dns_query_succeeded", "probe_dns_answer_rrs",
+        "probe_dns_authority_rrs", "probe_dns_additional_rrs", "probe_dns_serial"}},
+      {"grpc",
+       {"probe_grpc_duration_seconds", "probe_grpc_ssl", "probe_grpc_status_code",
+        "probe_grpc_healthcheck_response"}},
+      {"http, tcp and grpc over TLS",
+       {"probe_ssl_earliest_cert_expiry", "probe_ssl_last_chain_expiry_timestamp_seconds",
+        "probe_ssl_last_chain_info", "probe_tls_version_info", "probe_tls_cipher_info"}}};
+  // Nobody listens there: what a probe says all the same has to be on the page.
+  const ProbeModules modules = DefaultProbeModules();
+  for (const char* name : {"http_2xx", "tcp_connect", "icmp", "grpc_plain"}) {
+    const ProbeModule& module = modules.at(name);
+    const std::string target = module.prober == "icmp" ? "127.0.0.1" : "127.0.0.1:1";
+    for (const MetricFamily& f : RunProbe(module, target, 1'000).families) {
+      EXPECT_TRUE(by_prober.at("every probe").contains(f.name) ||
+                  by_prober.at(module.prober).contains(f.name))
+          << f.name << " of " << module.prober << " is not on the page";
+    }
+  }
+  std::string out =
+      "\n## Probes\n\n"
+      "blackbox_exporter's families, at every collection for each `--probe.target=MODULE=TARGET` (with the "
+      "labels `module` and `target`), and on `/probe?module=M&target=T` for a real Prometheus. A probe costs "
+      "what it does: one look-up, one connection, one request.\n\n"
+      "| prober | families |\n|---|---|\n";
+  for (const auto& [prober, families] : by_prober) {
+    std::string list;
+    for (const std::string& f : families) StrAppend(list, list.empty() ? "" : ", ", "`", f, "`");
+    StrAppend(out, "| ", prober, " | ", list, " |\n");
+  }
+  return out;
+}
+
 TEST(CollectorsPage, SaysWhatTheCollectorsDo) {
   const std::string page = StrCat(
       "# Collectors\n\n"
       "Every family that the agent gives, where it comes from and what it costs. This page is made "
       "from the collectors by `tests/docs/collectors_doc_test.cc`, which fails when it is not "
       "true.\n\n",
-      HostSection(), ContainerSection(), MysqlSection());
+      HostSection(), ContainerSection(), MysqlSection(), ProcessSection(), ProbeSection());
   if (const char* path = std::getenv("VEDETTE_COLLECTORS_PAGE")) std::ofstream(path) << page;
   vedette::testing::ExpectGolden("docs/collectors.md", page);
 }

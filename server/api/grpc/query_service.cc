@@ -330,6 +330,16 @@ class QueryServiceImpl final : public v1::QueryService::Service {
     return grpc::Status::OK;
   }
 
+  grpc::Status Watch(grpc::ServerContext*, const v1::WatchRequest* request,
+                     v1::WatchResponse* response) override {
+    const Result<scrape::ScrapeManager::Watched> watched = b_.watcher->Watch(
+        request->host(), request->interval_ms(), request->duration_ms());
+    if (!watched.ok()) return rpc::ToGrpcStatus(watched.status());
+    for (const std::string& url : watched->urls) response->add_targets(url);
+    response->set_until_ms(watched->until_ms);
+    return grpc::Status::OK;
+  }
+
   grpc::Status Rules(grpc::ServerContext*, const v1::RulesRequest* request,
                      v1::RulesResponse* response) override {
     for (const ruler::RuleGroupStatus& g : b_.rule_groups()) {

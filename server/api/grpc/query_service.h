@@ -24,6 +24,7 @@ struct QueryBackends {
   promql::Engine* engine;
   const storage::Queryable* queryable;
   const scrape::ScrapeManager* scrapes;
+  scrape::ScrapeManager* watcher;  // The same, for Watch.
   std::function<std::vector<ruler::RuleGroupStatus>()> rule_groups;  // By file, then name.
   std::function<Result<std::vector<Matcher>>(std::string_view)> parse_selector;
   const Clock* clock;

@@ -1,0 +1,206 @@
+#include "agent/collector/kept_files.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <string_view>
+#include <utility>
+
+#include "common/base/clock.h"
+
+namespace vedette::agent {
+namespace {
+
+size_t MostKept() {
+  rlimit limit = {};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 256;
+  // The kernel keeps a page for each that was read.
+  return std::min<size_t>(limit.rlim_cur / 2, 2'048);
+}
+
+// /proc/PID: an open file of a process holds on to what the process leaves behind.
+bool IsOfAProcess(std::string_view path) {
+  return path.starts_with("/proc/") && path.size() > 6 && path[6] >= '0' && path[6] <= '9';
+}
+
+bool IsOfTheKernel(std::string_view path) {
+  return path.starts_with("/sys/") || path.starts_with("/proc/");
+}
+
+// linux_dirent64, which glibc does not show.
+struct RawName {
+  uint64_t inode;
+  int64_t offset;
+  uint16_t length;
+  uint8_t type;
+  char name[];
+};
+
+// Appends the names of an open folder; returns how many entries there were, "." and ".." counted.
+// Folders of attributes fill the buffer as long as names fit: where it was far from full, the call
+// that only says "no more" is saved.
+size_t ReadNames(int fd, bool fills, bool folders_only, std::vector<std::string>& names) {
+  alignas(RawName) char buffer[32 << 10];
+  size_t seen = 0;
+  for (;;) {
+    const long n = syscall(SYS_getdents64, fd, buffer, sizeof buffer);
+    if (n <= 0) return seen;
+    for (long at = 0; at < n;) {
+      const auto* entry = reinterpret_cast<const RawName*>(buffer + at);
+      at += entry->length;
+      ++seen;
+      const std::string_view name = entry->name;
+      if (name == "." || name == "..") continue;
+      if (folders_only && entry->type != DT_DIR && entry->type != DT_UNKNOWN) continue;
+      names.emplace_back(name);
+    }
+    if (fills && static_cast<size_t>(n) < sizeof buffer / 2) return seen;
+  }
+}
+
+}  // namespace
+
+KeptFiles::Entry::~Entry() {
+  if (fd >= 0) close(fd);
+}
+
+KeptFiles& KeptFiles::Shared() {
+  static auto* files = new KeptFiles();
+  return *files;
+}
+
+KeptFiles::KeptFiles() : most_(MostKept()) {}
+
+KeptFiles::~KeptFiles() = default;
+
+size_t KeptFiles::kept() const {
+  MutexLock lock(mu_);
+  return open_;
+}
+
+KeptFiles::Kind KeptFiles::KindOf(int fd, const std::string& path) {
+  struct statfs fs = {};
+  if (fstatfs(fd, &fs) != 0 || IsOfAProcess(path)) return Kind::kNotKept;
+  switch (static_cast<uint64_t>(fs.f_type)) {
+    case SYSFS_MAGIC:
+    case CGROUP_SUPER_MAGIC:
+    case CGROUP2_SUPER_MAGIC:
+      return Kind::kAttribute;
+    case PROC_SUPER_MAGIC:
+      return Kind::kSequence;
+    default:
+      return Kind::kNotKept;
+  }
+}
+
+// From the start of the file to its end.
+int KeptFiles::ReadAll(const Entry& entry, std::string& out) {
+  char buffer[8192];
+  out.clear();
+  for (;;) {
+    const ssize_t n = pread(entry.fd, buffer, sizeof buffer, static_cast<off_t>(out.size()));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return errno;
+    out.append(buffer, static_cast<size_t>(n));
+    // The kernel hands out whole lines as long as a page holds them. Attributes have short ones, so
+    // that less than half a page is all there is; in /proc one line may be longer than that.
+    if (n == 0 || (entry.kind == Kind::kAttribute && n < 2048)) return 0;
+    if (out.size() > kMaxBytes) return EFBIG;
+  }
+}
+
+KeptFiles::EntryPtr KeptFiles::Find(const std::string& path, int flags, int& error) {
+  const int64_t now = SystemClock().MonotonicNs();
+  error = 0;
+  {
+    MutexLock lock(mu_);
+    if (now - looked_ns_ > kIdleNs / 4) CloseIdle(now);
+    if (const auto at = entries_.find(path); at != entries_.end()) {
+      const EntryPtr& entry = at->second;
+      if (entry->fd >= 0) {
+        entry->used_ns = now;
+        return entry;
+      }
+      error = ENOENT;
+      if (now - entry->used_ns < kAbsentNs) return nullptr;
+      entries_.erase(at);
+    }
+  }
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | flags);
+  error = fd < 0 ? errno : 0;
+  // A control group that is away may come back with all its files, as a service's does.
+  const bool absent = error == ENOENT && IsOfTheKernel(path) && !IsOfAProcess(path) &&
+                      (!path.starts_with("/sys/fs/cgroup/") ||
+                       access(path.substr(0, path.rfind('/')).c_str(), F_OK) == 0);
+  if (fd < 0 && !absent) return nullptr;
+  auto entry = std::make_shared<Entry>(fd, fd < 0 ? Kind::kNotKept : KindOf(fd, path));
+  entry->used_ns = now;
+  MutexLock lock(mu_);
+  const bool keep = absent || (entry->kind != Kind::kNotKept && open_ < most_);
+  if (keep && entries_.emplace(path, entry).second && fd >= 0) ++open_;
+  return fd < 0 ? nullptr : entry;
+}
+
+void KeptFiles::Forget(const std::string& path, const EntryPtr& entry) {
+  MutexLock lock(mu_);
+  const auto at = entries_.find(path);
+  if (at == entries_.end() || at->second != entry) return;
+  entries_.erase(at);
+  --open_;
+}
+
+int KeptFiles::Read(const std::string& path, std::string& out) {
+  for (bool again = true;; again = false) {
+    int error = 0;
+    const EntryPtr entry = Find(path, 0, error);
+    if (entry == nullptr) {
+      out.clear();
+      return error;
+    }
+    error = ReadAll(*entry, out);
+    // ENODEV: the device or group is gone, and perhaps another has its name. Other errors are the
+    // file's answer, such as the speed of a device that is down.
+    if (error != ENODEV || !again) return error;
+    Forget(path, entry);
+  }
+}
+
+std::vector<std::string> KeptFiles::List(const std::string& path, bool folders_only) {
+  std::vector<std::string> names;
+  for (bool again = true;; again = false) {
+    int error = 0;
+    const EntryPtr entry = Find(path, O_DIRECTORY, error);
+    if (entry == nullptr) return names;
+    const bool shared = entry->kind != Kind::kNotKept;
+    size_t seen = 0;
+    if (shared) {
+      // Two that list the same folder at one time would share its position.
+      MutexLock lock(listing_);
+      lseek(entry->fd, 0, SEEK_SET);
+      seen = ReadNames(entry->fd, entry->kind == Kind::kAttribute, folders_only, names);
+    } else {
+      seen = ReadNames(entry->fd, false, folders_only, names);
+    }
+    // A folder that went away is empty for who has it open.
+    if (!shared || seen > 2 || !again) return names;
+    Forget(path, entry);
+  }
+}
+
+void KeptFiles::CloseIdle(int64_t now) {
+  looked_ns_ = now;
+  std::erase_if(entries_, [&](const auto& one) {
+    if (now - one.second->used_ns < kIdleNs) return false;
+    if (one.second->fd >= 0) --open_;
+    return true;
+  });
+}
+
+}  // namespace vedette::agent
