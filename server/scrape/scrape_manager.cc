@@ -194,11 +194,19 @@ void ScrapeManager::Remove(const EntryPtr& entry) {
     if (!entry->under_way) {
       entry->under_way = true;
       ready_.push_back({entry, Status(), /*end=*/true});
+      WakeWorker();
     }
   }
   // Its end comes sooner without waiting for the answer.
   if (fetching) entry->loop->Cancel();
-  ready_changed_.NotifyOne();
+}
+
+void ScrapeManager::WakeWorker() {
+  if (waiting_.empty()) return;  // All are at work, and look for more when they are done.
+  Worker& last = *waiting_.back();
+  waiting_.pop_back();
+  last.waiting = false;
+  last.woken.NotifyOne();
 }
 
 void ScrapeManager::RescheduleAfterJump(int64_t now_ms) {
@@ -301,16 +309,20 @@ void ScrapeManager::OnFetched(const EntryPtr& entry, uint64_t turn, Status statu
     }
     ready_.push_back({entry, std::move(status)});
     // Under the lock: Stop() waits for this, and then the manager may be gone.
-    ready_changed_.NotifyOne();
+    WakeWorker();
     if (fetching_ == 0) idle_.NotifyAll();
   }
 }
 
-bool ScrapeManager::RunOne(bool wait) {
+bool ScrapeManager::RunOne(Worker* worker) {
   Ready ready;
   {
     MutexLock lock(schedule_mu_);
-    while (wait && ready_.empty() && !stopping_) ready_changed_.Wait(schedule_mu_);
+    while (worker != nullptr && ready_.empty() && !stopping_) {
+      worker->waiting = true;
+      waiting_.push_back(worker);
+      while (worker->waiting) worker->woken.Wait(schedule_mu_);
+    }
     if (stopping_ || ready_.empty()) return false;
     ready = std::move(ready_.front());
     ready_.pop_front();
@@ -329,7 +341,7 @@ bool ScrapeManager::RunOne(bool wait) {
 
 size_t ScrapeManager::RunReady() {
   size_t count = 0;
-  while (RunOne(/*wait=*/false)) ++count;
+  while (RunOne(/*worker=*/nullptr)) ++count;
   return count;
 }
 
@@ -349,7 +361,8 @@ void ScrapeManager::SchedulerMain() {
 
 void ScrapeManager::WorkerMain() {
   NameThread("scrape-worker");
-  while (RunOne(/*wait=*/true)) {
+  Worker self;
+  while (RunOne(&self)) {
   }
 }
 
@@ -363,9 +376,9 @@ void ScrapeManager::Stop() {
   {
     MutexLock lock(schedule_mu_);
     stopping_ = true;
+    while (!waiting_.empty()) WakeWorker();
   }
   schedule_changed_.NotifyAll();
-  ready_changed_.NotifyAll();
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
   std::vector<EntryPtr> entries;
