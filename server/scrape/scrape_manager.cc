@@ -194,19 +194,11 @@ void ScrapeManager::Remove(const EntryPtr& entry) {
     if (!entry->under_way) {
       entry->under_way = true;
       ready_.push_back({entry, Status(), /*end=*/true});
-      WakeWorker();
+      workers_.WakeOne();
     }
   }
   // Its end comes sooner without waiting for the answer.
   if (fetching) entry->loop->Cancel();
-}
-
-void ScrapeManager::WakeWorker() {
-  if (waiting_.empty()) return;  // All are at work, and look for more when they are done.
-  Worker& last = *waiting_.back();
-  waiting_.pop_back();
-  last.waiting = false;
-  last.woken.NotifyOne();
 }
 
 void ScrapeManager::RescheduleAfterJump(int64_t now_ms) {
@@ -309,20 +301,16 @@ void ScrapeManager::OnFetched(const EntryPtr& entry, uint64_t turn, Status statu
     }
     ready_.push_back({entry, std::move(status)});
     // Under the lock: Stop() waits for this, and then the manager may be gone.
-    WakeWorker();
+    workers_.WakeOne();
     if (fetching_ == 0) idle_.NotifyAll();
   }
 }
 
-bool ScrapeManager::RunOne(Worker* worker) {
+bool ScrapeManager::RunOne(bool wait) {
   Ready ready;
   {
     MutexLock lock(schedule_mu_);
-    while (worker != nullptr && ready_.empty() && !stopping_) {
-      worker->waiting = true;
-      waiting_.push_back(worker);
-      while (worker->waiting) worker->woken.Wait(schedule_mu_);
-    }
+    while (wait && ready_.empty() && !stopping_) workers_.Wait(schedule_mu_);
     if (stopping_ || ready_.empty()) return false;
     ready = std::move(ready_.front());
     ready_.pop_front();
@@ -341,7 +329,7 @@ bool ScrapeManager::RunOne(Worker* worker) {
 
 size_t ScrapeManager::RunReady() {
   size_t count = 0;
-  while (RunOne(/*worker=*/nullptr)) ++count;
+  while (RunOne(/*wait=*/false)) ++count;
   return count;
 }
 
@@ -361,8 +349,7 @@ void ScrapeManager::SchedulerMain() {
 
 void ScrapeManager::WorkerMain() {
   NameThread("scrape-worker");
-  Worker self;
-  while (RunOne(&self)) {
+  while (RunOne(/*wait=*/true)) {
   }
 }
 
@@ -376,7 +363,7 @@ void ScrapeManager::Stop() {
   {
     MutexLock lock(schedule_mu_);
     stopping_ = true;
-    while (!waiting_.empty()) WakeWorker();
+    workers_.WakeAll();
   }
   schedule_changed_.NotifyAll();
   for (std::thread& thread : threads_) thread.join();

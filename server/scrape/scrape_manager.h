@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "common/base/clock.h"
+#include "common/base/idle_stack.h"
 #include "common/base/mutex.h"
 #include "common/base/status.h"
 #include "common/model/metric_family.h"
@@ -123,10 +124,6 @@ class ScrapeManager {
       return at_ms != other.at_ms ? at_ms > other.at_ms : order > other.order;
     }
   };
-  struct Worker {
-    CondVar woken;
-    bool waiting = false;  // Guarded by schedule_mu_ of the manager.
-  };
   struct Pool {
     std::shared_ptr<const Job> job;
     std::unordered_map<uint64_t, EntryPtr> entries;  // By identity.
@@ -139,9 +136,7 @@ class ScrapeManager {
   void Schedule(const EntryPtr& entry, int64_t now_ms) VEDETTE_REQUIRES(schedule_mu_);
   void OnFetched(const EntryPtr& entry, uint64_t turn, Status status)
       VEDETTE_EXCLUDES(schedule_mu_);
-  // `worker` null: does not wait.
-  bool RunOne(Worker* worker) VEDETTE_EXCLUDES(schedule_mu_);
-  void WakeWorker() VEDETTE_REQUIRES(schedule_mu_);
+  bool RunOne(bool wait) VEDETTE_EXCLUDES(schedule_mu_);
   void RescheduleAfterJump(int64_t now_ms) VEDETTE_REQUIRES(schedule_mu_);
   void SchedulerMain();
   void WorkerMain();
@@ -165,8 +160,7 @@ class ScrapeManager {
 
   mutable Mutex schedule_mu_;
   CondVar schedule_changed_;
-  // That wait; the one that has worked last is at the end and woken first: its caches are warm.
-  std::vector<Worker*> waiting_ VEDETTE_GUARDED_BY(schedule_mu_);
+  IdleStack workers_ VEDETTE_GUARDED_BY(schedule_mu_);
   CondVar idle_;
   std::priority_queue<Alarm> alarms_ VEDETTE_GUARDED_BY(schedule_mu_);
   uint64_t order_ VEDETTE_GUARDED_BY(schedule_mu_) = 0;

@@ -216,6 +216,7 @@ Result<Timeline::Outcome> Timeline::Commit(int64_t t_ms) {
   Outcome outcome;
   if (steady_ && timed_.empty() && before_ == nullptr && AllPresent()) {
     VEDETTE_ASSIGN_OR_RETURN(outcome.stats, Send(t_ms, /*backfill=*/false));
+    numbers_.DropIndex();
     return outcome;
   }
   outcome.added = CountNew();
