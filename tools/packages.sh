@@ -4,7 +4,7 @@
 BUILD_PACKAGES="bazel-bootstrap bazel-rules-java bazel-rules-proto bazel-platforms g++ git ca-certificates
   libgrpc++-dev protobuf-compiler-grpc libprotobuf-dev protobuf-compiler libabsl-dev librocksdb-dev
   libssl-dev libgoogle-glog-dev libgtest-dev libgmock-dev libbenchmark-dev libre2-dev libsnappy-dev libdeflate-dev
-  libzstd-dev zlib1g-dev libisal-dev libcurl4-openssl-dev libmariadb-dev libyaml-cpp-dev
+  libzstd-dev zlib1g-dev libcurl4-openssl-dev libmariadb-dev libyaml-cpp-dev
   nlohmann-json3-dev libxxhash-dev libroaring-dev robin-map-dev libboost-dev libcli11-dev libc-ares-dev
   libsystemd-dev libcrypt-dev libbrotli-dev python3 curl"
 RUN_PACKAGES="openssl iproute2"

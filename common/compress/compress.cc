@@ -92,8 +92,11 @@ Status Gunzip(std::string_view in, size_t max_bytes, std::string& out) {
 }
 
 Status Unzstd(std::string_view in, size_t max_bytes, std::string& out) {
-  std::unique_ptr<ZSTD_DCtx, size_t (*)(ZSTD_DCtx*)> context(ZSTD_createDCtx(), ZSTD_freeDCtx);
+  // Kept, as gzip's: it is larger than most bodies.
+  thread_local std::unique_ptr<ZSTD_DCtx, size_t (*)(ZSTD_DCtx*)> context(ZSTD_createDCtx(),
+                                                                        ZSTD_freeDCtx);
   if (context == nullptr) return Internal("zstd: no memory for a context");
+  ZSTD_DCtx_reset(context.get(), ZSTD_reset_session_only);
   ZSTD_DCtx_setParameter(context.get(), ZSTD_d_windowLogMax, kMaxZstdWindowLog);
   ZSTD_inBuffer input{in.data(), in.size(), 0};
   size_t used = 0;

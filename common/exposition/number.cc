@@ -1,9 +1,11 @@
 #include "common/exposition/number.h"
 
 #include <array>
+#include <bit>
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
+#include <cstring>
 #include <limits>
 #include <system_error>
 
@@ -105,6 +107,97 @@ std::optional<double> ParseValue(std::string_view text) {
     value *= kPowersOfTen[static_cast<size_t>(exponent)];
   }
   return negative ? -value : value;
+}
+
+namespace {
+
+using Bytes16 = unsigned __int128;  // The first of them lowest.
+
+constexpr Bytes16 All(uint8_t byte) {
+  const uint64_t eight = 0x0101010101010101u * byte;
+  return Bytes16{eight} << 64 | eight;
+}
+
+constexpr Bytes16 First(int bytes) { return bytes >= 16 ? ~Bytes16{0} : (Bytes16{1} << (8 * bytes)) - 1; }
+
+// The place of the first byte whose highest bit is set; 16 where there is none.
+int FirstMarked(Bytes16 marks) {
+  const uint64_t low = static_cast<uint64_t>(marks);
+  const uint64_t high = static_cast<uint64_t>(marks >> 64);
+  if (low != 0) return std::countr_zero(low) / 8;
+  return high != 0 ? 8 + std::countr_zero(high) / 8 : 16;
+}
+
+// The same of the first byte that is `byte`. (What follows it may be marked wrongly.)
+int FirstOf(Bytes16 text, uint8_t byte) {
+  const Bytes16 x = text ^ All(byte);
+  return FirstMarked((x - All(1)) & ~x & All(0x80));
+}
+
+// Eight digits of one byte each, neighbours joined three times.
+uint64_t JoinDigits(uint64_t v) {
+  v = v * 10 + (v >> 8);
+  v = (v & 0x000000ff000000ff) * 0x000f424000000064 +
+      ((v >> 16) & 0x000000ff000000ff) * 0x0000271000000001;
+  return v >> 32;
+}
+
+// A number of at most 16 bytes with at most one point and an exponent of two digits, such as Go
+// prints; nothing where it is anything else. `text` ends after `length` bytes.
+std::optional<double> ParseAtOnce(Bytes16 text, int length) {
+  text &= First(length);
+  int digits = length;
+  int exponent = 0;
+  if (const int e = FirstOf(text, 'e'); e < length) {
+    if (length - e != 4) return std::nullopt;
+    const uint32_t tail = static_cast<uint32_t>(text >> (8 * e));  // e+09
+    const uint32_t sign = tail >> 8 & 0xff;
+    const uint32_t tens = (tail >> 16 & 0xff) - '0';
+    const uint32_t ones = (tail >> 24) - '0';
+    if ((sign != '+' && sign != '-') || tens > 9 || ones > 9) return std::nullopt;
+    exponent = static_cast<int>(tens * 10 + ones);
+    if (sign == '-') exponent = -exponent;
+    digits = e;
+    text &= First(digits);
+  }
+  if (const int point = FirstOf(text, '.'); point < digits) {
+    exponent -= digits - point - 1;
+    text = (text & First(point)) | (text >> 8 & ~First(point));
+    --digits;
+  }
+  if (digits == 0) return std::nullopt;
+  text ^= All('0') & First(digits);
+  if (((text + All(0x76)) & All(0x80)) != 0 || (text & All(0x80)) != 0) return std::nullopt;
+  text <<= 8 * (16 - digits);  // Zeros in front.
+  const uint64_t mantissa = JoinDigits(static_cast<uint64_t>(text)) * 100'000'000 +
+                            JoinDigits(static_cast<uint64_t>(text >> 64));
+  if (mantissa > kExactInteger || exponent < -22 || exponent > 22) return std::nullopt;
+  const double value = static_cast<double>(mantissa);
+  if (exponent < 0) return value / kPowersOfTen[static_cast<size_t>(-exponent)];
+  return value * kPowersOfTen[static_cast<size_t>(exponent)];
+}
+
+}  // namespace
+
+std::optional<double> ParseValueAt(const char*& p, const char* end) {
+  if (end - p >= 16) {
+    Bytes16 text;
+    std::memcpy(&text, p, sizeof text);
+    // Marked: at most a blank, and no byte beyond ASCII.
+    const int length =
+        FirstMarked(~((text & All(0x7f)) + All(0x5f)) & ~text & All(0x80));
+    if (length < 16) {
+      if (const std::optional<double> value = ParseAtOnce(text, length)) {
+        p += length;
+        return value;
+      }
+    }
+  }
+  const char* q = p;
+  while (q < end && static_cast<unsigned char>(*q) > ' ') ++q;
+  const std::optional<double> value = ParseValue({p, static_cast<size_t>(q - p)});
+  if (value) p = q;
+  return value;
 }
 
 std::optional<int64_t> ParseInteger(std::string_view text) {

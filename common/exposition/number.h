@@ -13,6 +13,11 @@ namespace vedette::exposition {
 // Short decimals, which is nearly all of them, cost a few nanoseconds.
 std::optional<double> ParseValue(std::string_view text);
 
+// The same of the text from `p` up to the first blank or control byte before `end`; `p` is there
+// then. Where 16 bytes can be read the digits are looked at all at once, not one by one. Nothing
+// found: `p` has not moved.
+std::optional<double> ParseValueAt(const char*& p, const char* end);
+
 // A whole number of milliseconds, as text format timestamps are.
 std::optional<int64_t> ParseInteger(std::string_view text);
 

@@ -373,11 +373,9 @@ bool TextParser::NextKnown(Key key) {
   line_ = {start, key.size};
   // The most likely line: a number and a newline.
   const char* const value_start = q;
-  while (q < end_ && *q > ' ') ++q;
-  const std::string_view text(value_start, static_cast<size_t>(q - value_start));
+  const std::optional<double> value = ParseValueAt(q, end_);
+  if (!value) return false;
   if (q < end_ && *q == '\n') {
-    const std::optional<double> value = ParseValue(text);
-    if (!value) return false;
     sample_.value = *value;
     sample_.t_ms.reset();
     sample_.has_exemplar = false;

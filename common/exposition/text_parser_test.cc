@@ -2,6 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
+#include <cstdint>
+#include <cstddef>
+#include <optional>
+#include <random>
 #include <cmath>
 #include <limits>
 #include <string>
@@ -188,6 +193,41 @@ TEST(Number, ReadsAsStrtodDoes) {
   for (const char* text : {"", "+", "-", ".", "e5", "1e", "1e+", "+-1", "--1", "0x1", "1_0",
                            "nan(1)", "-nan", "1 ", " 1", "1e999", "infinit", "1.2.3"}) {
     EXPECT_FALSE(ParseValue(text)) << text;
+  }
+}
+
+// Whatever stands there, and whatever follows it, the quick way reads what the careful way does.
+TEST(Number, AValueAtItsPlaceIsTheSameValue) {
+  std::vector<std::string> texts = {
+      "0",    "7",      "1.5",    "12345678",         "123456789",        "1234567890123456",
+      "1e5",  "1e+05",  "1e-07",  "6.1234567e+08",    "9007199254740993", "9.007199254740993e+15",
+      "1.",   ".5",     ".",      "e+05",             "1e+5",             "1e+055",
+      "-1",   "+1",     "NaN",    "+Inf",             "1.2.3",            "1e+0a",
+      "1,5",  "0x10",   "1e+30",  "1e-30",            "0.000001",         "12345678.12345678",
+      "\x80", "1\x80",  "1:",     "1/",               "00000000",         "0000000000000001",
+      "1ee1", "1e+1e1", "1e.+05", "123456789012.e+01"};
+  std::mt19937_64 random(20261128);
+  constexpr std::string_view kBytes = "0123456789.e+-";
+  for (int i = 0; i < 20'000; ++i) {
+    std::string& text = texts.emplace_back();
+    for (size_t n = random() % 20; n-- > 0;) {
+      // Mostly digits, so that many of them are numbers.
+      text.push_back(kBytes[random() % 4 == 0 ? random() % kBytes.size() : random() % 10]);
+    }
+  }
+  for (const std::string& text : texts) {
+    SCOPED_TRACE(text);
+    const std::optional<double> want = ParseValue(text);
+    for (std::string_view after : {"\n", " 1", "\nnode_load1 0.25 and much more text\n", ""}) {
+      const std::string body = text + std::string(after);
+      const char* p = body.data();
+      const std::optional<double> got = ParseValueAt(p, body.data() + body.size());
+      ASSERT_EQ(got.has_value(), want.has_value());
+      EXPECT_EQ(p - body.data(), want ? static_cast<ptrdiff_t>(text.size()) : 0);
+      if (want) {
+        ASSERT_EQ(std::bit_cast<uint64_t>(*got), std::bit_cast<uint64_t>(*want));
+      }
+    }
   }
 }
 

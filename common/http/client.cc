@@ -81,6 +81,10 @@ Result<ClientResponse> Client::Do(const ClientRequest& request,
   // A token that was withdrawn early: the next request fetches another.
   if (answer.ok() && answer->status == 401 && impl_->options.oauth2) impl_->ForgetToken();
   impl_->GiveBack(std::move(transfer));
+  if (!answer.ok()) return answer;
+  const int64_t max_bytes =
+      request.max_body_bytes > 0 ? request.max_body_bytes : impl_->options.max_body_bytes;
+  VEDETTE_RETURN_IF_ERROR(DecodeBody(*answer, size_t(max_bytes)));
   return answer;
 }
 

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "common/base/status.h"
+#include "common/http/body_buffers.h"
 #include "common/http/client_options.h"
 #include "common/http/message.h"
 
@@ -36,7 +37,7 @@ struct ClientDetail {
 struct ClientResponse {
   int status = 0;
   Headers headers;         // Of the last answer, after redirects.
-  std::string body;        // Content-Encoding undone.
+  std::string body;        // Content-Encoding undone, by Client.
   int64_t wire_bytes = 0;  // Of the body as it came.
   std::string final_url;   // After redirects.
   int64_t duration_us = 0;
@@ -70,6 +71,11 @@ class Client {
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
+
+// Undoes the Content-Encoding of an answer as MultiClient brings it, if it has one: the header goes
+// too. More than `max_bytes` is RESOURCE_EXHAUSTED. `buffers`: where the decoded body's memory is
+// from, and the other one's goes.
+Status DecodeBody(ClientResponse& response, size_t max_bytes, BodyBuffers* buffers = nullptr);
 
 // `url` without user, password, query and fragment: fit for an error text.
 std::string SafeUrl(std::string_view url);

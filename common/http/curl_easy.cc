@@ -112,8 +112,6 @@ struct Transfer::State {
   bool headers_too_large = false;
   size_t header_bytes = 0;
   ClientResponse response;
-  std::string plain;  // Decoded into, for the next user of the caller's buffer.
-  std::string wire;   // Kept from one transfer to the next, to receive what is encoded.
   std::array<char, CURL_ERROR_SIZE> error{};
 
   ~State() {
@@ -133,11 +131,6 @@ struct Transfer::State {
   static size_t OnBody(char* data, size_t, size_t n, void* user) {
     State& state = *static_cast<State*>(user);
     if (state.cancelled != nullptr && state.cancelled->load()) return 0;
-    if (state.response.body.empty() && !state.response.headers.Has("Content-Encoding")) {
-      // Nothing will be decoded: the caller's buffer is where it belongs at once.
-      state.response.body.swap(state.plain);
-      state.response.body.clear();
-    }
     if (n > state.max_body_bytes - state.response.body.size()) {
       state.too_large = true;
       return 0;
@@ -319,9 +312,8 @@ Status Transfer::Prepare(const ClientOptions& options, const ClientRequest& requ
   s.header_bytes = 0;
   s.error.fill('\0');
   s.response = {};
-  s.response.body = std::move(s.wire);
+  s.response.body = std::move(buffer);
   s.response.body.clear();
-  s.plain = std::move(buffer);
 
   if (!request.url.starts_with("http://") && !request.url.starts_with("https://")) {
     return InvalidArgument(StrCat("not an http or https URL: ", Quoted(SafeUrl(request.url))));
@@ -447,18 +439,22 @@ Result<ClientResponse> Transfer::Finish(int code) {
   response.duration_us = int64_t(duration_us);
   response.wire_bytes = int64_t(response.body.size());
   if (s.detailed) response.detail = s.Detail();
+  return response;
+}
 
+Status DecodeBody(ClientResponse& response, size_t max_bytes, BodyBuffers* buffers) {
   const std::string_view name = Trim(response.headers.Get("Content-Encoding"));
-  if (name.empty() || response.body.empty()) return response;
+  if (name.empty() || response.body.empty()) return {};
+  const std::string host = HostOf(response.final_url);
   const auto encoding = compress::EncodingFromName(name);
   if (!encoding) return InvalidArgument(StrCat(host, ": unknown Content-Encoding ", Quoted(name)));
+  std::string decoded = buffers != nullptr ? buffers->Take() : std::string();
   VEDETTE_RETURN_IF_ERROR(
-      compress::Decompress(*encoding, response.body, s.max_body_bytes, s.plain).Annotate(host));
-  constexpr size_t kMaxKeptBytes = 64 << 10;
-  if (response.body.capacity() <= kMaxKeptBytes) s.wire = std::move(response.body);
-  response.body = std::exchange(s.plain, std::string());
+      compress::Decompress(*encoding, response.body, max_bytes, decoded).Annotate(host));
+  response.body.swap(decoded);
+  if (buffers != nullptr) buffers->Give(std::move(decoded));
   response.headers.Remove("Content-Encoding");
-  return response;
+  return {};
 }
 
 Result<Token> FetchToken(const OAuth2Options& oauth, const ClientOptions& client) {
@@ -487,6 +483,7 @@ Result<Token> FetchToken(const OAuth2Options& oauth, const ClientOptions& client
   VEDETTE_RETURN_IF_ERROR(transfer.Prepare(options, request, nullptr, "", ""));
   Result<ClientResponse> answer = transfer.Finish(transfer.Perform());
   if (!answer.ok()) return answer.status().Annotate("OAuth2 token");
+  VEDETTE_RETURN_IF_ERROR(DecodeBody(*answer, size_t(options.max_body_bytes)));
   if (answer->status != 200) {
     return Unauthenticated(
         StrCat("OAuth2 token: ", HostOf(oauth.token_url), " answers ", answer->status));

@@ -25,7 +25,7 @@ class Transfer {
                  const std::atomic<bool>* cancelled, std::string bearer, std::string buffer);
   // Runs it here and now; then Finish.
   int Perform();
-  // Turns curl's code into an answer.
+  // Turns curl's code into an answer, its body as it came.
   Result<ClientResponse> Finish(int code);
 
   void* handle() const;  // CURL*, for the multi interface.

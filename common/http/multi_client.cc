@@ -9,7 +9,9 @@
 #include <vector>
 
 #include "common/base/mutex.h"
+#include "common/base/strings.h"
 #include "common/http/curl_easy.h"
+#include "common/http/plain_loop.h"
 
 namespace vedette::http {
 namespace {
@@ -20,23 +22,23 @@ constexpr size_t kMaxIdleTransfers = 256;
 
 struct MultiClient::Impl {
   struct Job {
-    uint64_t id = 0;
-    std::shared_ptr<const ClientOptions> options;
-    ClientRequest request;
-    std::string buffer;
-    Done done;
+    Order order;
     std::unique_ptr<Transfer> transfer;
   };
 
-  Impl(std::string name, int max_connections) : multi(curl_multi_init()) {
+  Impl(const std::string& name, int max_connections)
+      : multi(curl_multi_init()),
+        plain(std::make_unique<PlainLoop>(name, buffers,
+                                          [this](Order order) { Submit(std::move(order)); })) {
     curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, long(max_connections));
-    thread = std::thread([this, name = name.substr(0, 15)] {
+    thread = std::thread([this, name = StrCat(name.substr(0, 10), "-curl")] {
       pthread_setname_np(pthread_self(), name.c_str());
       Loop();
     });
   }
 
   ~Impl() {
+    plain = nullptr;  // It refers orders to this.
     {
       MutexLock lock(mu);
       stopping = true;
@@ -47,25 +49,33 @@ struct MultiClient::Impl {
     curl_multi_cleanup(multi);
   }
 
+  void Submit(Order order) VEDETTE_EXCLUDES(mu) {
+    {
+      MutexLock lock(mu);
+      submitted.push_back(std::move(order));
+    }
+    curl_multi_wakeup(multi);
+  }
+
   // False once the client ends.
-  bool TakeOrders(std::vector<Job>& fresh, std::vector<uint64_t>& gone) VEDETTE_EXCLUDES(mu) {
+  bool TakeOrders(std::vector<Order>& fresh, std::vector<uint64_t>& gone) VEDETTE_EXCLUDES(mu) {
     MutexLock lock(mu);
     fresh.swap(submitted);
     gone.swap(cancels);
     return !stopping;
   }
 
-  void Begin(Job job) {
-    job.transfer = Take();
-    Status status =
-        job.transfer->Prepare(*job.options, job.request, nullptr, "", std::move(job.buffer));
-    if (status.ok() && job.options->oauth2) {
+  void Begin(Order order) {
+    Job job{.order = std::move(order), .transfer = Take()};
+    const Order& o = job.order;
+    Status status = job.transfer->Prepare(*o.options, o.request, nullptr, "", buffers.Take());
+    if (status.ok() && o.options->oauth2) {
       status = Unimplemented("OAuth2 needs http::Client: a token is fetched by blocking");
     }
-    if (!status.ok()) return job.done(std::move(status));
+    if (!status.ok()) return o.done(std::move(status));
     void* handle = job.transfer->handle();
     if (const CURLMcode code = curl_multi_add_handle(multi, handle); code != CURLM_OK) {
-      return job.done(Internal(curl_multi_strerror(code)));
+      return o.done(Internal(curl_multi_strerror(code)));
     }
     running.emplace(handle, std::move(job));
   }
@@ -80,12 +90,22 @@ struct MultiClient::Impl {
 
   void Abort(Job job) {
     if (idle.size() < kMaxIdleTransfers && job.transfer) idle.push_back(std::move(job.transfer));
-    job.done(Cancelled("cancelled"));
+    job.order.done(Cancelled("cancelled"));
+  }
+
+  // Where a plain request went, the next one to the same host finds its way without curl.
+  void Learn(const Job& job) {
+    if (!PlainLoop::Takes(*job.order.options, job.order.request)) return;
+    long redirects = 0;
+    char* address = nullptr;
+    curl_easy_getinfo(job.transfer->handle(), CURLINFO_REDIRECT_COUNT, &redirects);
+    curl_easy_getinfo(job.transfer->handle(), CURLINFO_PRIMARY_IP, &address);
+    if (redirects == 0 && address != nullptr) plain->Learn(job.order.request.url, address);
   }
 
   void CancelOne(uint64_t id) {
     for (auto it = running.begin(); it != running.end(); ++it) {
-      if (it->second.id == id) return Abort(Remove(it));
+      if (it->second.order.id == id) return Abort(Remove(it));
     }
   }
 
@@ -98,20 +118,21 @@ struct MultiClient::Impl {
       if (it == running.end()) continue;
       Job job = Remove(it);
       Result<ClientResponse> answer = job.transfer->Finish(code);
+      if (answer.ok()) Learn(job);
       if (idle.size() < kMaxIdleTransfers) idle.push_back(std::move(job.transfer));
-      job.done(std::move(answer));
+      job.order.done(std::move(answer));
     }
   }
 
   void Loop() {
-    std::vector<Job> fresh;
+    std::vector<Order> fresh;
     std::vector<uint64_t> gone;
     while (true) {
       fresh.clear();
       gone.clear();
       const bool go_on = TakeOrders(fresh, gone);
       if (!go_on) break;
-      for (Job& job : fresh) Begin(std::move(job));
+      for (Order& order : fresh) Begin(std::move(order));
       for (uint64_t id : gone) CancelOne(id);
       int active = 0;
       curl_multi_perform(multi, &active);
@@ -119,7 +140,7 @@ struct MultiClient::Impl {
       curl_multi_poll(multi, nullptr, 0, 1'000, nullptr);
     }
     while (!running.empty()) Abort(Remove(running.begin()));
-    for (Job& job : fresh) Abort(std::move(job));
+    for (Order& order : fresh) order.done(Cancelled("cancelled"));
   }
 
   std::unique_ptr<Transfer> Take() {
@@ -130,13 +151,15 @@ struct MultiClient::Impl {
   }
 
   CURLM* const multi;
+  BodyBuffers buffers;
   std::map<void*, Job> running;                 // The thread's own, by curl handle.
   std::vector<std::unique_ptr<Transfer>> idle;  // The thread's own.
   Mutex mu;
-  std::vector<Job> submitted VEDETTE_GUARDED_BY(mu);
+  std::vector<Order> submitted VEDETTE_GUARDED_BY(mu);
   std::vector<uint64_t> cancels VEDETTE_GUARDED_BY(mu);
   uint64_t next_id VEDETTE_GUARDED_BY(mu) = 1;
   bool stopping VEDETTE_GUARDED_BY(mu) = false;
+  std::unique_ptr<PlainLoop> plain;
   std::thread thread;
 };
 
@@ -147,27 +170,30 @@ MultiClient::MultiClient(std::string name, int max_connections) {
 MultiClient::~MultiClient() = default;
 
 uint64_t MultiClient::Submit(std::shared_ptr<const ClientOptions> options, ClientRequest request,
-                             std::string buffer, Done done) {
-  uint64_t id = 0;
+                             Done done) {
+  Order order{.options = std::move(options), .request = std::move(request), .done = std::move(done)};
   {
     MutexLock lock(impl_->mu);
-    id = impl_->next_id++;
-    impl_->submitted.push_back({.id = id,
-                                .options = std::move(options),
-                                .request = std::move(request),
-                                .buffer = std::move(buffer),
-                                .done = std::move(done)});
+    order.id = impl_->next_id++;
   }
-  curl_multi_wakeup(impl_->multi);
+  const uint64_t id = order.id;
+  if (PlainLoop::Takes(*order.options, order.request)) {
+    impl_->plain->Submit(std::move(order));
+  } else {
+    impl_->Submit(std::move(order));
+  }
   return id;
 }
 
 void MultiClient::Cancel(uint64_t id) {
+  impl_->plain->Cancel(id);
   {
     MutexLock lock(impl_->mu);
     impl_->cancels.push_back(id);
   }
   curl_multi_wakeup(impl_->multi);
 }
+
+BodyBuffers& MultiClient::buffers() { return impl_->buffers; }
 
 }  // namespace vedette::http

@@ -358,11 +358,10 @@ TEST(MultiClient, RunsManyRequestsOnOneThread) {
   Event all;
   MultiClient multi("multi");
   for (int i = 0; i < kRequests; ++i) {
-    multi.Submit(options, {.url = Url(*server, "/hello")}, "old text",
-                 [&](Result<ClientResponse> answer) {
-                   if (answer.ok() && answer->body == "hi") ++good;
-                   if (++done == kRequests) all.Set();
-                 });
+    multi.Submit(options, {.url = Url(*server, "/hello")}, [&](Result<ClientResponse> answer) {
+      if (answer.ok() && answer->body == "hi") ++good;
+      if (++done == kRequests) all.Set();
+    });
   }
   all.Wait();
   EXPECT_EQ(good, kRequests);
@@ -385,9 +384,9 @@ TEST(MultiClient, EveryRequestEndsOnce) {
   };
   {
     MultiClient multi("multi");
-    const uint64_t id = multi.Submit(options, {.url = Url(*server, "/wait")}, "", count);
+    const uint64_t id = multi.Submit(options, {.url = Url(*server, "/wait")}, count);
     begun.Wait();
-    multi.Submit(options, {.url = Url(*server, "/wait")}, "", count);
+    multi.Submit(options, {.url = Url(*server, "/wait")}, count);
     multi.Cancel(id);
     first_gone.Wait();
   }

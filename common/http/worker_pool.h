@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/base/idle_stack.h"
 #include "common/base/mutex.h"
 #include "common/base/strings.h"
 
@@ -32,7 +33,7 @@ class WorkerPool {
     MutexLock lock(mu_);
     if (stopping_ || tasks_.size() >= max_queued_) return false;
     tasks_.push_back(std::move(task));
-    changed_.NotifyOne();
+    idle_.WakeOne();
     return true;
   }
 
@@ -41,7 +42,7 @@ class WorkerPool {
     {
       MutexLock lock(mu_);
       stopping_ = true;
-      changed_.NotifyAll();
+      idle_.WakeAll();
     }
     for (std::thread& thread : threads_) {
       if (thread.joinable()) thread.join();
@@ -54,7 +55,7 @@ class WorkerPool {
       std::function<void()> task;
       {
         MutexLock lock(mu_);
-        while (tasks_.empty() && !stopping_) changed_.Wait(mu_);
+        while (tasks_.empty() && !stopping_) idle_.Wait(mu_);
         if (tasks_.empty()) return;
         task = std::move(tasks_.front());
         tasks_.pop_front();
@@ -65,7 +66,7 @@ class WorkerPool {
 
   const size_t max_queued_;
   Mutex mu_;
-  CondVar changed_;
+  IdleStack idle_ VEDETTE_GUARDED_BY(mu_);
   std::deque<std::function<void()>> tasks_ VEDETTE_GUARDED_BY(mu_);
   bool stopping_ VEDETTE_GUARDED_BY(mu_) = false;
   std::vector<std::thread> threads_;

@@ -20,33 +20,6 @@ namespace {
 // A body has a limit even where the job sets none.
 constexpr int64_t kDefaultBodyBytes = 64 << 20;
 
-// Bodies are as large as all that is remembered of a target, and needed for a moment: the sources
-// take a buffer and give it back. Thread-safe.
-class BodyBuffers {
- public:
-  static BodyBuffers& Instance() {
-    static BodyBuffers& buffers = *new BodyBuffers();
-    return buffers;
-  }
-  std::string Take() {
-    MutexLock lock(mu_);
-    if (free_.empty()) return {};
-    std::string buffer = std::move(free_.back());
-    free_.pop_back();
-    return buffer;
-  }
-  void Give(std::string buffer) {
-    if (buffer.capacity() > kMaxBytes) return;
-    MutexLock lock(mu_);
-    if (free_.size() < kMaxFree) free_.push_back(std::move(buffer));
-  }
-
- private:
-  static constexpr size_t kMaxFree = 8;
-  static constexpr size_t kMaxBytes = 2 << 20;
-  Mutex mu_;
-  std::vector<std::string> free_ VEDETTE_GUARDED_BY(mu_);
-};
 
 class HttpSource final : public Source {
  public:
@@ -82,7 +55,7 @@ class HttpSource final : public Source {
     }
     // The answer may come before Submit has returned its id.
     const uint64_t id =
-        client_.Submit(options_, std::move(ask), BodyBuffers::Instance().Take(),
+        client_.Submit(options_, std::move(ask),
                        [this, fetched = std::move(fetched)](Result<http::ClientResponse> answer) {
                          fetched(Take(std::move(answer)));
                        });
@@ -91,8 +64,13 @@ class HttpSource final : public Source {
   }
 
   Status Deliver(SourceSink& sink) override {
-    Status status = sink.OnBody(body_, protocol_);
-    BodyBuffers::Instance().Give(std::exchange(body_, std::string()));
+    // Not where it arrives: all targets share that thread.
+    Status status = Named(http::DecodeBody(answer_, static_cast<size_t>(max_body_bytes_),
+                                           &client_.buffers()));
+    body_bytes_ = static_cast<int64_t>(answer_.body.size());
+    if (status.ok()) status = sink.OnBody(answer_.body, protocol_);
+    client_.buffers().Give(std::move(answer_.body));
+    answer_ = {};
     return status;
   }
 
@@ -112,24 +90,23 @@ class HttpSource final : public Source {
 
  private:
   Status Take(Result<http::ClientResponse> answer) {
-    if (!answer.ok()) {
-      const Status& why = answer.status();
-      if (why.code() == StatusCode::kResourceExhausted && limited_) {
-        return ResourceExhausted(StrCat("body_size_limit exceeded (limit: ", max_body_bytes_,
-                                        " bytes): ", why.message()));
-      }
-      return why;
-    }
-    body_ = std::move(answer->body);
-    body_bytes_ = static_cast<int64_t>(body_.size());
-    wire_bytes_ = answer->wire_bytes;
-    if (answer->status != 200) {
-      return Unavailable(StrCat("server returned HTTP status ", answer->status, " ",
-                                http::ReasonPhrase(answer->status)));
+    if (!answer.ok()) return Named(answer.status());
+    answer_ = *std::move(answer);
+    wire_bytes_ = answer_.wire_bytes;
+    if (answer_.status != 200) {
+      return Unavailable(StrCat("server returned HTTP status ", answer_.status, " ",
+                                http::ReasonPhrase(answer_.status)));
     }
     VEDETTE_ASSIGN_OR_RETURN(protocol_, exposition::ProtocolOfContentType(
-                                            answer->headers.Get("Content-Type"), fallback_));
+                                            answer_.headers.Get("Content-Type"), fallback_));
     return Status();
+  }
+
+  // With the name of the setting that was exceeded, if it is one.
+  Status Named(Status why) const {
+    if (why.code() != StatusCode::kResourceExhausted || !limited_) return why;
+    return ResourceExhausted(StrCat("body_size_limit exceeded (limit: ", max_body_bytes_,
+                                    " bytes): ", why.message()));
   }
 
   // A token is fetched by a call that waits, so such a target has a thread while it is scraped.
@@ -155,7 +132,7 @@ class HttpSource final : public Source {
   // Between Start and `fetched` the client's, otherwise the scrape's: a hand-over, no lock.
   int64_t body_bytes_ = 0;
   int64_t wire_bytes_ = 0;
-  std::string body_;
+  http::ClientResponse answer_;
   exposition::Protocol protocol_ = exposition::Protocol::kText0_0_4;
   Mutex mu_;
   uint64_t id_ VEDETTE_GUARDED_BY(mu_) = 0;

@@ -1,16 +1,31 @@
 #include "server/scrape/key_table.h"
 
 #include <algorithm>
+#include <bit>
 
 namespace vedette::scrape {
 namespace {
 
 constexpr size_t kFirstSlots = 64;
 
+// For so many ids and as many again.
+size_t SlotsFor(size_t ids) { return std::max(kFirstSlots, std::bit_ceil(ids * 3 / 2 + 1) * 2); }
+
+// Puts all ids where their hashes say.
+void Spread(const std::vector<uint64_t>& hashes, uint32_t none, std::vector<uint32_t>& slots) {
+  slots.assign(SlotsFor(hashes.size()), none);
+  const size_t mask = slots.size() - 1;
+  for (uint32_t id = 0; id < hashes.size(); ++id) {
+    size_t slot = hashes[id] & mask;
+    while (slots[slot] != none) slot = (slot + 1) & mask;
+    slots[slot] = id;
+  }
+}
+
 }  // namespace
 
-uint32_t KeyTable::Find(std::string_view key) const {
-  if (slots_.empty()) return kNone;
+uint32_t KeyTable::Find(std::string_view key) {
+  if (slots_.empty()) MakeIndex();
   const exposition::TextParser::Key want = exposition::TextParser::KeyOf(key);
   const size_t mask = slots_.size() - 1;
   for (size_t slot = want.hash & mask;; slot = (slot + 1) & mask) {
@@ -20,7 +35,7 @@ uint32_t KeyTable::Find(std::string_view key) const {
 }
 
 uint32_t KeyTable::Add(std::string_view key) {
-  if ((hashes_.size() + 1) * 3 > slots_.size() * 2) Grow();
+  if ((hashes_.size() + 1) * 3 > slots_.size() * 2) MakeIndex();
   const exposition::TextParser::Key added = exposition::TextParser::KeyOf(key);
   const uint32_t id = size();
   hashes_.push_back(added.hash);
@@ -32,15 +47,7 @@ uint32_t KeyTable::Add(std::string_view key) {
   return id;
 }
 
-void KeyTable::Grow() {
-  slots_.assign(std::max(kFirstSlots, slots_.size() * 2), kNone);
-  const size_t mask = slots_.size() - 1;
-  for (uint32_t id = 0; id < size(); ++id) {
-    size_t slot = hashes_[id] & mask;
-    while (slots_[slot] != kNone) slot = (slot + 1) & mask;
-    slots_[slot] = id;
-  }
-}
+void KeyTable::MakeIndex() { Spread(hashes_, kNone, slots_); }
 
 void KeyTable::Tighten() {
   hashes_.shrink_to_fit();
@@ -49,8 +56,8 @@ void KeyTable::Tighten() {
 
 void KeyTable::Clear() { *this = KeyTable(); }
 
-uint32_t HashTable::Find(uint64_t hash) const {
-  if (slots_.empty()) return kNone;
+uint32_t HashTable::Find(uint64_t hash) {
+  if (slots_.empty()) MakeIndex();
   const size_t mask = slots_.size() - 1;
   for (size_t slot = hash & mask;; slot = (slot + 1) & mask) {
     const uint32_t id = slots_[slot];
@@ -59,7 +66,7 @@ uint32_t HashTable::Find(uint64_t hash) const {
 }
 
 uint32_t HashTable::Add(uint64_t hash) {
-  if ((hashes_.size() + 1) * 3 > slots_.size() * 2) Grow();
+  if ((hashes_.size() + 1) * 3 > slots_.size() * 2) MakeIndex();
   const uint32_t id = size();
   hashes_.push_back(hash);
   const size_t mask = slots_.size() - 1;
@@ -69,15 +76,7 @@ uint32_t HashTable::Add(uint64_t hash) {
   return id;
 }
 
-void HashTable::Grow() {
-  slots_.assign(std::max(kFirstSlots, slots_.size() * 2), kNone);
-  const size_t mask = slots_.size() - 1;
-  for (uint32_t id = 0; id < size(); ++id) {
-    size_t slot = hashes_[id] & mask;
-    while (slots_[slot] != kNone) slot = (slot + 1) & mask;
-    slots_[slot] = id;
-  }
-}
+void HashTable::MakeIndex() { Spread(hashes_, kNone, slots_); }
 
 void HashTable::Clear() { *this = HashTable(); }
 

@@ -169,6 +169,7 @@ Status LayoutCache::IngestText(std::string_view body, TextDialect dialect, Conte
     if (event == Event::kError) return parser.status();
     if (in_step && (event != Event::kEnd || line != lines_.size())) {
       in_step = false;
+      IndexLines();
       next_lines_.assign(lines_.begin(), lines_.begin() + static_cast<ptrdiff_t>(line));
     }
     if (event == Event::kEnd) break;
@@ -198,9 +199,19 @@ Status LayoutCache::IngestText(std::string_view body, TextDialect dialect, Conte
     line_of_.shrink_to_fit();
     lines_.shrink_to_fit();
     next_lines_ = {};
+  } else {
+    // Nothing had to be looked for, and so it will be the next time.
+    keys_.DropIndex();
+    line_of_ = {};
   }
   FlushMetadata(context);
   return Status();
+}
+
+void LayoutCache::IndexLines() {
+  if (line_of_.size() == keys_.size()) return;
+  line_of_.assign(keys_.size(), KeyTable::kNone);
+  for (uint32_t i = 0; i < lines_.size(); ++i) line_of_[lines_[i]] = i;
 }
 
 Status LayoutCache::IngestProtobuf(std::string_view body, Context& context) {

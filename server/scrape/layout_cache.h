@@ -76,6 +76,7 @@ class LayoutCache {
   // Text whose classic histograms become native ones: not line by line, they have several.
   Status IngestConverted(std::string_view body, exposition::TextDialect dialect, Context& context);
   Status IngestFamily(MetricFamily& family, uint32_t& line, Context& context);
+  void IndexLines();
   uint32_t KeyOf(std::string_view key);
   void NoteMetadata(const exposition::TextParser& parser, exposition::TextParser::Event event,
                     exposition::TextDialect dialect, Context& context);
@@ -91,7 +92,8 @@ class LayoutCache {
   MetadataFn on_metadata_;
   KeyTable keys_;
   std::vector<uint32_t> meanings_;  // By key.
-  std::vector<uint32_t> line_of_;   // By key: its line in the last body, KeyTable::kNone if none.
+  // By key: its line in the last body, KeyTable::kNone if none. Empty while nothing is looked for.
+  std::vector<uint32_t> line_of_;
   std::vector<uint32_t> lines_;     // Keys of the last good body, line by line.
   std::vector<uint32_t> next_lines_;
   uint64_t generation_ = 0;  // Of the timeline's numbers in meanings_.

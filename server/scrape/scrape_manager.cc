@@ -246,11 +246,11 @@ void ScrapeManager::Remove(const EntryPtr& entry) {
     if (!entry->under_way) {
       entry->under_way = true;
       ready_.push_back({entry, Status(), /*end=*/true});
+      workers_.WakeOne();
     }
   }
   // Its end comes sooner without waiting for the answer.
   if (fetching) entry->loop->Cancel();
-  ready_changed_.NotifyOne();
 }
 
 void ScrapeManager::RescheduleAfterJump(int64_t now_ms) {
@@ -353,7 +353,7 @@ void ScrapeManager::OnFetched(const EntryPtr& entry, uint64_t turn, Status statu
     }
     ready_.push_back({entry, std::move(status)});
     // Under the lock: Stop() waits for this, and then the manager may be gone.
-    ready_changed_.NotifyOne();
+    workers_.WakeOne();
     if (fetching_ == 0) idle_.NotifyAll();
   }
 }
@@ -362,7 +362,7 @@ bool ScrapeManager::RunOne(bool wait) {
   Ready ready;
   {
     MutexLock lock(schedule_mu_);
-    while (wait && ready_.empty() && !stopping_) ready_changed_.Wait(schedule_mu_);
+    while (wait && ready_.empty() && !stopping_) workers_.Wait(schedule_mu_);
     if (stopping_ || ready_.empty()) return false;
     ready = std::move(ready_.front());
     ready_.pop_front();
@@ -415,9 +415,9 @@ void ScrapeManager::Stop() {
   {
     MutexLock lock(schedule_mu_);
     stopping_ = true;
+    workers_.WakeAll();
   }
   schedule_changed_.NotifyAll();
-  ready_changed_.NotifyAll();
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
   std::vector<EntryPtr> entries;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "common/base/clock.h"
+#include "common/base/idle_stack.h"
 #include "common/base/mutex.h"
 #include "common/base/status.h"
 #include "common/model/metric_family.h"
@@ -174,7 +175,7 @@ class ScrapeManager {
 
   mutable Mutex schedule_mu_;
   CondVar schedule_changed_;
-  CondVar ready_changed_;
+  IdleStack workers_ VEDETTE_GUARDED_BY(schedule_mu_);
   CondVar idle_;
   std::priority_queue<Alarm> alarms_ VEDETTE_GUARDED_BY(schedule_mu_);
   uint64_t order_ VEDETTE_GUARDED_BY(schedule_mu_) = 0;

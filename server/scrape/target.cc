@@ -127,7 +127,8 @@ uint64_t Target::IdentityHash() const {
 }
 
 int64_t Target::OffsetMs(uint64_t seed) const {
-  return static_cast<int64_t>((IdentityHash() ^ seed) % static_cast<uint64_t>(interval_ms));
+  const uint64_t place = (IdentityHash() ^ seed) % kPlaces;
+  return static_cast<int64_t>(place) * interval_ms / static_cast<int64_t>(kPlaces);
 }
 
 Result<std::shared_ptr<const Target>> MakeTarget(const Labels& found, const Job& job) {

@@ -36,8 +36,11 @@ struct Target {
   }
   uint64_t IdentityHash() const;
 
-  // When it is scraped inside its interval: each target at its own place, so that scrapes are
-  // spread over the interval and stay where they are across restarts with the same seed.
+  // When it is scraped inside its interval: at one of so many places, so that scrapes are spread
+  // over the interval and stay where they are across restarts with the same seed. Not at any
+  // millisecond: of a thousand targets some share a place, and then threads wake and caches fill
+  // once for all of them.
+  static constexpr uint64_t kPlaces = 200;
   int64_t OffsetMs(uint64_t seed) const;
 };
 

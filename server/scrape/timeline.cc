@@ -58,6 +58,7 @@ void Timeline::StartOver() {
   in_order_ = true;
   next_position_ = 0;
   live_count_ = 0;
+  steady_ = false;
   ++generation_;
 }
 
@@ -73,6 +74,7 @@ uint32_t Timeline::Number(const Labels& labels) {
   const uint64_t hash = labels.Hash();
   if (const uint32_t known = numbers_.Find(hash); known != HashTable::kNone) return known;
   const uint32_t number = numbers_.Add(hash);
+  steady_ = false;
   column_.push_back(kAbsent);
   positions_.push_back(kNoPosition);
   flags_.push_back(0);
@@ -107,7 +109,14 @@ bool Timeline::Present(uint32_t number) const {
   return (flags_[number] & (kTimedNow | kTrackTimed)) == (kTimedNow | kTrackTimed);
 }
 
+bool Timeline::AllPresent() const {
+  bool missing = false;
+  for (const double value : column_) missing |= IsAbsent(value) | IsStale(value);
+  return !missing;
+}
+
 uint64_t Timeline::CountNew() const {
+  if (steady_) return 0;
   uint64_t count = 0;
   for (uint32_t n = 0; n < column_.size(); ++n) {
     const bool there = Present(n) || (flags_[n] & kTimedNow) != 0;
@@ -205,6 +214,11 @@ Result<storage::CommitStats> Timeline::SendTimed() {
 
 Result<Timeline::Outcome> Timeline::Commit(int64_t t_ms) {
   Outcome outcome;
+  if (steady_ && timed_.empty() && before_ == nullptr && AllPresent()) {
+    VEDETTE_ASSIGN_OR_RETURN(outcome.stats, Send(t_ms, /*backfill=*/false));
+    numbers_.DropIndex();
+    return outcome;
+  }
   outcome.added = CountNew();
   for (uint32_t n = 0; n < column_.size(); ++n) {
     // One that only a gap's rows brought, and that is not here now, ended some time in between.
@@ -246,18 +260,21 @@ Result<Timeline::Outcome> Timeline::Commit(int64_t t_ms) {
   }
 
   live_count_ = 0;
+  steady_ = true;
   for (uint32_t n = 0; n < column_.size(); ++n) {
     const bool live = Present(n);
     const bool timed = (flags_[n] & kTimedNow) != 0;
     flags_[n] = static_cast<uint8_t>((flags_[n] & (kLabelsKept | kInGap)) | (live ? kLive : 0) |
                                      (timed ? kTimedBefore : 0));
     live_count_ += live;
+    steady_ = steady_ && flags_[n] == kLive;
   }
   timed_.clear();
   return outcome;
 }
 
 Result<storage::CommitStats> Timeline::CommitBackfill(int64_t t_ms) {
+  steady_ = false;
   for (uint32_t n = 0; n < column_.size(); ++n) {
     const bool there = Present(n);
     if ((flags_[n] & kInGap) != 0 && !there && IsAbsent(column_[n])) column_[n] = kStaleNan;

@@ -98,6 +98,7 @@ class Timeline {
   static constexpr uint32_t kNoPosition = 0xffffffff;
 
   void StartOver();
+  bool AllPresent() const;
   bool Present(uint32_t number) const;
   // Gives storage positions to what is set and has none, and counts those that were refused.
   Status Place(uint64_t* refused);
@@ -129,6 +130,9 @@ class Timeline {
   bool in_order_ = true;  // positions_[n] == n wherever there is a position.
   uint32_t next_position_ = 0;
   uint64_t live_count_ = 0;
+  // The last commit had a value for every number, and nothing else is remembered of any: the next
+  // one that has so too, which is nearly all of them, has nothing to compare.
+  bool steady_ = false;
   uint64_t generation_ = 1;
   bool restart_ = false;
 

@@ -78,6 +78,15 @@ Result<storage::CommitStats> QueueingAppender::Write(std::span<const storage::Se
   return stats;
 }
 
+Result<storage::CommitStats> QueueingAppender::WriteKnown(
+    std::span<const storage::SeriesBatch> batch, std::span<storage::SeriesRef> refs) {
+  if (!queue_.active()) return inner_.WriteKnown(batch, refs);
+  if (std::ranges::any_of(refs, [](storage::SeriesRef ref) { return ref != 0; })) {
+    return NotFound("the queue of remote write takes labels, not references");
+  }
+  return Write(batch);
+}
+
 void QueueingAppender::SetMetadata(const std::string& metric_name, const Metadata& metadata) {
   inner_.SetMetadata(metric_name, metadata);
 }

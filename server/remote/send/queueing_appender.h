@@ -38,6 +38,10 @@ class QueueingAppender final : public storage::Appender {
 
   std::unique_ptr<storage::TimelineWriter> OpenTimeline(const std::string& owner) override;
   Result<storage::CommitStats> Write(std::span<const storage::SeriesBatch> batch) override;
+  // Without a destination the storage's own. With one, labels are needed: kNotFound where a ref
+  // stands in their place.
+  Result<storage::CommitStats> WriteKnown(std::span<const storage::SeriesBatch> batch,
+                                          std::span<storage::SeriesRef> refs) override;
   void SetMetadata(const std::string& metric_name, const Metadata& metadata) override;
 
   const QueuedCounts& counts() const { return counts_; }

@@ -12,6 +12,7 @@
 #include "common/model/sample.h"
 #include "server/remote/send/entry.h"
 #include "server/remote/send/queue.h"
+#include "server/remote/send/queueing_appender.h"
 #include "server/remote/send/remote_write.h"
 #include "server/remote/send/request_body.h"
 #include "server/remote/write_request.h"
@@ -223,6 +224,60 @@ TEST(RemoteWriteEntry, EveryTruncationIsAnError) {
   for (size_t n = 0; n < row.size(); ++n) {
     EXPECT_FALSE(DecodeEntry(std::string_view(row).substr(0, n)).ok()) << n;
   }
+}
+
+// Knows series 7, and counts who comes with a reference.
+class Referring final : public storage::Appender {
+ public:
+  std::unique_ptr<storage::TimelineWriter> OpenTimeline(const std::string&) override {
+    return nullptr;
+  }
+  Result<storage::CommitStats> Write(std::span<const storage::SeriesBatch>) override {
+    ++by_labels;
+    return storage::CommitStats{.appended = 1};
+  }
+  Result<storage::CommitStats> WriteKnown(std::span<const storage::SeriesBatch>,
+                                          std::span<storage::SeriesRef> refs) override {
+    for (storage::SeriesRef& ref : refs) {
+      by_reference += ref == 7;
+      ref = 7;
+    }
+    return storage::CommitStats{.appended = 1};
+  }
+  void SetMetadata(const std::string&, const Metadata&) override {}
+
+  int by_labels = 0;
+  int by_reference = 0;
+};
+
+// A reference saves the storage most of its work; only a copy for a destination needs the labels.
+TEST(QueueingAppender, ReferencesReachTheStorageUntilLabelsAreNeeded) {
+  MemoryKeyValue kv;
+  Queue queue(kv, 0);
+  ASSERT_TRUE(queue.Open().ok());
+  Referring inner;
+  QueueingAppender appender(inner, queue, SystemClock());
+  const Sample sample{1000, 1};
+  const storage::SeriesBatch whole{.labels = Labels::Of({{"__name__", "m"}}),
+                                   .samples = {&sample, 1}};
+  const storage::SeriesBatch bare{.samples = {&sample, 1}};
+  storage::SeriesRef ref = 0;
+  ASSERT_TRUE(appender.WriteKnown({&whole, 1}, {&ref, 1}).ok());
+  EXPECT_EQ(ref, 7u);
+  ASSERT_TRUE(appender.WriteKnown({&bare, 1}, {&ref, 1}).ok());
+  EXPECT_EQ(inner.by_reference, 1);
+
+  ASSERT_TRUE(queue.AddDestination("a").ok());
+  EXPECT_EQ(appender.WriteKnown({&bare, 1}, {&ref, 1}).status().code(), StatusCode::kNotFound);
+  ref = 0;
+  ASSERT_TRUE(appender.WriteKnown({&whole, 1}, {&ref, 1}).ok());
+  EXPECT_EQ(ref, 0u);
+  EXPECT_EQ(inner.by_labels, 1);
+  Result<std::string> queued = queue.Read(0);
+  ASSERT_TRUE(queued.ok());
+  Result<Entry> entry = DecodeEntry(*queued);
+  ASSERT_TRUE(entry.ok());
+  EXPECT_EQ(entry->series.at(0).labels, whole.labels);
 }
 
 TEST(RemoteWriteQueue, FindsItsEndsAfterARestart) {
