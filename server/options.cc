@@ -107,6 +107,8 @@ void ServerFlags::Bind() {
       "storage.wal-sync", &wal_sync_,
       "What a power cut may cost: a duration, or \"always\" to wait for the disk on every commit. "
       "kill -9 never costs anything.");
+  f.AddSize("storage.column-cache", &o.column_cache_bytes,
+            "Memory for decoded samples of what rules and dashboards ask again and again. 0: none.");
   f.Add("storage.max-series", &o.max_series,
         "Most series in memory; beyond it new ones are refused. 0: no limit.");
   f.Add("storage.max-series-per-job", &o.max_series_per_job, "The same for each job. 0: no limit.");

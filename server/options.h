@@ -51,6 +51,7 @@ struct ServerOptions {
   int64_t retention_time_ms = 0;  // 0 and no size: 15 days.
   int64_t retention_size_bytes = 0;
   int64_t wal_sync_ms = 1000;  // 0: "always".
+  int64_t column_cache_bytes = 64 << 20;
   int64_t max_series = 0;
   int64_t max_series_per_job = 0;
   std::vector<std::string> max_series_of_job;  // JOB=N

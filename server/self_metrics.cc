@@ -54,6 +54,14 @@ void Storage(const tsdb::TsdbStats& s, std::vector<MetricFamily>& out) {
   Value(out, "prometheus_tsdb_storage_blocks_bytes", kGauge, "Bytes on disk.", real(s.disk_bytes));
   Value(out, "prometheus_tsdb_wal_storage_size_bytes", kGauge, "Bytes of the log.",
         real(s.wal_bytes));
+  {
+    Group g(out, "vedette_tsdb_selections_total", kCounter,
+            "Selections of series: from decoded columns that were kept, read and kept for the next "
+            "time, or just read.");
+    g.Add("columns", "kept", real(s.column_cache_hits));
+    g.Add("columns", "read_and_kept", real(s.column_cache_fills));
+    g.Add("columns", "read", real(s.column_cache_misses));
+  }
   // Zero by construction, and asked for by Prometheus' own alerts.
   Value(out, "prometheus_tsdb_reloads_failures_total", kCounter, "Always 0: nothing is reloaded.",
         0);
@@ -85,6 +93,7 @@ void Storage(const tsdb::TsdbStats& s, std::vector<MetricFamily>& out) {
     Group g(out, "vedette_tsdb_memory_bytes", kGauge, "Memory of the storage by part.");
     g.Add("part", "head", real(s.head_memory_bytes));
     g.Add("part", "index", real(s.index_memory_bytes));
+    g.Add("part", "column_cache", real(s.column_cache_bytes));
     g.Add("part", "store", real(s.store_memory_bytes));
   }
   Group g(out, "vedette_tsdb_series_by_job", kGauge, "Series in memory by job.");

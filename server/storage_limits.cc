@@ -17,6 +17,7 @@ Status LimitStorage(const ServerOptions& options, const config::StorageConfig& c
   storage.max_series = static_cast<uint64_t>(options.max_series);
   storage.max_series_per_owner = static_cast<uint64_t>(options.max_series_per_job);
   storage.max_future_ms = options.max_future_ms;
+  storage.column_cache_bytes = static_cast<size_t>(options.column_cache_bytes);
   for (const std::string& text : options.max_series_of_job) {
     const size_t sign = text.rfind('=');
     uint64_t limit = 0;

@@ -107,6 +107,19 @@ groups: [{name: g, interval: 10s, rules: [{alert: High, expr: m > 5}]}]
   EXPECT_EQ(report.firings.size(), 1u);
 }
 
+TEST_F(RehearsalTest, OneExpressionInManyRulesTakesFewQueriesToo) {
+  // Twice in a group, and in groups whose instants are others.
+  const Report report = Run(MakePlan(R"(
+groups:
+  - {name: a, interval: 1m, rules: [{alert: A, expr: m > 5}, {alert: B, expr: m > 5}]}
+  - {name: b, interval: 1m, rules: [{alert: A, expr: m > 5}, {alert: A, expr: m > 5}]}
+  - {name: c, interval: 30s, rules: [{alert: C, expr: m > 5, for: 2m}]}
+)",
+                                     kAlertmanager));
+  EXPECT_EQ(report.firings.size(), 3u);  // The four with equal labels are one alert each.
+  EXPECT_LT(report.queries, 25u);
+}
+
 TEST_F(RehearsalTest, TwoVersionsDifferWhereTheyDiffer) {
   const Report before = Run(MakePlan(kRules, kAlertmanager));
   std::string rules(kRules);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "server/ruler/ruler.h"
+
 namespace vedette::rehearsal {
 namespace {
 
@@ -40,7 +42,10 @@ Result<promql::QueryAnswer> ReplayEngine::Run(const promql::Query& query,
     return engine_.Run(query, cancel);
   };
   if (query.step_ms != 0 || query.start_ms != query.end_ms) return instant();
-  auto [it, fresh] = tracks_.try_emplace(query.text);
+  // What a template or an alert's end asks comes at no fixed interval.
+  if (!query.origin.starts_with(ruler::kRuleOrigin)) return instant();
+  // Two rules may have one expression, and each its own instants.
+  auto [it, fresh] = tracks_.try_emplace(query.origin + '\n' + query.text);
   Track& track = it->second;
   const int64_t t_ms = query.start_ms;
   if (fresh) {
@@ -51,10 +56,14 @@ Result<promql::QueryAnswer> ReplayEngine::Run(const promql::Query& query,
     return answer;
   }
   const int64_t step_ms = t_ms - std::exchange(track.last_asked_ms, t_ms);
-  if (!track.replay || track.scalar || step_ms <= 0) return instant();
+  // The very same instant again is that of a rule that stands twice in its group.
+  if (!track.replay || track.scalar || step_ms < 0 || (step_ms == 0 && track.steps.empty())) {
+    return instant();
+  }
   const int64_t at = track.step_ms == 0 ? -1 : (t_ms - track.first_t_ms) / track.step_ms;
   if (track.steps.empty() || at < 0 || at >= static_cast<int64_t>(track.steps.size()) ||
       (t_ms - track.first_t_ms) % track.step_ms != 0) {
+    if (step_ms == 0) return instant();
     track.step_ms = step_ms;
     track.steps.clear();
     // One bad step spoils a whole range; one instant spoils only itself.

@@ -78,6 +78,7 @@ Rule::Rule(const RuleContext& context, config::RuleConfig config, Labels labels,
     : context_(context),
       config_(std::move(config)),
       labels_(std::move(labels)),
+      origin_(StrCat(kRuleOrigin, config_.name(), " of ", group)),
       output_(context.appender, group) {}
 
 Status Rule::Evaluate(int64_t t_ms, int64_t limit) {
@@ -87,7 +88,11 @@ Status Rule::Evaluate(int64_t t_ms, int64_t limit) {
   const Status outcome = [&]() -> Status {
     VEDETTE_ASSIGN_OR_RETURN(
         promql::QueryAnswer answer,
-        context_.engine.Run({.text = config_.expr, .start_ms = t_ms, .end_ms = t_ms, .origin = "rule", .urgent = true},
+        context_.engine.Run({.text = config_.expr,
+                             .start_ms = t_ms,
+                             .end_ms = t_ms,
+                             .origin = origin_,
+                             .urgent = true},
                             context_.cancel));
     VEDETTE_ASSIGN_OR_RETURN(promql::Vector vector, AsVector(std::move(answer.value), t_ms));
     VEDETTE_ASSIGN_OR_RETURN(std::vector<OutputSample> samples,

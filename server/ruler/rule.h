@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -32,6 +33,9 @@ struct AlertCondition {
 };
 // Nothing for an expression without a limit.
 using FindCondition = std::function<std::optional<AlertCondition>(const std::string& expr)>;
+
+// What Query::origin of a rule's expression begins with; its name and group follow.
+inline constexpr std::string_view kRuleOrigin = "rule ";
 
 // What every rule needs from outside. Referred to, never owned; lives as long as the ruler.
 struct RuleContext {
@@ -77,6 +81,7 @@ class Rule {
   const RuleContext& context_;
   config::RuleConfig config_;
   Labels labels_;  // The group's and the rule's own, as written.
+  std::string origin_;  // Who asks, in the list of running queries.
   RuleOutput output_;
   uint64_t samples_written_ = 0;
   RuleHealth health_ = RuleHealth::kUnknown;

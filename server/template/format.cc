@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <optional>
 
+#include "common/base/shortest.h"
 #include "common/base/strings.h"
 #include "server/template/time_format.h"
 
@@ -232,8 +233,9 @@ std::string FormatFloat(double v, char format, int precision) {
     return out;
   }
   if (format == 'f') {
-    return std::string(
-        buffer, std::to_chars(buffer, buffer + sizeof buffer, v, std::chars_format::fixed).ptr);
+    std::string out;
+    AppendShortestFixed(out, v);
+    return out;
   }
   // The digits and the exponent, then laid out as asked.
   char* end;

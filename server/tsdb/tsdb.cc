@@ -15,6 +15,7 @@
 #include "server/tsdb/exemplar_store.h"
 #include "server/tsdb/head/head.h"
 #include "server/tsdb/inspect/accounts.h"
+#include "server/tsdb/query/column_cache.h"
 #include "server/tsdb/query/reader.h"
 #include "server/tsdb/recovery.h"
 #include "server/tsdb/store/keys.h"
@@ -101,7 +102,8 @@ class Tsdb::Impl final : public storage::Appender,
         compactor_(*store_, instants_, presence_, histograms_, window_ms,
                    head_.counters().damaged),
         retention_({options.retention_ms, options.retention_bytes, options.retention_rules},
-                   window_ms, *store_, index_, presence_, compactor_) {}
+                   window_ms, *store_, index_, presence_, compactor_),
+        columns_(options.column_cache_bytes) {}
 
   ~Impl() override {
     {
@@ -169,7 +171,7 @@ class Tsdb::Impl final : public storage::Appender,
                                                  int64_t max_t_ms) const override {
     return MakeQuerier({*store_, index_, instants_, presence_, histograms_, head_,
                         const_cast<Head&>(head_).counters(), window_ms_},
-                       min_t_ms, max_t_ms);
+                       columns_, min_t_ms, max_t_ms);
   }
 
   // MetadataQueryable
@@ -252,6 +254,11 @@ class Tsdb::Impl final : public storage::Appender,
     s.index_memory_bytes = index_.memory_bytes();
     head_.Memory(&s.head_memory_bytes, &s.samples_in_head);
     s.store_memory_bytes = store_->memory_bytes();
+    const ColumnCache::Stats columns = columns_.stats();
+    s.column_cache_bytes = columns.bytes;
+    s.column_cache_hits = columns.hits;
+    s.column_cache_fills = columns.fills;
+    s.column_cache_misses = columns.misses;
     s.series_by_owner = head_.series_by_owner();
     s.refused_by_owner = refused();
     s.lost_series = index_.lost();
@@ -310,6 +317,7 @@ class Tsdb::Impl final : public storage::Appender,
       change.series += deleted.series;
       change.samples += deleted.samples;
       if (deleted.samples > 0) {
+        head_.NoteRewrite();
         VEDETTE_RETURN_IF_ERROR(compactor_.FreeSpace(metrics, start_ms, end_ms));
       }
     }
@@ -433,6 +441,7 @@ class Tsdb::Impl final : public storage::Appender,
   Mutex maintenance_mu_;  // One rewriting of sealed data at a time.
   Compactor compactor_;
   Retention retention_;
+  mutable ColumnCache columns_;
 
   mutable Mutex metadata_mu_;
   std::map<std::string, Metadata> metadata_ VEDETTE_GUARDED_BY(metadata_mu_);

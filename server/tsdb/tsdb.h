@@ -59,6 +59,8 @@ struct TsdbOptions {
   uint64_t merge_bytes_per_second = 8 << 20;
 
   size_t block_cache_bytes = 16 << 20;
+  // Decoded columns of what is asked again and again. 0: none are kept.
+  size_t column_cache_bytes = 64 << 20;
 
   // For a look at a directory that nothing may change, not even to mend it: see StoreOptions.
   bool read_only = false;
@@ -106,6 +108,10 @@ struct TsdbStats {
   uint64_t index_memory_bytes = 0;
   uint64_t head_memory_bytes = 0;
   uint64_t store_memory_bytes = 0;
+  uint64_t column_cache_bytes = 0;
+  uint64_t column_cache_hits = 0;  // Since the start, as the two below.
+  uint64_t column_cache_fills = 0;
+  uint64_t column_cache_misses = 0;
   std::map<std::string, uint64_t> series_by_owner;
   std::map<std::string, RefusedSeries> refused_by_owner;
   uint64_t lost_series = 0;  // Whose labels were in a file that is damaged.

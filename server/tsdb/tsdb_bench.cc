@@ -40,9 +40,10 @@ void Step(std::vector<double>& values, std::mt19937_64& random) {
   }
 }
 
-std::unique_ptr<Tsdb> Open(const std::string& path) {
+std::unique_ptr<Tsdb> Open(const std::string& path, size_t column_cache_bytes = 0) {
   TsdbOptions options;
   options.path = path;
+  options.column_cache_bytes = column_cache_bytes;
   options.retention_ms = 0;
   Result<std::unique_ptr<Tsdb>> db = Tsdb::Open(options, SystemClock());
   return db.ok() ? *std::move(db) : nullptr;
@@ -114,10 +115,11 @@ void BM_WriteBatches(benchmark::State& state) {
 }
 BENCHMARK(BM_WriteBatches)->Iterations(10000)->Unit(benchmark::kMicrosecond);
 
-// 100 series of one metric on 100 targets over 840 rows: a dashboard panel.
+// 100 series of one metric on 100 targets over 840 rows: a dashboard panel. From memory and disk,
+// from disk alone, and from the columns that were kept of the time before.
 void BM_Select(benchmark::State& state) {
   testing::TempDir dir;
-  auto db = Open(dir.path() + "/data");
+  auto db = Open(dir.path() + "/data", static_cast<size_t>(state.range(1)));
   std::mt19937_64 random(1);
   {
     std::vector<double> values(kSeries);
@@ -141,7 +143,12 @@ void BM_Select(benchmark::State& state) {
   }
   state.SetItemsProcessed(samples);
 }
-BENCHMARK(BM_Select)->Arg(0)->Arg(1)->Unit(benchmark::kMicrosecond);
+BENCHMARK(BM_Select)
+    ->ArgNames({"sealed", "cache"})
+    ->Args({0, 0})
+    ->Args({1, 0})
+    ->Args({1, 64 << 20})
+    ->Unit(benchmark::kMicrosecond);
 
 void BM_OpenAfter(benchmark::State& state) {
   testing::TempDir dir;

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "common/base/shortest.h"
 #include "common/base/strings.h"
 
 namespace vedette::api {
@@ -48,9 +49,13 @@ void AppendFloat(std::string& out, double v) {
   // An exponent below 1e-6 and from 1e21 on, of two digits at least, as Go writes it.
   const double magnitude = std::fabs(v);
   const bool exponent = magnitude != 0 && (magnitude < 1e-6 || magnitude >= 1e21);
+  if (!exponent) {
+    AppendShortestFixed(out, v);
+    return;
+  }
   char buffer[40];
-  const auto format = exponent ? std::chars_format::scientific : std::chars_format::fixed;
-  const auto [end, error] = std::to_chars(buffer, buffer + sizeof buffer, v, format);
+  const auto [end, error] =
+      std::to_chars(buffer, buffer + sizeof buffer, v, std::chars_format::scientific);
   out.append(buffer, end);
 }
 

@@ -6,6 +6,7 @@
 
 #include "common/base/strings.h"
 #include "server/promql/engine/evaluator.h"
+#include "server/promql/engine/group_index.h"
 #include "server/promql/functions/histogram_math.h"
 #include "server/promql/functions/numbers.h"
 
@@ -40,15 +41,24 @@ struct Fold {
 
 }  // namespace
 
-Labels Evaluator::GroupLabels(const AggregateExpr& a, const Labels& labels) const {
-  if (!a.without) return a.grouping.empty() ? Labels() : labels.Only(a.grouping);
+std::vector<std::string> Evaluator::GroupNames(const AggregateExpr& a) const {
   std::vector<std::string> out = a.grouping;
+  if (!a.without) {
+    std::ranges::sort(out);
+    out.erase(std::unique(out.begin(), out.end()), out.end());
+    return out;
+  }
   out.emplace_back(kMetricNameLabel);
   if (options_.type_and_unit_labels) {
     out.emplace_back("__type__");
     out.emplace_back("__unit__");
   }
-  return labels.Without(out);
+  return out;
+}
+
+Labels Evaluator::GroupLabels(const AggregateExpr& a, const Labels& labels) const {
+  if (!a.without) return a.grouping.empty() ? Labels() : labels.Only(a.grouping);
+  return labels.Without(GroupNames(a));
 }
 
 bool Evaluator::GroupSeesName(const AggregateExpr& a) const {
@@ -73,7 +83,8 @@ Status Evaluator::StreamAggregate(const AggregateExpr& a, const Grid& grid, cons
 Status Evaluator::FoldAggregate(const AggregateExpr& a, const Grid& grid, const Sink& sink) {
   const auto steps = static_cast<size_t>(grid.steps);
   std::vector<Fold> folds;
-  std::unordered_map<Labels, size_t, LabelsHash> index;
+  GroupIndex index;
+  const std::vector<std::string> names = GroupNames(a);
   const PosRange pos = a.expr->pos;
   const bool sums = a.op == AggregateOp::kSum || a.op == AggregateOp::kAvg;
   const bool sees_name = GroupSeesName(a);
@@ -100,10 +111,11 @@ Status Evaluator::FoldAggregate(const AggregateExpr& a, const Grid& grid, const 
   };
 
   VEDETTE_RETURN_IF_ERROR(Stream(*a.expr, grid, [&](Column& c) -> Status {
-    const auto [it, fresh] = index.try_emplace(GroupLabels(a, c.labels), folds.size());
+    bool fresh = false;
+    const size_t group = index.Of(c.labels, names, a.without, &fresh);
     if (fresh) {
       Fold f;
-      f.labels = it->first;
+      f.labels = index.labels(group);
       f.seen.assign(steps, kNothing);
       f.value.assign(steps, 0);
       if (a.op != AggregateOp::kAvg) f.extra.assign(steps, 0);
@@ -115,7 +127,7 @@ Status Evaluator::FoldAggregate(const AggregateExpr& a, const Grid& grid, const 
       VEDETTE_RETURN_IF_ERROR(charge.Add(steps, fold_bytes + 2 * f.labels.bytes().size()));
       folds.push_back(std::move(f));
     }
-    Fold& f = folds[it->second];
+    Fold& f = folds[group];
     if (sees_name && c.drop_name) f.drop_name = true;
     for (size_t i = 0; i < steps; ++i) {
       if (!c.present(i)) continue;
@@ -381,7 +393,8 @@ Status Evaluator::CountValues(const AggregateExpr& a, const Grid& grid, const Si
         at = last_at;
       } else {
         LabelsBuilder lb(base);
-        lb.Set(label, c.is_histogram(i) ? HistogramText(*c.histograms[i]) : GoFloat(c.values[i]));
+        lb.Set(label, c.is_histogram(i) ? HistogramText(*c.histograms[i])
+                                       : FixedFloat(c.values[i]));
         Labels key = lb.Build();
         const auto [it, fresh] = index.try_emplace(key, outs.size());
         if (fresh) {

@@ -224,7 +224,14 @@ Status Evaluator::StreamVectorVector(const BinaryExpr& b, const Grid& grid, cons
     }
   }
 
+  const bool on_name = std::ranges::find(m.labels, kMetricNameLabel) != m.labels.end();
   auto result_labels = [&](const Labels& l, const Labels& r) {
+    // Where nothing is put in, labels are only left out.
+    const bool plain = one_to_one && !m.on ? m.labels.empty() : !on_name;
+    if (m.include.empty() && plain) {
+      if (one_to_one && m.on) return l.Only(m.labels);
+      return drops && !delayed_names() ? DropName(l) : l;
+    }
     LabelsBuilder lb(drops && !delayed_names() ? DropName(l) : l);
     if (one_to_one) {
       if (m.on) {

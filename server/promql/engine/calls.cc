@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "common/base/strings.h"
 #include "server/promql/engine/evaluator.h"
@@ -70,8 +71,12 @@ Plain PlainFunction(FunctionId id) {
 }
 
 double DatePart(FunctionId id, double seconds) {
-  if (!std::isfinite(seconds) || std::fabs(seconds) > 9e15) return kNormalNan;
-  const CivilTime c = CivilOf(static_cast<int64_t>(seconds));
+  // The calendar repeats itself every 400 years, days of the week too.
+  constexpr int64_t kEra = 146'097LL * 86'400;
+  // What no int64 can hold, NaN too, is 2^63 to Prometheus on the processors it mostly runs on.
+  const bool fits = seconds >= -0x1p63 && seconds < 0x1p63;
+  const int64_t whole = fits ? static_cast<int64_t>(seconds) : std::numeric_limits<int64_t>::max();
+  const CivilTime c = CivilOf(whole % kEra + (fits ? 0 : 1));
   switch (id) {
     case FunctionId::kDayOfMonth:
       return c.day;
@@ -88,7 +93,7 @@ double DatePart(FunctionId id, double seconds) {
     case FunctionId::kMonth:
       return c.month;
     default:
-      return static_cast<double>(c.year);
+      return static_cast<double>(c.year + whole / kEra * 400);
   }
 }
 

@@ -89,10 +89,8 @@ class Evaluator {
   Status FoldAggregate(const AggregateExpr& a, const Grid& grid, const Sink& sink);
   Status SelectAggregate(const AggregateExpr& a, const Grid& grid, const Sink& sink);
   Status CountValues(const AggregateExpr& a, const Grid& grid, const Sink& sink);
-  struct GroupKey {
-    Labels labels;
-    bool keeps_name = false;
-  };
+  // What it groups by, or what it leaves out: each once.
+  std::vector<std::string> GroupNames(const AggregateExpr& a) const;
   Labels GroupLabels(const AggregateExpr& a, const Labels& labels) const;
   bool GroupSeesName(const AggregateExpr& a) const;
 

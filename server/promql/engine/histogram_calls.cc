@@ -7,6 +7,7 @@
 
 #include "common/base/strings.h"
 #include "server/promql/engine/evaluator.h"
+#include "server/promql/engine/group_index.h"
 #include "server/promql/functions/histogram_math.h"
 
 namespace vedette::promql {
@@ -114,8 +115,16 @@ Status Evaluator::StreamHistogramQuantile(const Call& call, const Grid& grid, co
     }
   }
   std::vector<BucketGroup> groups;
-  std::unordered_map<Labels, size_t, LabelsHash> index;
-  static const std::vector<std::string> kLe = {"le"};
+  GroupIndex index;
+  // What a native histogram loses, and what its classic buckets lose with it.
+  std::vector<std::string> dropped;
+  if (!delayed_names()) dropped.emplace_back(kMetricNameLabel);
+  if (!delayed_names() && options_.type_and_unit_labels) {
+    dropped.emplace_back("__type__");
+    dropped.emplace_back("__unit__");
+  }
+  std::vector<std::string> dropped_by_buckets = dropped;
+  dropped_by_buckets.emplace_back("le");
   Charge charge(budget_);
   VEDETTE_RETURN_IF_ERROR(Stream(vector, grid, [&](Column& c) -> Status {
     VEDETTE_RETURN_IF_ERROR(charge.Add(c));
@@ -128,20 +137,22 @@ Status Evaluator::StreamHistogramQuantile(const Call& call, const Grid& grid, co
     double bound = 0;
     const std::string_view le = c.labels.Get("le");
     const bool has_bound = ParseBound(le, &bound);
-    auto group = [&](const Labels& labels) -> BucketGroup& {
-      const auto [it, fresh] = index.try_emplace(labels, groups.size());
+    auto group = [&](const std::vector<std::string>& names) -> BucketGroup& {
+      bool fresh = false;
+      const size_t at = index.Of(c.labels, names, /*without=*/true, &fresh);
       if (fresh) {
         groups.emplace_back();
-        groups.back().labels = labels;
+        groups.back().labels = index.labels(at);
       }
-      groups[it->second].drop_name = true;
-      return groups[it->second];
+      groups[at].drop_name = true;
+      return groups[at];
     };
     const std::string_view name = c.labels.metric_name();
     if (floats && !has_bound) notes_.BadBucketLabel(name, le, pos);
-    const Labels full = delayed_names() ? c.labels : DropName(c.labels);
-    if (histograms) group(full).native.push_back(c);
-    if (floats && has_bound) group(full.Without(kLe)).classic.emplace_back(bound, std::move(c));
+    if (histograms) group(dropped).native.push_back(c);
+    if (floats && has_bound) {
+      group(dropped_by_buckets).classic.emplace_back(bound, std::move(c));
+    }
     return {};
   }));
 

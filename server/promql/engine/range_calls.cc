@@ -74,9 +74,9 @@ Status Evaluator::StreamRangeCall(const Call& call, const Grid& grid, const Sink
   };
   const bool keeps_name = KeepsName(id);
   const Sink checked = !keeps_name && unique_needed(range) ? Unique(sink, true) : sink;
+  Column out;  // Its memory serves one series after the other, where nobody keeps it.
   return StreamRange(range, grid, call.function->name, [&](const RangeSeries& r) -> Status {
-    Column out;
-    out.labels = r.labels;
+    out.histograms.clear();
     out.drop_name = r.drop_name;
     out.values.assign(static_cast<size_t>(grid.steps), kAbsent);
     kernel.Run(r, out);
@@ -97,7 +97,14 @@ Status Evaluator::StreamRangeCall(const Call& call, const Grid& grid, const Sink
         notes_.NotCounterName(name, pos);
       }
     }
-    if (!keeps_name) MarkNameDropped(out);
+    if (keeps_name) {
+      out.labels = r.labels;
+    } else if (delayed_names()) {
+      out.labels = r.labels;
+      out.drop_name = true;
+    } else {
+      out.labels = DropName(r.labels);
+    }
     return checked(out);
   });
 }

@@ -7,21 +7,6 @@
 
 namespace vedette::promql {
 
-void WindowsOf(std::span<const int64_t> t_ms, const RefGrid& refs, int64_t range_ms,
-               std::vector<Window>& out) {
-  out.resize(static_cast<size_t>(refs.steps));
-  uint32_t lo = 0;
-  uint32_t hi = 0;
-  const auto n = static_cast<uint32_t>(t_ms.size());
-  for (int64_t i = 0; i < refs.steps; ++i) {
-    const int64_t ref = refs.At(i);
-    while (lo < n && t_ms[lo] <= ref - range_ms) ++lo;
-    if (hi < lo) hi = lo;
-    while (hi < n && t_ms[hi] <= ref) ++hi;
-    out[static_cast<size_t>(i)] = {lo, hi};
-  }
-}
-
 namespace {
 
 // A decoded sample: its instant and its value.
@@ -35,6 +20,8 @@ void PositionsOf(std::span<const int64_t> t_ms, const RefGrid& refs, int64_t loo
   out.resize(static_cast<size_t>(refs.steps));
   uint32_t next = 0;
   const auto n = static_cast<uint32_t>(t_ms.size());
+  // An instant wants the last one: no need to walk there.
+  if (refs.steps == 1 && n > 0 && t_ms.back() <= refs.first_ms) next = n;
   for (int64_t i = 0; i < refs.steps; ++i) {
     const int64_t ref = refs.At(i);
     while (next < n && t_ms[next] <= ref) ++next;
@@ -63,12 +50,13 @@ Status Evaluator::StreamSelector(const VectorSelector& v, const Grid& grid, Show
   std::vector<HistogramPtr> hinted;
   while (set->Next()) {
     VEDETTE_RETURN_IF_ERROR(budget_.Poll());
-    storage::SeriesColumns s = set->at();
+    const storage::SeriesColumns& s = set->at();
     ++budget_.stats->series;
     if (!s.histograms.empty()) {
       hinted = WithResetHints(s.histogram_before.get(), s.histograms, v.counts_only);
-      s.histograms = hinted;
     }
+    const std::span<const HistogramPtr> histograms =
+        s.histograms.empty() ? s.histograms : std::span<const HistogramPtr>(hinted);
     if (s.timeline_key == 0 || s.timeline_key != timeline || positions.size() != steps) {
       PositionsOf(s.t_ms, refs, lookback, positions);
       timeline = s.timeline_key;
@@ -88,12 +76,12 @@ Status Evaluator::StreamSelector(const VectorSelector& v, const Grid& grid, Show
                 : static_cast<size_t>(std::upper_bound(s.t_ms.begin(), s.t_ms.end(), ref) -
                                       s.t_ms.begin());
         const bool has_next = next < s.t_ms.size() && s.t_ms[next] <= ref + lookback;
-        auto histogram = [&](size_t k) { return !s.histograms.empty() && s.histograms[k]; };
+        auto histogram = [&](size_t k) { return !histograms.empty() && histograms[k]; };
         if (at == kNowhere || IsStale(s.values[at])) continue;
         ++found;
         if (s.t_ms[at] == ref || !has_next || IsStale(s.values[next])) {
           if (histogram(at)) {
-            out.Set(i, s.histograms[at]);
+            out.Set(i, histograms[at]);
           } else {
             out.Set(i, s.values[at]);
           }
@@ -105,7 +93,7 @@ Status Evaluator::StreamSelector(const VectorSelector& v, const Grid& grid, Show
           notes_.MixedFloatsHistograms(s.labels.metric_name(), v.pos);
         } else if (histogram(at)) {
           std::shared_ptr<const Histogram> h =
-              Interpolated(*s.histograms[at], *s.histograms[next], fraction);
+              Interpolated(*histograms[at], *histograms[next], fraction);
           if (h == nullptr) {
             notes_.MixedSchemas(s.labels.metric_name(), v.pos);
           } else {
@@ -118,7 +106,7 @@ Status Evaluator::StreamSelector(const VectorSelector& v, const Grid& grid, Show
       }
       if (at == kNowhere) continue;
       if (s.has_stale && IsStale(s.values[at]) &&
-          (s.histograms.empty() || s.histograms[at] == nullptr)) {
+          (histograms.empty() || histograms[at] == nullptr)) {
         continue;
       }
       ++found;
@@ -127,8 +115,8 @@ Status Evaluator::StreamSelector(const VectorSelector& v, const Grid& grid, Show
       } else if (shows == Shows::kStart) {
         // Where it is not known, 0.
         out.values[i] = s.start_ms.empty() ? 0 : static_cast<double>(s.start_ms[at]) / 1000.0;
-      } else if (!s.histograms.empty() && s.histograms[at] != nullptr) {
-        out.Set(i, s.histograms[at]);
+      } else if (!histograms.empty() && histograms[at] != nullptr) {
+        out.Set(i, histograms[at]);
       } else {
         out.values[i] = s.values[at];
       }
@@ -203,17 +191,15 @@ Status Evaluator::StreamMatrix(const MatrixSelector& m, const Grid& grid,
   std::vector<HistogramPtr> hinted;
   while (set->Next()) {
     VEDETTE_RETURN_IF_ERROR(budget_.Poll());
-    storage::SeriesColumns s = set->at();
+    const storage::SeriesColumns& s = set->at();
     ++budget_.stats->series;
-    if (!s.histograms.empty()) {
-      hinted = WithResetHints(s.histogram_before.get(), s.histograms, v.counts_only);
-      s.histograms = hinted;
-    }
-    RangeSeries r;
-    r.labels = s.labels;
+    RangeSeries r{.labels = s.labels};
     r.t_ms = s.t_ms;
     r.values = s.values;
-    r.histograms = s.histograms;
+    if (!s.histograms.empty()) {
+      hinted = WithResetHints(s.histogram_before.get(), s.histograms, v.counts_only);
+      r.histograms = hinted;
+    }
     r.start_ms = s.start_ms;
     uint64_t key = s.timeline_key;
     if (s.has_stale) {
@@ -223,11 +209,11 @@ Status Evaluator::StreamMatrix(const MatrixSelector& m, const Grid& grid,
       kept_v.clear();
       kept_h.clear();
       for (size_t i = 0; i < s.t_ms.size(); ++i) {
-        const bool histogram = !s.histograms.empty() && s.histograms[i] != nullptr;
+        const bool histogram = !r.histograms.empty() && r.histograms[i] != nullptr;
         if (!histogram && IsStale(s.values[i])) continue;
         kept_t.push_back(s.t_ms[i]);
         kept_v.push_back(s.values[i]);
-        if (!s.histograms.empty()) kept_h.push_back(s.histograms[i]);
+        if (!r.histograms.empty()) kept_h.push_back(r.histograms[i]);
         if (!s.start_ms.empty()) kept_starts.push_back(s.start_ms[i]);
       }
       r.t_ms = kept_t;
@@ -292,8 +278,7 @@ Status Evaluator::StreamSubquery(const SubqueryExpr& s, const Grid& grid, const 
       h = std::move(unhinted);
     }
     VEDETTE_RETURN_IF_ERROR(budget_.Work(c.values.size()));
-    RangeSeries r;
-    r.labels = c.labels;
+    RangeSeries r{.labels = c.labels};
     r.drop_name = c.drop_name;
     bool complete = true;
     for (size_t i = 0; i < c.values.size() && complete; ++i) complete = c.present(i);

@@ -3,6 +3,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "common/base/shortest.h"
 #include "common/base/strings.h"
 #include "server/promql/parser/lexer.h"
 
@@ -99,11 +100,18 @@ std::string GoFloat(double v) {
   if (std::isnan(v)) return "NaN";
   if (std::isinf(v)) return v > 0 ? "+Inf" : "-Inf";
   if (v == 0) return std::signbit(v) ? "-0" : "0";
-  char buffer[40];
   const double magnitude = std::fabs(v);
-  const auto format = magnitude < 1e-4 || magnitude >= 1e21 ? std::chars_format::scientific
-                                                            : std::chars_format::fixed;
-  return std::string(buffer, std::to_chars(buffer, buffer + sizeof buffer, v, format).ptr);
+  if (magnitude >= 1e-4 && magnitude < 1e21) return FixedFloat(v);
+  char buffer[40];
+  return std::string(
+      buffer, std::to_chars(buffer, buffer + sizeof buffer, v, std::chars_format::scientific).ptr);
+}
+
+std::string FixedFloat(double v) {
+  if (!std::isfinite(v)) return GoFloat(v);
+  std::string out;
+  AppendShortestFixed(out, v);
+  return out;
 }
 
 }  // namespace vedette::promql

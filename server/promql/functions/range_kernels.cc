@@ -537,11 +537,10 @@ void RangeKernel::RunMixed(const RangeSeries& r, Column& out) {
       one.grid.steps = 1;
       if (!a.empty()) one.a = {a[i]};
       if (!b.empty()) one.b = {b[i]};
-      RangeSeries s;
+      RangeSeries s{.labels = r.labels};
       s.t_ms = float_t;
       s.values = float_v;
       s.windows = {&whole, 1};
-      s.labels = r.labels;
       Column single;
       single.values.assign(1, kAbsent);
       if (r.start_ms.empty()) {

@@ -37,7 +37,7 @@ void WindowsOf(std::span<const int64_t> t_ms, const RefGrid& refs, int64_t range
 
 // One series with everything a range function needs to know of it. Valid during the call.
 struct RangeSeries {
-  Labels labels;
+  const Labels& labels;
   bool drop_name = false;
   std::span<const int64_t> t_ms;  // Without stale markers.
   std::span<const double> values;

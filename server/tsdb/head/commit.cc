@@ -194,6 +194,7 @@ void Head::StageOld(Commit& commit, Timeline& t, int64_t t_ms, std::span<const d
     ++commit.stats.appended;
     commit.min_t_ms = std::min(commit.min_t_ms, t_ms);
     commit.max_t_ms = std::max(commit.max_t_ms, t_ms);
+    commit.rewrites = true;
     if (!row) {
       StageLate(commit, t.layout[p], t_ms, values[p]);
       continue;
@@ -269,6 +270,7 @@ Status Head::ReadSealed(int32_t window, uint32_t metric, uint32_t series, int64_
 }
 
 void Head::StageLate(Commit& commit, uint32_t series, int64_t t_ms, double value) {
+  SawForeign(t_ms);  // Before anyone can see it.
   commit.late.push_back({series, t_ms, value});
 }
 
@@ -365,6 +367,7 @@ void Head::Abandon(Commit& commit) VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_ana
     t->staged_block = nullptr;
     t->touched = false;
   }
+  commit.rewrites = false;
   commit.touched.clear();
   commit.late.clear();
   commit.present.clear();
@@ -409,6 +412,7 @@ Status Head::Flush(Commit& commit) VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_ana
     const std::shared_ptr<const TimelineView> before = t->View();
     auto view = std::make_shared<TimelineView>();
     view->version = versions_++;
+    view->sealed_t_ms = before->sealed_t_ms;
     view->blocks.reserve(kBlocksPerChunk);
     view->rows.reserve(kRowsPerBlock);
     view->blocks = before->blocks;
@@ -437,6 +441,7 @@ Status Head::Flush(Commit& commit) VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_ana
     MutexLock lock(t->mu);
     t->view = std::move(view);
   }
+  if (std::exchange(commit.rewrites, false)) NoteRewrite();
   commit.touched.clear();
   commit.present.clear();
   commit.histograms.clear();

@@ -30,6 +30,7 @@ struct Head::Commit {
   std::vector<InstantsTable::Interned> interned;
   int64_t min_t_ms = INT64_MAX;
   int64_t max_t_ms = INT64_MIN;
+  bool rewrites = false;  // Changes more than the ends of timelines.
 };
 
 inline constexpr std::string_view kTimeRangeKey = "time/range";

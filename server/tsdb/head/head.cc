@@ -62,14 +62,16 @@ void Head::AddPlace(uint32_t series, Place place) {
   std::atomic<uint64_t>& slot = block.load()[series % kPlacesPerBlock];
   if (slot == 0) {
     slot = static_cast<uint64_t>(place.timeline) << 32 | place.position;
-    return;
+  } else {
+    more_places_[series].push_back(place);
+    ++more_count_;
   }
-  more_places_[series].push_back(place);
-  ++more_count_;
+  ++places_version_;
 }
 
 void Head::RemovePlace(uint32_t series, Place place) {
   MutexLock lock(places_mu_);
+  ++places_version_;
   std::atomic<uint64_t>* block = places_[series / kPlacesPerBlock];
   if (block == nullptr) return;
   std::atomic<uint64_t>& slot = block[series % kPlacesPerBlock];
@@ -261,6 +263,12 @@ void Head::SawTime(int64_t t_ms) {
   }
 }
 
+void Head::SawForeign(int64_t t_ms) {
+  int64_t seen = foreign_t_ms_;
+  while (t_ms > seen && !foreign_t_ms_.compare_exchange_weak(seen, t_ms)) {
+  }
+}
+
 void Head::Count(const storage::CommitStats& s) {
   counters_.appended += s.appended;
   counters_.duplicate += s.duplicate;
@@ -369,6 +377,7 @@ Status Head::Seal(Timeline& t, std::shared_ptr<const TimelineView> view) {
   t.next_slot = 0;
   auto empty = std::make_shared<TimelineView>();
   empty->version = versions_++;
+  empty->sealed_t_ms = t.sealed_t_ms;
   MutexLock lock(t.mu);
   t.view = std::move(empty);
   return {};
@@ -428,6 +437,7 @@ Status Head::SealAndDrop(const std::shared_ptr<Timeline>& t) {
     FailPoint("seal.drop.written");
   }
   t->dropped = true;
+  SawForeign(t->sealed_t_ms);
   for (uint32_t p = 0; p < t->layout.size(); ++p) RemovePlace(t->layout[p], {t->id, p});
   if (t->kind == Timeline::Kind::kLoose) Uncharge(t->owner, t->layout.size());
   WriterLock all(timelines_mu_);
@@ -821,6 +831,7 @@ Status Head::Restore(const DamageSink& damage) {
       charged_by_owner_[t->owner] += t->layout.size();
     }
     restored.view->version = versions_++;
+    restored.view->sealed_t_ms = restored.sealed_t_ms;
     if (!restored.view->empty()) {
       SawTime(restored.view->first_t_ms());
       SawTime(restored.view->last_t_ms());
@@ -832,6 +843,8 @@ Status Head::Restore(const DamageSink& damage) {
     WriterLock all(timelines_mu_);
     timelines_[id] = std::move(t);
   }
+  // Who sealed what in earlier lives is not known any more.
+  SawForeign(max_t_ms_);
   return it.status();
 }
 

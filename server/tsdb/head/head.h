@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdint>
@@ -31,6 +32,7 @@ struct TimelineView {
   std::vector<std::shared_ptr<const Block>> blocks;  // Ascending in time, then
   std::vector<std::shared_ptr<const OpenRow>> rows;  // these, ascending too.
   uint64_t version = 0;                              // Unique in the process.
+  int64_t sealed_t_ms = INT64_MIN;                   // Newest instant that is on disk alone.
 
   bool empty() const { return blocks.empty() && rows.empty(); }
   int64_t first_t_ms() const {
@@ -39,6 +41,8 @@ struct TimelineView {
   int64_t last_t_ms() const {
     return rows.empty() ? blocks.back()->instants().back() : rows.back()->t_ms;
   }
+  // Of all that this timeline was ever given.
+  int64_t newest_t_ms() const { return empty() ? sealed_t_ms : std::max(sealed_t_ms, last_t_ms()); }
 };
 
 // One timeline in memory: its layout, and the rows that are not sealed yet.
@@ -150,6 +154,15 @@ class Head {
   Place FirstPlaceOf(uint32_t series) const;
   std::shared_ptr<const TimelineView> ViewOf(uint32_t timeline) const;
 
+  // Grows whenever a series comes to a timeline or leaves one.
+  uint64_t places_version() const { return places_version_; }
+  // Grows after anything but a row at the end of its timeline has become visible: a late sample, a
+  // deletion. What was read before may no longer be what there is.
+  uint64_t rewrites() const { return rewrites_; }
+  void NoteRewrite() { ++rewrites_; }
+  // No instant after this one is on disk, but for what the view of a living timeline says.
+  int64_t foreign_t_ms() const { return foreign_t_ms_; }
+
   // Everything in memory becomes chunks.
   Status SealAll();
   // Timelines without a writer, and those that have been silent for idle_ms.
@@ -214,6 +227,7 @@ class Head {
   bool TimeAllowed(int64_t t_ms, uint64_t samples, storage::CommitStats& stats) const;
   void Count(const storage::CommitStats& stats);
   void SawTime(int64_t t_ms);
+  void SawForeign(int64_t t_ms);
 
   const HeadOptions options_;
   Store& store_;
@@ -249,6 +263,9 @@ class Head {
   std::atomic<int64_t> max_t_ms_{INT64_MIN};
   std::atomic<int64_t> min_t_ms_{INT64_MAX};
   std::atomic<uint64_t> versions_{1};
+  std::atomic<uint64_t> places_version_{1};
+  std::atomic<uint64_t> rewrites_{1};
+  std::atomic<int64_t> foreign_t_ms_{INT64_MIN};
   HeadCounters counters_;
 };
 

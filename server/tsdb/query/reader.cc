@@ -1,432 +1,18 @@
 #include "server/tsdb/query/reader.h"
 
 #include <algorithm>
-#include <optional>
 #include <unordered_map>
-#include <utility>
 #include <vector>
 
-#include "common/base/strings.h"
-#include "common/model/sample.h"
-#include "server/tsdb/chunk/chunk.h"
 #include "server/tsdb/store/keys.h"
 
 namespace vedette::tsdb {
 namespace {
 
-// A run of one series: instants that are ascending, values beside them.
-struct Piece {
-  std::span<const int64_t> t_ms;
-  size_t values_at = 0;  // In the buffer of values.
-  uint64_t identity = 0;
-};
-
-uint64_t Mix(uint64_t h, uint64_t v) {
-  h = (h ^ v) * 0x9e3779b97f4a7c15u;
-  return h ^ h >> 29;
-}
-
-class Reader final : public storage::SeriesSet {
- public:
-  Reader(const ReaderParts& parts, int64_t min_t_ms, int64_t max_t_ms,
-         const storage::SelectHints& hints, std::span<const Matcher> matchers)
-      : parts_(parts), min_(min_t_ms), max_(max_t_ms), limit_(hints.limit) {
-    if (min_ > max_) return;
-    Postings selected = parts_.index.Select(matchers);
-    ids_ = selected.ToVector();
-    if (hints.shards > 1) {
-      std::erase_if(ids_, [&](uint32_t id) {
-        return (static_cast<uint64_t>(id) * 0x9e3779b97f4a7c15u >> 32) % hints.shards !=
-               hints.shard;
-      });
-    }
-    // The head first, then the disk: what is sealed in between is seen twice, never not at all.
-    places_of_.reserve(ids_.size() + 1);
-    std::vector<Head::Place> places;
-    for (uint32_t id : ids_) {
-      places_of_.push_back(static_cast<uint32_t>(places_.size()));
-      parts_.head.PlacesOf(id, places);
-      for (const Head::Place& p : places) {
-        auto [it, added] = views_.try_emplace(p.timeline);
-        if (added) it->second = parts_.head.ViewOf(p.timeline);
-        if (it->second && !it->second->empty()) places_.push_back(p);
-      }
-    }
-    places_of_.push_back(static_cast<uint32_t>(places_.size()));
-    snapshot_ = parts_.store.TakeSnapshot();
-    for (int32_t window : parts_.presence.Windows(Window(min_), Window(max_))) {
-      Postings present = parts_.presence.Among(window, selected);
-      if (present.empty()) continue;
-      Postings histograms = parts_.histograms.Among(window, selected);
-      windows_.push_back(
-          {window, std::move(present), std::move(histograms), std::nullopt, std::nullopt});
-    }
-    parts_.index.MetricsOf(ids_, metrics_);
-    order_.resize(ids_.size());
-    for (size_t i = 0; i < order_.size(); ++i) order_[i] = static_cast<uint32_t>(i);
-    if (hints.sorted) {
-      parts_.index.LabelsOf(ids_, labels_);
-      std::ranges::sort(order_, [&](uint32_t a, uint32_t b) { return labels_[a] < labels_[b]; });
-    } else {
-      // As the chunks lie on disk.
-      std::ranges::stable_sort(order_, {}, [&](uint32_t i) { return metrics_[i]; });
-    }
-  }
-
-  bool Next() override {
-    while (at_ < order_.size() && status_.ok() && (limit_ == 0 || given_ < limit_)) {
-      const uint32_t i = order_[at_++];
-      if (!Read(i)) continue;
-      columns_.labels = labels_.empty() ? parts_.index.LabelsOf(ids_[i]) : std::move(labels_[i]);
-      ++given_;
-      return true;
-    }
-    return false;
-  }
-
-  const storage::SeriesColumns& at() const override { return columns_; }
-  uint64_t bytes_decoded() const override { return bytes_; }
-  Status status() const override { return status_; }
-  std::vector<std::string> warnings() const override {
-    if (damaged_ == 0) return {};
-    return {StrCat(damaged_, " damaged chunks were left out",
-                   damage_.empty() ? "" : ", the first: ", damage_)};
-  }
-
- private:
-  struct InWindow {
-    int32_t window;
-    Postings present;
-    Postings histograms;
-    std::optional<StoreIterator> chunks;
-    std::optional<StoreIterator> histogram_rows;
-  };
-
-  int32_t Window(int64_t t_ms) const {
-    constexpr int64_t kFar = int64_t{1} << 50;
-    return WindowOf(std::clamp(t_ms, -kFar, kFar), parts_.window_ms);
-  }
-
-  void Damaged(const Status& s) {
-    ++damaged_;
-    ++parts_.counters.damaged;
-    if (damage_.empty()) damage_ = s.ToString();
-  }
-
-  // Behind a part of a file that cannot be read, if that is what the iterator stands before.
-  bool PassDamage(StoreIterator& it) {
-    const Status s = it.status();
-    if (s.code() != StatusCode::kDataLoss) return false;
-    Damaged(s);
-    return it.SkipDamage();
-  }
-
-  // False where the series has nothing in the range.
-  bool Read(uint32_t index) {
-    const uint32_t series = ids_[index];
-    const uint32_t metric = metrics_[index];
-    pieces_.clear();
-    held_.clear();
-    values_.clear();
-    histograms_.clear();
-    histogram_before_ = nullptr;
-    ReadHead(index);
-    const size_t from_head = pieces_.size();
-    for (InWindow& w : windows_) {
-      if (w.present.Contains(series)) ReadChunks(w, series, metric);
-      if (w.histograms.Contains(series)) ReadHistograms(w, series, metric);
-    }
-    if (!status_.ok()) return false;
-    // Sealed before open: the older wins where both have an instant.
-    std::rotate(pieces_.begin(), pieces_.begin() + static_cast<ptrdiff_t>(from_head),
-                pieces_.end());
-    return Join();
-  }
-
-  void ReadHead(uint32_t index) {
-    for (uint32_t i = places_of_[index]; i < places_of_[index + 1]; ++i) {
-      const Head::Place place = places_[i];
-      const TimelineView* view = views_[place.timeline].get();
-      if (view->first_t_ms() > max_ || view->last_t_ms() < min_) continue;
-      for (size_t b = 0; b < view->blocks.size(); ++b) {
-        const Block& block = *view->blocks[b];
-        const std::vector<int64_t>& instants = block.instants();
-        if (instants.front() > max_ || instants.back() < min_) continue;
-        const size_t at = values_.size();
-        values_.resize(at + instants.size());
-        if (!block.Decode(place.position, std::span(values_).subspan(at))) {
-          values_.resize(at);
-          Damaged(DataLoss("a block in memory"));
-          continue;
-        }
-        // Its share of the block; lengths of single columns are the block's own affair.
-        bytes_ += block.bytes().size() / std::max<size_t>(block.positions(), 1);
-        pieces_.push_back({instants, at, Mix(view->version, b)});
-      }
-      if (view->rows.empty() || view->rows.back()->t_ms < min_ || view->rows.front()->t_ms > max_) {
-        continue;
-      }
-      const std::vector<int64_t>& rows = RowInstants(place.timeline, *view);
-      const size_t at = values_.size();
-      for (const auto& row : view->rows) values_.push_back(row->at(place.position));
-      bytes_ += view->rows.size() * sizeof(double);
-      pieces_.push_back({rows, at, Mix(view->version, 1000)});
-    }
-  }
-
-  const std::vector<int64_t>& RowInstants(uint32_t timeline, const TimelineView& view) {
-    auto [it, added] = instants_of_rows_.try_emplace(timeline);
-    if (added) {
-      for (const auto& row : view.rows) it->second.push_back(row->t_ms);
-    }
-    return it->second;
-  }
-
-  void ReadChunks(InWindow& w, uint32_t series, uint32_t metric) {
-    const int64_t start = w.window * parts_.window_ms;
-    const uint32_t from =
-        min_ <= start ? 0
-                      : static_cast<uint32_t>(std::min<int64_t>(min_ - start, parts_.window_ms));
-    const ChunkKey first{w.window, metric, series, from, 0};
-    const std::string first_bytes = first.Bytes();
-    // In order of keys the iterator often stands where the next series begins: a search is saved.
-    if (!w.chunks) w.chunks.emplace(parts_.store.Iterate(Family::kChunks, snapshot_.get()));
-    if (w.chunks->valid() && w.chunks->key() < first_bytes) w.chunks->Next();
-    if (!AtSeries(*w.chunks, first)) w.chunks->Seek(first_bytes);
-    StoreIterator& it = *w.chunks;
-    for (; it.valid() || PassDamage(it); it.Next()) {
-      if (it.key().size() != ChunkKey::kBytes) break;
-      const ChunkKey key = ChunkKey::From(it.key());
-      if (!key.SameSeries(first)) break;
-      if (key.last_offset < from) continue;
-      Result<ChunkHeader> header = ReadChunkHeader(it.value());
-      if (!header.ok()) {
-        Damaged(header.status());
-        continue;
-      }
-      if (start + key.last_offset - header->span_ms > max_) continue;
-      const Status found = FindInstants(w.window, header->instants_id);
-      // What lies before the range is not made into values.
-      header = DecodeChunk(it.value(), chunk_values_, found.ok() ? shared_.first : 0);
-      bytes_ += it.value().size();
-      if (!header.ok()) {
-        Damaged(header.status());
-        continue;
-      }
-      if (!found.ok() || shared_.instants->size() != chunk_values_.size()) {
-        Damaged(found.ok() ? DataLoss("chunk and instants differ in length") : found);
-        continue;
-      }
-      if (shared_.first == shared_.last) continue;
-      const size_t at = values_.size();
-      values_.insert(values_.end(), chunk_values_.data() + shared_.first,
-                     chunk_values_.data() + shared_.last);
-      pieces_.push_back(
-          {std::span(*shared_.instants).subspan(shared_.first, shared_.last - shared_.first), at,
-           Mix(static_cast<uint64_t>(WindowBits(w.window)) << 32, header->instants_id)});
-      held_.push_back(shared_.instants);
-    }
-    if (Status s = it.status(); !s.ok() && s.code() != StatusCode::kDataLoss) status_ = s;
-  }
-
-  // The instants of a chunk and which of them are in the range: worked out once for all series that
-  // share them, as those of one metric do that follow each other.
-  Status FindInstants(int32_t window, uint32_t id) {
-    if (shared_.instants != nullptr && shared_.window == window && shared_.id == id) return {};
-    shared_.instants = nullptr;
-    VEDETTE_ASSIGN_OR_RETURN(shared_.instants, parts_.instants.Get(window, id, snapshot_.get()));
-    shared_.window = window;
-    shared_.id = id;
-    const std::vector<int64_t>& t = *shared_.instants;
-    shared_.first = static_cast<size_t>(std::ranges::lower_bound(t, min_) - t.begin());
-    shared_.last = static_cast<size_t>(std::ranges::upper_bound(t, max_) - t.begin());
-    return {};
-  }
-
-  // Whether the iterator stands on the first chunk of this series that there is.
-  static bool AtSeries(const StoreIterator& it, const ChunkKey& want) {
-    if (!it.valid() || it.key().size() != ChunkKey::kBytes) return false;
-    return ChunkKey::From(it.key()).SameSeries(want);
-  }
-
-  void ReadHistograms(InWindow& w, uint32_t series, uint32_t metric) {
-    const int64_t start = w.window * parts_.window_ms;
-    const uint32_t from =
-        min_ <= start ? 0
-                      : static_cast<uint32_t>(std::min<int64_t>(min_ - start, parts_.window_ms));
-    const std::string first = HistogramKey(w.window, metric, series, from);
-    const std::string prefix = first.substr(0, 12);
-    if (!w.histogram_rows) {
-      w.histogram_rows.emplace(parts_.store.Iterate(Family::kHistograms, snapshot_.get()));
-    }
-    StoreIterator& it = *w.histogram_rows;
-    if (from > 0 && histograms_.empty()) {
-      it.SeekForPrev(HistogramKey(w.window, metric, series, from - 1));
-      if (it.valid() && it.key().starts_with(prefix)) {
-        Result<std::shared_ptr<const Histogram>> h = DecodeHistogram(it.value());
-        if (h.ok()) histogram_before_ = *std::move(h);
-      }
-    }
-    it.Seek(first);
-    for (; it.valid() || PassDamage(it); it.Next()) {
-      if (!it.key().starts_with(prefix)) break;
-      if (it.key().size() != 16) continue;
-      const int64_t t_ms = start + GetBigEndian32(it.key().data() + 12);
-      if (t_ms > max_) break;
-      Result<std::shared_ptr<const Histogram>> h = DecodeHistogram(it.value());
-      if (!h.ok()) {
-        Damaged(h.status());
-        continue;
-      }
-      bytes_ += it.value().size();
-      histograms_.emplace_back(t_ms, *std::move(h));
-    }
-    if (Status s = it.status(); !s.ok() && s.code() != StatusCode::kDataLoss) status_ = s;
-  }
-
-  // Makes one series of the pieces.
-  bool Join() {
-    columns_ = {};
-    out_histograms_.clear();
-    bool in_order = histograms_.empty();
-    for (size_t i = 1; in_order && i < pieces_.size(); ++i) {
-      in_order = pieces_[i - 1].t_ms.back() < pieces_[i].t_ms.front();
-    }
-    if (in_order) {
-      JoinInOrder();
-    } else {
-      Merge();
-    }
-    if (out_values_.empty()) return false;
-    columns_.t_ms = out_t_;
-    columns_.values = out_values_;
-    columns_.histograms = out_histograms_;
-    columns_.histogram_before = std::move(histogram_before_);
-    for (double v : out_values_) {
-      if (IsStale(v)) {
-        columns_.has_stale = true;
-        break;
-      }
-    }
-    return true;
-  }
-
-  void JoinInOrder() {
-    uint64_t key = 0x51ed;
-    out_values_.clear();
-    size_t wanted = 0;
-    for (const Piece& p : pieces_) {
-      key = Mix(key, p.identity);
-      const auto first = std::ranges::lower_bound(p.t_ms, min_);
-      const auto last = std::ranges::upper_bound(p.t_ms, max_);
-      if (first >= last) continue;
-      wanted += static_cast<size_t>(last - first);
-      const double* v = values_.data() + p.values_at + (first - p.t_ms.begin());
-      out_values_.insert(out_values_.end(), v, v + (last - first));
-    }
-    const bool holes = std::ranges::any_of(out_values_, IsAbsent);
-    if (!holes && key == out_key_ && out_t_.size() == wanted) {
-      columns_.timeline_key = key;
-      return;
-    }
-    out_t_.clear();
-    out_t_.reserve(wanted);
-    for (const Piece& p : pieces_) {
-      const auto first = std::ranges::lower_bound(p.t_ms, min_);
-      const auto last = std::ranges::upper_bound(p.t_ms, max_);
-      if (first < last) out_t_.insert(out_t_.end(), first, last);
-    }
-    out_key_ = holes ? 0 : key;
-    columns_.timeline_key = out_key_;
-    if (!holes) return;
-    size_t n = 0;
-    for (size_t i = 0; i < out_values_.size(); ++i) {
-      if (IsAbsent(out_values_[i])) continue;
-      out_values_[n] = out_values_[i];
-      out_t_[n++] = out_t_[i];
-    }
-    out_values_.resize(n);
-    out_t_.resize(n);
-  }
-
-  void Merge() {
-    struct Entry {
-      int64_t t_ms;
-      double value;
-      const std::shared_ptr<const Histogram>* histogram;
-    };
-    std::vector<Entry> entries;
-    for (const Piece& p : pieces_) {
-      for (size_t i = 0; i < p.t_ms.size(); ++i) {
-        const double v = values_[p.values_at + i];
-        if (p.t_ms[i] < min_ || p.t_ms[i] > max_ || IsAbsent(v)) continue;
-        entries.push_back({p.t_ms[i], v, nullptr});
-      }
-    }
-    for (const auto& [t_ms, h] : histograms_) entries.push_back({t_ms, 0, &h});
-    std::ranges::stable_sort(entries, {}, &Entry::t_ms);
-    out_t_.clear();
-    out_values_.clear();
-    out_key_ = 0;
-    for (const Entry& e : entries) {
-      if (!out_t_.empty() && out_t_.back() == e.t_ms) continue;
-      out_t_.push_back(e.t_ms);
-      out_values_.push_back(e.value);
-      if (!histograms_.empty()) {
-        out_histograms_.push_back(e.histogram == nullptr ? nullptr : *e.histogram);
-      }
-    }
-  }
-
-  const ReaderParts parts_;
-  const int64_t min_;
-  const int64_t max_;
-  const uint64_t limit_;
-  std::vector<uint32_t> ids_;
-  std::vector<uint32_t> metrics_;
-  std::vector<uint32_t> order_;
-  std::vector<Labels> labels_;  // Only where series are asked for in their order.
-  // Before the iterators, which must go first.
-  std::shared_ptr<const StoreSnapshot> snapshot_;
-  std::vector<InWindow> windows_;
-  std::unordered_map<uint32_t, std::shared_ptr<const TimelineView>> views_;
-  std::unordered_map<uint32_t, std::vector<int64_t>> instants_of_rows_;
-  size_t at_ = 0;
-  uint64_t given_ = 0;
-
-  std::vector<Head::Place> places_;  // Of all series, one after the other;
-  std::vector<uint32_t> places_of_;  // where those of each begin.
-
-  // Of the series being read.
-  std::vector<Piece> pieces_;
-  std::vector<InstantsTable::Instants> held_;
-  struct {
-    int32_t window = 0;
-    uint32_t id = 0;
-    InstantsTable::Instants instants;
-    size_t first = 0;
-    size_t last = 0;
-  } shared_;
-  std::vector<double> values_;
-  std::vector<double> chunk_values_;
-  std::vector<std::pair<int64_t, std::shared_ptr<const Histogram>>> histograms_;
-  std::shared_ptr<const Histogram> histogram_before_;
-  uint64_t bytes_ = 0;  // Of encoded samples, decoded so far.
-
-  std::vector<int64_t> out_t_;
-  std::vector<double> out_values_;
-  std::vector<std::shared_ptr<const Histogram>> out_histograms_;
-  uint64_t out_key_ = 0;
-  storage::SeriesColumns columns_;
-  Status status_;
-  uint64_t damaged_ = 0;
-  std::string damage_;
-};
-
 class LocalQuerier final : public storage::Querier {
  public:
-  LocalQuerier(const ReaderParts& parts, int64_t min_t_ms, int64_t max_t_ms)
-      : parts_(parts), min_(min_t_ms), max_(max_t_ms) {}
+  LocalQuerier(const ReaderParts& parts, ColumnCache& cache, int64_t min_t_ms, int64_t max_t_ms)
+      : parts_(parts), cache_(cache), min_(min_t_ms), max_(max_t_ms) {}
 
   std::unique_ptr<storage::SeriesSet> Select(const storage::SelectHints& hints,
                                              std::span<const Matcher> matchers) override {
@@ -434,7 +20,11 @@ class LocalQuerier final : public storage::Querier {
     const bool given = hints.start_ms != 0 || hints.end_ms != 0;
     const int64_t min = given ? std::max(min_, hints.start_ms) : min_;
     const int64_t max = given ? std::min(max_, hints.end_ms) : max_;
-    return std::make_unique<Reader>(parts_, min, max, hints, matchers);
+    const bool whole = !hints.sorted && !hints.start_times && hints.limit == 0 && hints.shards <= 1;
+    if (whole && min <= max) {
+      if (auto kept = cache_.Select(parts_, min, max, matchers)) return kept;
+    }
+    return ReadSeries(parts_, min, max, hints, parts_.index.Select(matchers));
   }
 
   Result<std::vector<Labels>> SeriesLabels(std::span<const Matcher> matchers,
@@ -501,15 +91,16 @@ class LocalQuerier final : public storage::Querier {
   }
 
   const ReaderParts parts_;
+  ColumnCache& cache_;
   const int64_t min_;
   const int64_t max_;
 };
 
 }  // namespace
 
-std::unique_ptr<storage::Querier> MakeQuerier(const ReaderParts& parts, int64_t min_t_ms,
-                                              int64_t max_t_ms) {
-  return std::make_unique<LocalQuerier>(parts, min_t_ms, max_t_ms);
+std::unique_ptr<storage::Querier> MakeQuerier(const ReaderParts& parts, ColumnCache& cache,
+                                              int64_t min_t_ms, int64_t max_t_ms) {
+  return std::make_unique<LocalQuerier>(parts, cache, min_t_ms, max_t_ms);
 }
 
 }  // namespace vedette::tsdb

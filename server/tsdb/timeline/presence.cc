@@ -58,12 +58,15 @@ void Presence::Mark(int32_t window, std::span<const uint32_t> series, StoreBatch
 void Presence::Confirm(int32_t window, std::span<const uint32_t> series) {
   MutexLock lock(mu_);
   Postings& known = windows_[window];
-  for (uint32_t s : series) known.Add(s);
+  bool any = false;
+  for (uint32_t s : series) any = known.Add(s) || any;
+  if (any) ++additions_;
 }
 
 void Presence::Drop(int32_t window, StoreBatch& batch) {
   MutexLock lock(mu_);
   windows_.erase(window);
+  ++removals_;
   batch.DeleteRange(store_, Family::kMeta, PieceKey(window, 0), PieceKey(window, UINT64_MAX));
 }
 
@@ -72,6 +75,7 @@ void Presence::Remove(int32_t window, std::span<const uint32_t> series, StoreBat
   const auto known = windows_.find(window);
   if (known == windows_.end()) return;
   for (uint32_t s : series) known->second.Remove(s);
+  ++removals_;
   batch.DeleteRange(store_, Family::kMeta, PieceKey(window, 0), PieceKey(window, UINT64_MAX));
   if (known->second.empty()) {
     windows_.erase(known);

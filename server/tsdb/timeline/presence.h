@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <span>
@@ -41,6 +42,10 @@ class Presence {
   Postings In(int32_t first, int32_t last) const;
   Postings Among(int32_t window, const Postings& series) const;
 
+  // Grow when a series is shown in a window that it was not in, and when one is taken out.
+  uint64_t additions() const { return additions_; }
+  uint64_t removals() const { return removals_; }
+
  private:
   std::string PieceKey(int32_t window, uint64_t piece) const;
 
@@ -49,6 +54,8 @@ class Presence {
   mutable Mutex mu_;
   std::map<int32_t, Postings> windows_ VEDETTE_GUARDED_BY(mu_);
   uint64_t next_piece_ VEDETTE_GUARDED_BY(mu_) = 0;
+  std::atomic<uint64_t> additions_{0};
+  std::atomic<uint64_t> removals_{0};
 };
 
 }  // namespace vedette::tsdb
