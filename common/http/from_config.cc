@@ -2,25 +2,12 @@
 
 #include <string>
 
+#include "common/config/tls_names.h"
+
 namespace vedette::http {
 namespace {
 
 TlsClientOptions ToTls(const config::TlsConfig& from) {
-  const auto version = [](config::TlsVersion v) -> std::string {
-    switch (v) {
-      case config::TlsVersion::kTls10:
-        return "TLS10";
-      case config::TlsVersion::kTls11:
-        return "TLS11";
-      case config::TlsVersion::kTls12:
-        return "TLS12";
-      case config::TlsVersion::kTls13:
-        return "TLS13";
-      case config::TlsVersion::kUnset:
-        return "";
-    }
-    return "";
-  };
   TlsClientOptions to;
   to.ca = from.ca;
   to.ca_file = from.ca_file;
@@ -30,8 +17,8 @@ TlsClientOptions ToTls(const config::TlsConfig& from) {
   to.key_file = from.key_file;
   to.server_name = from.server_name;
   to.insecure_skip_verify = from.insecure_skip_verify;
-  to.min_version = version(from.min_version);
-  to.max_version = version(from.max_version);
+  to.min_version = config::TlsVersionName(from.min_version);
+  to.max_version = config::TlsVersionName(from.max_version);
   return to;
 }
 

@@ -20,7 +20,6 @@ namespace {
 // A body has a limit even where the job sets none.
 constexpr int64_t kDefaultBodyBytes = 64 << 20;
 
-
 class HttpSource final : public Source {
  public:
   HttpSource(const Target& target, const Job& job,
