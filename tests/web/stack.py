@@ -29,7 +29,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from browser import Browser, find_chromium  # noqa: E402
 
 SERVER = os.environ.get("VEDETTE_SERVER", "server/vedette-server")
-AGENT = os.environ.get("VEDETTE_AGENT", "agent/vedette-agent")
+AGENT = os.path.abspath(os.environ.get("VEDETTE_AGENT", "agent/vedette-agent"))  # Runs in a folder of its own.
 DASHBOARDS = os.environ.get("VEDETTE_DASHBOARDS", "dashboards")
 CONFORMANCE = os.environ.get("VEDETTE_CONFORMANCE", "")
 

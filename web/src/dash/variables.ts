@@ -4,51 +4,10 @@ import { parseDuration } from '../format/time';
 import { ALL, fill, SOURCE, type Scope, type Times } from './interpolate';
 export { ALL, fill, SOURCE, type Chosen, type Scope, type Times } from './interpolate';
 import { filterText } from './adhoc';
+import { filtered, sorted } from './choices';
 import type { Dashboard, Variable } from './model';
 
 // Variables: what they may be, what they are, and how "$name" becomes text.
-
-function sorted(options: { text: string; value: string }[], how: number): { text: string; value: string }[] {
-  if (how === 0) return options;
-  const out = options.slice();
-  const digits = (t: string): number => Number(/(\d+)/.exec(t)?.[1] ?? -1);
-  if (how === 1 || how === 2) out.sort((a, b) => (a.text < b.text ? -1 : a.text > b.text ? 1 : 0));
-  else if (how === 3 || how === 4) out.sort((a, b) => digits(a.text) - digits(b.text));
-  else if (how === 5 || how === 6) out.sort((a, b) => (a.text.toLowerCase() < b.text.toLowerCase() ? -1 : 1));
-  else out.sort((a, b) => a.text.localeCompare(b.text, undefined, { numeric: true }));
-  return how % 2 === 0 ? out.reverse() : out;
-}
-
-function pattern(text: string): RegExp | null {
-  const match = /^\/(.*)\/([gimsuy]*)$/s.exec(text);
-  try {
-    return match ? new RegExp(match[1], match[2].replace('g', '')) : new RegExp(text);
-  } catch {
-    return null;
-  }
-}
-
-function filtered(values: string[], regex: string): { text: string; value: string }[] {
-  const re = regex === '' ? null : pattern(regex);
-  const out: { text: string; value: string }[] = [];
-  const seen = new Set<string>();
-  for (const v of values) {
-    let text = v;
-    let value = v;
-    if (re) {
-      const match = re.exec(v);
-      if (!match) continue;
-      if (match.groups && (match.groups.text !== undefined || match.groups.value !== undefined)) {
-        value = match.groups.value ?? match.groups.text;
-        text = match.groups.text ?? value;
-      } else if (match[1] !== undefined) text = value = match[1];
-    }
-    if (seen.has(value)) continue;
-    seen.add(value);
-    out.push({ text, value });
-  }
-  return out;
-}
 
 async function asked(text: string, times: Times, signal: AbortSignal): Promise<string[]> {
   const bounds = { start: String(times.from), end: String(times.to) };
