@@ -42,11 +42,11 @@ TEST(DashboardExpressions, VariablesBecomeWhatParses) {
   const std::vector<std::string> want = {
       "sum(rate(a_total{job=~\"1\"}[5m])) > 1", "b offset 5m", "max_over_time(c{x=\"1\"}[5m:5m])",
       "d $"};
-  EXPECT_EQ(DashboardExpressions(R"({"panels": [
+  EXPECT_EQ(DashboardExpressions(R"json({"panels": [
     {"targets": [{"expr": "sum(rate(a_total{job=~\"$job\"}[$__rate_interval])) > ${limit:raw}"}]},
     {"panels": [{"targets": [{"expr": "b offset $shift"},
                              {"expr": "max_over_time(c{x=\"[[y]]\"}[$__range:$step])"}]}]},
-    {"targets": [{"expr": "d $"}, {"expr": 1}]}]})"),
+    {"targets": [{"expr": "d $"}, {"expr": 1}]}]})json"),
             want);
   EXPECT_TRUE(DashboardExpressions("{").empty());
 }
