@@ -14,10 +14,12 @@
 #include <chrono>
 #include <cstdlib>
 #include <mutex>
+#include <unordered_map>
 #include <utility>
 
 #include "common/base/mutex.h"
 #include "common/base/strings.h"
+#include "common/rpc/call_rate.h"
 #include "common/rpc/grpc_status.h"
 #include "common/rpc/verifier.h"
 
@@ -39,8 +41,10 @@ std::string_view Property(const grpc::AuthContext& context, const char* name) {
 class CallGate final : public grpc::AuthMetadataProcessor {
  public:
   CallGate(std::shared_ptr<tls::TrustStore> trust, Authorizer authorizer,
-           std::vector<std::string> anonymous_methods, EventSink events)
-      : trust_(std::move(trust)),
+           std::vector<std::string> anonymous_methods, EventSink events, const Clock& clock)
+      : clock_(clock),
+        rate_(clock),
+        trust_(std::move(trust)),
         authorizer_(std::move(authorizer)),
         anonymous_methods_(std::move(anonymous_methods)),
         events_(std::move(events)) {}
@@ -54,12 +58,20 @@ class CallGate final : public grpc::AuthMetadataProcessor {
     const std::string_view method =
         path == metadata.end() ? std::string_view() : View(path->second);
     const std::string_view certificate = Property(*context, kPeerCertificate);
+    // Before anything that costs.
+    const CallRate::Verdict rate = rate_.Call(certificate);
+    if (rate == CallRate::Verdict::kBegins || rate == CallRate::Verdict::kRefused) {
+      if (rate == CallRate::Verdict::kBegins) NoteFlood(certificate, method);
+      return grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED,
+                          "too many calls with this certificate: wait ten seconds");
+    }
     if (certificate.empty() &&
         std::ranges::find(anonymous_methods_, method) != anonymous_methods_.end()) {
       return grpc::Status::OK;
     }
     // Again, though the handshake has: the certificate may have expired or been revoked since.
-    const Result<tls::Identity> peer = trust_->Verify(certificate, Property(*context, kPeerChain));
+    const Result<tls::Identity> peer = Verify(
+        certificate, Property(*context, kPeerChain), rate == CallRate::Verdict::kGoBusy);
     Status status = peer.status();
     if (status.ok()) status = authorizer_.Check(method, *peer);
     if (status.ok()) return grpc::Status::OK;
@@ -78,6 +90,49 @@ class CallGate final : public grpc::AuthMetadataProcessor {
   }
 
  private:
+  // A signature check is most of what a small call costs: whoever makes many of them is believed for
+  // a second, so that its calls do not stand in the way of others'.
+  Result<tls::Identity> Verify(std::string_view certificate, std::string_view chain, bool busy) {
+    constexpr int64_t kBelievedNs = 1'000'000'000;
+    constexpr size_t kMaxBelieved = 1000;
+    const int64_t now_ns = clock_.MonotonicNs();
+    if (busy) {
+      MutexLock lock(mu_);
+      const auto it = believed_.find(std::string(certificate));
+      if (it != believed_.end() && now_ns - it->second.at_ns < kBelievedNs) return it->second.peer;
+    }
+    Result<tls::Identity> peer = trust_->Verify(certificate, chain);
+    if (busy && peer.ok()) {
+      MutexLock lock(mu_);
+      if (believed_.size() >= kMaxBelieved) believed_.clear();
+      believed_.insert_or_assign(std::string(certificate), Believed{now_ns, *peer});
+    }
+    return peer;
+  }
+
+  void NoteFlood(std::string_view certificate, std::string_view method) const {
+    if (!events_) return;
+    const Result<tls::Identity> peer = tls::ParseIdentity(certificate);
+    const std::string name = peer.ok() ? peer->name : "somebody without a certificate";
+    events_({.kind = EventKind::kCallRefused,
+             .message = StrCat("calls refused: ", name, " makes more than ",
+                               static_cast<int>(CallRate::kCallsPerSecond),
+                               " a second; until it has been quiet for ten seconds"),
+             .fields = {{"name", name},
+                        {"serial", peer.ok() ? peer->serial : ""},
+                        {"method", std::string(method)},
+                        {"reason", "flood"}}});
+  }
+
+  struct Believed {
+    int64_t at_ns;
+    tls::Identity peer;
+  };
+
+  const Clock& clock_;
+  CallRate rate_;
+  Mutex mu_;
+  std::unordered_map<std::string, Believed> believed_ VEDETTE_GUARDED_BY(mu_);  // By certificate.
   const std::shared_ptr<tls::TrustStore> trust_;
   const Authorizer authorizer_;
   const std::vector<std::string> anonymous_methods_;
@@ -107,7 +162,8 @@ std::shared_ptr<grpc::ServerCredentials> Credentials(
   std::shared_ptr<grpc::ServerCredentials> credentials =
       grpc::experimental::TlsServerCredentials(tls);
   credentials->SetAuthMetadataProcessor(std::make_shared<CallGate>(
-      trust, Authorizer(options.rules), options.anonymous_methods, options.events));
+      trust, Authorizer(options.rules), options.anonymous_methods, options.events,
+      *options.clock));
   return credentials;
 }
 

@@ -23,8 +23,8 @@ namespace {
 
 constexpr unsigned kPublic = 0644;
 constexpr unsigned kPrivate = 0600;
-// A node whose clock is a little behind can use a certificate at once.
-constexpr int64_t kBackdateMs = 5 * 60 * 1000;
+// A node whose clock is an hour behind can use a certificate at once.
+constexpr int64_t kBackdateMs = 65 * 60 * 1000;
 constexpr size_t kMaxSans = 64;
 
 std::string At(const std::string& dir, std::string_view file) { return StrCat(dir, "/", file); }

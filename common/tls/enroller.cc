@@ -15,7 +15,7 @@ namespace {
 
 constexpr int64_t kRepeatMs = 10 * 60 * 1000;
 constexpr size_t kMaxAnswered = 256;
-constexpr int64_t kBackdateMs = 5 * 60 * 1000;  // As CertificateAuthority dates certificates back.
+constexpr int64_t kBackdateMs = 65 * 60 * 1000;  // As CertificateAuthority dates certificates back.
 constexpr size_t kMaxSans = 64;
 
 // The address in network order, so that two ways to write one address are equal; empty if it is

@@ -263,7 +263,7 @@ std::string MysqlSection() {
 
 std::string ProcessSection() {
   // The families are the same whatever runs.
-  auto collector = MakeProcessCollector(ProcessNaming::ByComm({}), {.smaps = true});
+  auto collector = MakeProcessCollector(ProcessNaming::ByComm({}), {});
   std::map<std::string, MetricFamily> families;
   for (int i = 0; i < 2; ++i) {
     MetricSink sink;

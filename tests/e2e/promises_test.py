@@ -1,5 +1,6 @@
 """Promises of SECURITY.md that need a whole server: samples from the future, budgets for series, bodies
 that unpack into more than they are, the memory limit."""
+import functools
 import gzip
 import http.server
 import os
@@ -49,9 +50,10 @@ class Pages:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
 
+@functools.lru_cache
 def gzipped(size):
     """`size` bytes of one comment line, packed."""
-    z = zlib.compressobj(9, zlib.DEFLATED, 31)
+    z = zlib.compressobj(1, zlib.DEFLATED, 31)
     out = z.compress(b"# ")
     for _ in range(size // MIB):
         out += z.compress(b"x" * MIB)
@@ -155,7 +157,7 @@ class Promises(unittest.TestCase):
 
     def test_packed_bombs_are_cut_off_at_the_limit(self):
         self.target.pages.update({
-            "/gzip": ({"Content-Encoding": "gzip"}, gzipped(1024 * MIB)),
+            "/gzip": ({"Content-Encoding": "gzip"}, gzipped(512 * MIB)),
             "/zstd": ({"Content-Encoding": "zstd"}, zstd(1024 * MIB)),
             "/plain": ({}, b"plain 1\n"),
         })
@@ -184,18 +186,18 @@ class Promises(unittest.TestCase):
         now = int(time.time() * 1000)
         write, otlp = self.url + "/api/v1/write", self.url + "/api/v1/otlp/v1/metrics"
         full = remote_write.message([({"__name__": "w", "i": str(i)}, [(now + k, k) for k in range(100)])
-                                     for i in range(12_000)])
+                                     for i in range(2_000)])
         bodies = {
             "snappy that says 4 GiB": (write, b"\x80\x80\x80\x80\x10" + b"\xfe\x01\x00" * 1000, "snappy"),
             "snappy of copies, 31 MiB": (write, remote_write._varint(31 * MIB) + b"\x00\n" + b"\xfe\x01\x00" * (31 * MIB // 64), "snappy"),
-            "gzip of 1 GiB": (write, gzipped(1024 * MIB), "gzip"),
+            "gzip of 512 MiB": (write, gzipped(512 * MIB), "gzip"),
             "zstd of 1 GiB": (write, zstd(1024 * MIB), "zstd"),
-            "gzip of empty series": (write, gzip.compress(b"\x0a\x00" * 16_000_000, 6), "gzip"),
+            "gzip of empty series": (write, gzip.compress(b"\x0a\x00" * 16_000_000, 1), "gzip"),
             "gzip of empty samples": (write, gzip.compress(
-                b"\x0a" + remote_write._varint(24_000_000) + b"\x12\x00" * 12_000_000, 6), "gzip"),
+                b"\x0a" + remote_write._varint(24_000_000) + b"\x12\x00" * 12_000_000, 1), "gzip"),
             "honest, large": (write, remote_write.snappy(full), "snappy"),
-            "OTLP, gzip of 1 GiB": (otlp, gzipped(1024 * MIB), "gzip"),
-            "OTLP, empty metrics": (otlp, gzip.compress(b"\x0a\x00" * 16_000_000, 6), "gzip"),
+            "OTLP, gzip of 512 MiB": (otlp, gzipped(512 * MIB), "gzip"),
+            "OTLP, empty metrics": (otlp, gzip.compress(b"\x0a\x00" * 16_000_000, 1), "gzip"),
         }
         for name, (url, body, encoding) in bodies.items():
             with self.subTest(name):

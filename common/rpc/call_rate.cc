@@ -1,0 +1,41 @@
+#include "common/rpc/call_rate.h"
+
+#include <algorithm>
+#include <functional>
+
+namespace vedette::rpc {
+
+CallRate::Verdict CallRate::Call(std::string_view certificate) {
+  const uint64_t key = std::hash<std::string_view>()(certificate);
+  const int64_t now_ns = clock_.MonotonicNs();
+  MutexLock lock(mu_);
+  if (buckets_.size() >= kMaxBuckets && !buckets_.contains(key)) {
+    std::erase_if(buckets_, [&](const auto& b) {
+      return now_ns - b.second.at_ns > kPenaltyMs * 1'000'000;
+    });
+  }
+  const auto [it, added] = buckets_.try_emplace(key);
+  Bucket& b = it->second;
+  if (!added) {
+    const double seconds = static_cast<double>(now_ns - b.at_ns) / 1e9;
+    b.calls = std::min(kBurst, b.calls + seconds * kCallsPerSecond);
+  }
+  b.at_ns = now_ns;
+  if (now_ns < b.refused_until_ns) {
+    b.calls = 0;  // Whoever goes on is refused for longer.
+    b.refused_until_ns = now_ns + kPenaltyMs * 1'000'000;
+    return Verdict::kRefused;
+  }
+  if (b.calls < 1) {
+    b.refused_until_ns = now_ns + kPenaltyMs * 1'000'000;
+    return Verdict::kBegins;
+  }
+  b.calls -= 1;
+  if (now_ns - b.second_from_ns >= 1'000'000'000) {
+    b.second_from_ns = now_ns;
+    b.in_second = 0;
+  }
+  return ++b.in_second > kBusy ? Verdict::kGoBusy : Verdict::kGo;
+}
+
+}  // namespace vedette::rpc

@@ -1,0 +1,53 @@
+#include "common/rpc/call_rate.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/support/fake_clock.h"
+
+namespace vedette::rpc {
+namespace {
+
+using Verdict = CallRate::Verdict;
+
+bool Goes(Verdict v) { return v == Verdict::kGo || v == Verdict::kGoBusy; }
+
+TEST(CallRate, ABurstAndThenSoManyASecondAreLetThrough) {
+  testing::FakeClock clock;
+  CallRate rate(clock);
+  for (int i = 0; i < static_cast<int>(CallRate::kBurst); ++i) {
+    ASSERT_TRUE(Goes(rate.Call("one"))) << i;
+  }
+  for (int second = 0; second < 20; ++second) {
+    clock.Advance(1000);
+    for (int i = 0; i < static_cast<int>(CallRate::kCallsPerSecond); ++i) {
+      ASSERT_TRUE(Goes(rate.Call("one"))) << second << " " << i;
+    }
+  }
+}
+
+TEST(CallRate, AFloodIsRefusedUntilItHasBeenQuietAndIsToldOnce) {
+  testing::FakeClock clock;
+  CallRate rate(clock);
+  int begins = 0;
+  int went = 0;
+  for (int ms = 0; ms < 60'000; ++ms) {
+    clock.Advance(1);
+    for (int i = 0; i < 10; ++i) {
+      const Verdict v = rate.Call("flood");
+      begins += v == Verdict::kBegins;
+      went += Goes(v);
+    }
+    if (ms % 2 == 0) {
+      ASSERT_TRUE(Goes(rate.Call("honest"))) << ms;
+    }
+  }
+  EXPECT_EQ(begins, 1);
+  EXPECT_LE(went, 3000);
+  clock.Advance(CallRate::kPenaltyMs - 1);
+  EXPECT_EQ(rate.Call("flood"), Verdict::kRefused);
+  clock.Advance(CallRate::kPenaltyMs + 1);
+  EXPECT_EQ(rate.Call("flood"), Verdict::kGo);
+}
+
+}  // namespace
+}  // namespace vedette::rpc
