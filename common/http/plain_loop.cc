@@ -508,7 +508,8 @@ bool PlainLoop::Takes(const ClientOptions& options, const ClientRequest& request
   const auto plain = [](const auto& field) { return PlainHeader(field.first, field.second); };
   return request.method == "GET" && request.body.empty() && !credentials &&
          options.proxy_url.empty() && !options.proxy_from_environment &&
-         options.unix_socket.empty() && options.header_files.empty() &&
+         options.unix_socket.empty() && options.resolve.empty() && !request.detailed &&
+         options.header_files.empty() &&
          std::ranges::all_of(options.headers, plain) &&
          std::ranges::all_of(request.headers, plain) &&
          PlainHeader("User-Agent", options.user_agent) && ParsePlainUrl(request.url);
