@@ -184,8 +184,9 @@ class Floods(unittest.TestCase):
                     call(b"", timeout=10, metadata=[("small", "x" * 1000)])
                     with self.assertRaises(grpc.RpcError) as refused:
                         call(b"", timeout=10, metadata=[(f"big{i}", "x" * 1000) for i in range(20)])
-                    self.assertEqual(refused.exception.code(), grpc.StatusCode.RESOURCE_EXHAUSTED)
-                    call(b"", timeout=10)
+                    # The server may close the connection of such a peer: then that is what it hears.
+                    self.assertIn(refused.exception.code(), (grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE))
+                self.assertLess(self.honest(port), 10)
 
     def test_without_a_certificate_there_is_no_http2(self):
         for door, (port, program) in self.doors.items():
