@@ -82,6 +82,18 @@ class PagesTest(WebTest):
         page.click("[data-top=\"Series by metric\"] tbody a")
         page.wait("location.pathname.endsWith('/query') && location.search.includes('g0.expr=')")
 
+    def test_costs_are_what_the_api_says(self):
+        page = self.open("/tsdb-status?cost=job")
+        page.wait("document.querySelector('[data-cost=job] [data-cost-row=self]')")
+        want = {r["name"]: r["series"] for r in self.api("status/cost", by="job")["data"]["rows"]}
+        shown = page.eval("Object.fromEntries([...document.querySelectorAll('[data-cost-row]')].map(r => [r.dataset.costRow, Number(r.cells[1].textContent.replace(/\\D/g, ''))]))")
+        self.assertEqual(set(shown), set(want))
+        self.assertEqual(shown["gone"], want["gone"])
+        # By label name, and from there to the values of one.
+        page.open(self.base + "/tsdb-status?cost=label")
+        page.click("[data-cost-row=job] button")
+        page.wait("location.search.includes('label=job') && document.querySelector('[data-cost-row=self]')")
+
     def test_23_the_theme_follows_the_system_and_a_choice_stays(self):
         page = self.open("/status", theme="dark")
         page.wait("document.documentElement.dataset.theme === 'dark'")

@@ -156,7 +156,7 @@ function Board({ board, fileUid }: { board: NonNullable<ReturnType<typeof parseD
         <>
           <Variables board={board} scope={scope} put={put} />
           {board.rows.flatMap((row) => repeatRow(row, scope)).map(({ row, local, key }) => (
-            <RowView key={key} row={row} local={local} context={context} only={only} view={(id) => put({ viewPanel: only === id ? '' : id }, true)} open={open[key] ?? !row.collapsed} toggle={(now) => setOpen({ ...open, [key]: !now })} title={fill(row.title, board, scope, times, 'text', local)} />
+            <RowView key={key} row={row} local={local} context={context} only={only} view={(id) => put({ viewPanel: only === id ? '' : id }, true)} open={open[key] ?? !row.collapsed} toggle={(now) => setOpen((rows) => ({ ...rows, [key]: !now }))} title={fill(row.title, board, scope, times, 'text', local)} />
           ))}
         </>
       )}

@@ -126,11 +126,12 @@ export function Alerts() {
   const search = params.value.get('search') ?? '';
   const state = (params.value.get('state') ?? 'all') as 'all' | 'firing' | 'pending' | 'inactive';
   const [opened, setOpened] = useState<Set<string>>(new Set());
-  const toggle = (key: string): void => {
-    const next = new Set(opened);
-    if (!next.delete(key)) next.add(key);
-    setOpened(next);
-  };
+  const toggle = (key: string): void =>
+    setOpened((old) => {
+      const next = new Set(old);
+      if (!next.delete(key)) next.add(key);
+      return next;
+    });
   const lines = useMemo(() => {
     const words = search.toLowerCase().split(/\s+/).filter(Boolean);
     const fits = (text: string): boolean => words.every((w) => text.toLowerCase().includes(w));
