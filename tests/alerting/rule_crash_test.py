@@ -69,7 +69,8 @@ scrape_configs: [{{job_name: j, static_configs: [{{targets: ['127.0.0.1:{target.
         st.make_ca()
         st.issue("server", "server")
         self.server = st.server(config, f"--alertmanager.config.file={am}", "--rules.alert.for-grace-period=0s",
-                                # An alert that is not told again for four of these is over: longer than a busy machine needs to start.
+                                # An alert that is not told again for four of these is over: longer than a busy
+                                # machine needs to start.
                                 "--rules.alert.resend-delay=5s")
         s.wait_until("the target is scraped", lambda: st.query("level == 0"))
 
