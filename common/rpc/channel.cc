@@ -1,11 +1,13 @@
 #include "common/rpc/channel.h"
 
+#include <absl/synchronization/mutex.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/security/credentials.h>
 #include <grpcpp/security/tls_certificate_provider.h>
 #include <grpcpp/security/tls_credentials_options.h>
 
 #include <chrono>
+#include <mutex>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -42,9 +44,19 @@ Status CheckServer(const tls::Identity& server, const std::string& name, tls::Ro
   return {};
 }
 
+constexpr int kWindowBytes = 1 << 20;
+
+// Debian builds abseil with its search for lock cycles, which remembers every two locks that gRPC
+// holds at once.
+void IgnoreLockCycles() {
+  static std::once_flag once;
+  std::call_once(once, [] { absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore); });
+}
+
 }  // namespace
 
 Result<std::shared_ptr<grpc::Channel>> MakeChannel(ChannelOptions options) {
+  IgnoreLockCycles();
   VEDETTE_ASSIGN_OR_RETURN(const std::string host, HostOf(options.address));
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(options.max_receive_bytes);
@@ -55,6 +67,10 @@ Result<std::shared_ptr<grpc::Channel>> MakeChannel(ChannelOptions options) {
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, options.max_reconnect_ms);
   // Without this, channels to one address share a connection, and with it somebody's certificate.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  // An estimate of the line's bandwidth would cost a ping for every answer of an agent, and a thousand
+  // of them are asked every few seconds; a window that takes any answer does as well.
+  arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, kWindowBytes);
   // An environment with a proxy for the web must not carry what is said between nodes.
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   if (options.insecure) {
