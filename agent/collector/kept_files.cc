@@ -196,11 +196,14 @@ std::vector<std::string> KeptFiles::List(const std::string& path, bool folders_o
 
 void KeptFiles::CloseIdle(int64_t now) {
   looked_ns_ = now;
-  std::erase_if(entries_, [&](const auto& one) {
-    if (now - one.second->used_ns < kIdleNs) return false;
-    if (one.second->fd >= 0) --open_;
-    return true;
-  });
+  for (auto it = entries_.begin(); it != entries_.end();) {
+    if (now - it->second->used_ns < kIdleNs) {
+      ++it;
+      continue;
+    }
+    if (it->second->fd >= 0) --open_;
+    it = entries_.erase(it);
+  }
 }
 
 }  // namespace vedette::agent
