@@ -8,10 +8,8 @@
 namespace vedette::promql {
 namespace {
 
-// Asking the process for its memory costs a system call, and the time is not free either: a poll
-// comes with every series, and most series take less than that.
+// Asking the process for its memory costs a system call.
 constexpr uint32_t kPollsPerMemoryCheck = 64;
-constexpr uint32_t kPollsPerLookAtTheClock = 8;
 
 }  // namespace
 
@@ -23,13 +21,11 @@ Status Budget::Poll() {
     if (running->killed()) return Cancelled("query was killed in expression evaluation");
     running->Report(stats->series, stats->samples_read, held_bytes);
   }
-  const uint32_t poll = polls_++;
-  if (deadline_ns != 0 && poll % kPollsPerLookAtTheClock == 0 &&
-      clock->MonotonicNs() > deadline_ns) {
+  if (deadline_ns != 0 && clock->MonotonicNs() > deadline_ns) {
     return DeadlineExceeded(StrCat("query timed out in expression evaluation after ",
                                    FormatDuration(timeout_ms), " (--query.timeout, or timeout=)"));
   }
-  if (memory_left != nullptr && poll % kPollsPerMemoryCheck == 0) return (*memory_left)();
+  if (memory_left != nullptr && polls_++ % kPollsPerMemoryCheck == 0) return (*memory_left)();
   return {};
 }
 
