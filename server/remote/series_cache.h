@@ -99,6 +99,7 @@ class SeriesCache::Cursor {
   size_t expected_length() const { return next_ < size_ ? list_->at(next_).length() : 0; }
   // Steps on if this is what was expected.
   storage::SeriesRef Expect(const Entry& entry) {
+    if (next_ >= size_) return 0;  // Nothing is expected, which is as long as no labels at all.
     const Entry& next = list_->at(next_);
     if (!next.Same(entry)) return 0;
     ++next_;

@@ -199,6 +199,24 @@ TEST(WriteRequest, ASeriesThatTheCacheKnowsIsNotReadAgain) {
   EXPECT_EQ(send({"d", "cc", "b", "new", "a"}, 6), 0u);
 }
 
+TEST(WriteRequest, ASeriesOfNoLabelsIsNotWhatTheCacheExpectsAtItsEnd) {
+  Message body;
+  body.Bytes(5, Message().Bytes(2, SampleOf(1, 1)));
+  body.Bytes(5, Message().Packed(1, {1, 2}).Bytes(2, SampleOf(1, 1)));
+  for (const char* s : {"", "__name__", "up"}) body.Bytes(4, std::string(s));
+  SeriesCache cache;
+  WriteRequest request;
+  for (int round = 0; round < 2; ++round) {
+    const Status status = request.ReadV2(body.bytes(), &cache);
+    ASSERT_TRUE(status.ok()) << status.ToString();
+    EXPECT_EQ(request.invalid_series(), 1u);
+    EXPECT_EQ(request.series().size(), 1u);
+    std::vector<std::string> names;
+    Name(request, names);
+    request.Remember(cache);
+  }
+}
+
 TEST(WriteRequest, LabelsThatGoOnBehindTheSampleAreAnotherSeries) {
   const Message plain = Message().Bytes(1, LabelOf("__name__", "up")).Bytes(2, SampleOf(1, 1));
   Message split = Message().Bytes(1, LabelOf("__name__", "up")).Bytes(2, SampleOf(2, 2));

@@ -17,7 +17,8 @@ TEST(Parser, PrintsTheSameTreeAgain) {
         "a * on (x) group_left (y) b", "rate(x[5m] offset -1m)", "x @ 12.500 offset 1h",
         "max_over_time(rate(x[1m])[1h:30s] @ end())", "{\"my.metric\",\"a.b\"=\"c\"}",
         "topk(3, x) without (y)", "x[step() * 2]", "a == bool b", "a + fill (0) b",
-        "increase(x[5m] anchored)", "sum(sum)", "offset + start", "h </ 5"}) {
+        "increase(x[5m] anchored)", "sum(sum)", "offset + start", "h </ 5", "inf ^ 3",
+        "2 ^ Inf ^ -Inf"}) {
     Result<ExprPtr> e = ParseExpr(text, kAll);
     if (std::string(text) == "x[step() * 2]") {
       ASSERT_TRUE(e.ok()) << text << e.status().message();

@@ -143,11 +143,14 @@ class Printer {
       }
       case Expr::Kind::kBinary: {
         const auto& b = e.As<BinaryExpr>();
-        if (!broken) {
-          return StrCat(Inner(*b.lhs, 0, false), " ", Operator(b), " ", Inner(*b.rhs, 0, false));
+        std::string lhs = broken ? Node(*b.lhs, level + 1) : Inner(*b.lhs, 0, false);
+        // A sign in front of a power would be read as the sign of the whole power.
+        if (b.op == BinaryOp::kPow && lhs.ends_with("+Inf") &&
+            b.lhs->kind == Expr::Kind::kNumber) {
+          lhs.erase(lhs.size() - 4, 1);
         }
-        return StrCat(Node(*b.lhs, level + 1), "\n", indent, Operator(b), "\n",
-                      Node(*b.rhs, level + 1));
+        if (!broken) return StrCat(lhs, " ", Operator(b), " ", Inner(*b.rhs, 0, false));
+        return StrCat(lhs, "\n", indent, Operator(b), "\n", Node(*b.rhs, level + 1));
       }
       case Expr::Kind::kUnary: {
         const auto& u = e.As<UnaryExpr>();
