@@ -47,11 +47,14 @@ pb::SourceKind KindOf(SourceState::Kind kind) {
   return pb::SOURCE_KIND_UNSPECIFIED;
 }
 
-// A tenth of the time is left for encoding and the way back.
+// A tenth of the time is left for encoding and the way back; of a short time half a second, as a busy
+// machine takes no less for a large answer, and at most a quarter.
 int64_t CollectionTime(int64_t timeout_ms) {
+  constexpr int64_t kWayBackMs = 500;
   if (timeout_ms <= 0) timeout_ms = kDefaultPullTimeoutMs;
   timeout_ms = std::min(timeout_ms, kMaxPullTimeoutMs);
-  return std::max<int64_t>(timeout_ms - timeout_ms / 10, 1);
+  const int64_t rest = std::max(timeout_ms / 10, std::min(kWayBackMs, timeout_ms / 4));
+  return std::max<int64_t>(timeout_ms - rest, 1);
 }
 
 }  // namespace
