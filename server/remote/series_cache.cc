@@ -64,8 +64,9 @@ void SeriesCache::Add(std::span<const Entry> entries, bool reorder) {
     if (list->slots[slot] != 0 && !reorder) continue;
     const uint32_t at = list->size.load(std::memory_order_relaxed);
     if (at == max_entries_) {
+      auto empty = std::make_shared<List>(max_entries_);
       MutexLock whole(mu_);
-      if (list_ == list) list_ = std::make_shared<List>(max_entries_);
+      if (list_ == list) list_ = std::move(empty);
       return;
     }
     std::atomic<Entry*>& block = list->blocks[at / List::kBlock];
