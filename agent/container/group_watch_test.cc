@@ -72,6 +72,9 @@ TEST(GroupWatch, AContainerThatComesAndGoesLeavesItsLastValues) {
     for (int i = 0; i < 100 && gone.empty(); ++i) {
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
       gone = watch.TakeGone();
+      // The kernel makes a group with its files in one step, and this tree does not: read in between,
+      // it has no values.
+      std::erase_if(gone, [](const GroupWatch::Gone& g) { return g.stats.cpu_usage_seconds.empty(); });
     }
     return !gone.empty();
   }));
