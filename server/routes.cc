@@ -91,6 +91,16 @@ void AddRoutes(http::Router& router, const std::string& prefix, const Doors& d) 
                     return d.status->Features(d.role_of(request.user));
                   })(request, response);
                 });
+  router.Handle("GET", prefix + "/api/v1/preferences",
+                [d](const http::Request& request, http::Response& response) {
+                  Serve([&](const Call& c) { return d.preferences->Read(c, request.user); })(
+                      request, response);
+                });
+  router.Handle("POST", prefix + "/api/v1/preferences",
+                [d](const http::Request& request, http::Response& response) {
+                  Serve([&](const Call& c) { return d.preferences->Write(c, request.user); })(
+                      request, response);
+                });
   get("/notifications", [d](const Call& c) { return d.status->Notifications(c); });
   get("/notifications/live", [d](const Call& c) { return d.status->NotificationsLive(c); });
   get("/openapi.yaml", [d](const Call& c) { return d.status->OpenApi(c); });

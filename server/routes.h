@@ -13,6 +13,7 @@
 #include "server/api/http/dashboards.h"
 #include "server/api/http/federate.h"
 #include "server/api/http/otlp.h"
+#include "server/api/http/preferences.h"
 #include "server/api/http/query.h"
 #include "server/api/http/read.h"
 #include "server/api/http/rehearse.h"
@@ -36,6 +37,7 @@ struct Doors {
   api::StatusDoor* status;
   api::CostDoor* cost;
   api::DashboardsDoor* dashboards;
+  api::PreferencesDoor* preferences;
   api::TargetsDoor* targets;
   api::RulesDoor* rules;
   api::AlertmanagerDoor* alertmanager;

@@ -247,6 +247,7 @@ struct Server::Parts {
   std::unique_ptr<api::CostDoor> cost_door;
   std::atomic<uint64_t> written_bytes{0};
   std::unique_ptr<api::DashboardsDoor> dashboards_door;
+  std::unique_ptr<api::PreferencesDoor> preferences_door;
   std::unique_ptr<api::TargetsDoor> targets_door;
   std::unique_ptr<api::RulesDoor> rules_door;
   std::unique_ptr<api::AlertmanagerDoor> alertmanager_door;
@@ -734,6 +735,8 @@ Status Server::Parts::OpenDoors() {
   doors.written_bytes = &written_bytes;
   dashboards_door = std::make_unique<api::DashboardsDoor>(options.web_dashboards);
   doors.dashboards = dashboards_door.get();
+  preferences_door = std::make_unique<api::PreferencesDoor>(options.storage_path + "/preferences");
+  doors.preferences = preferences_door.get();
   doors.targets = targets_door.get();
   doors.rules = rules_door.get();
   alertmanager_door = std::make_unique<api::AlertmanagerDoor>(

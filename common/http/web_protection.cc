@@ -34,12 +34,12 @@ std::string AuthName(config::ClientAuth auth) {
   return "RequireAndVerifyClientCert";
 }
 
-// Questions that are too long for a URL.
+// Questions that are too long for a URL, and what a reader keeps for nobody but himself.
 constexpr std::string_view kQueries[] = {
     "/api/v1/query",       "/api/v1/query_range", "/api/v1/query_exemplars",
     "/api/v1/series",      "/api/v1/labels",      "/api/v1/format_query",
     "/api/v1/parse_query", "/api/v1/read",        "/explain",
-    "/api/v1/rehearse",    "/silences/preview",
+    "/api/v1/rehearse",    "/silences/preview",  "/api/v1/preferences",
 };
 
 Result<std::shared_ptr<tls::ServerTls>> MakeTls(const config::TlsServerConfig& from,

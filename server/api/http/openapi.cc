@@ -80,6 +80,7 @@ constexpr Path kPaths[] = {
     {"/status/walreplay", kGet, "walReplay", "Progress of reading the log.", ""},
     {"/status/self_metrics", kGet, "selfMetrics", "The server's own metrics.", ""},
     {"/features", kGet, "features", "What this server can do.", ""},
+    {"/preferences", kGetPost, "preferences", "How this reader likes the page.", "profile"},
     {"/notifications", kGet, "notifications", "What an operator should know.", ""},
     {"/notifications/live", kGet, "notificationsLive", "The same as events, as they come.", "",
      "text/event-stream"},

@@ -1,4 +1,5 @@
 import { signal } from '@preact/signals';
+import { recovered } from '../api/client';
 import { go } from './router';
 import { toggleTheme } from './settings';
 import { keysOpen, paletteOpen } from './shell';
@@ -12,10 +13,18 @@ export const KEYS: [string, string][] = [
   ['g a', 'Alerts'],
   ['g t', 'Targets'],
   ['g s', 'Status'],
+  ['t', 'Time range'],
   ['r', 'Refresh'],
+  ['l', 'Live, and still again'],
   ['[ ]', 'Earlier, later'],
   ['- =', 'Longer, shorter range'],
   ['0', 'Back to now'],
+  ['v', 'One panel alone: the one under the pointer or with the focus'],
+  ['e', 'That panel in Explore'],
+  ['Esc', 'Back to all panels'],
+  ['Enter', 'In a query: ask it'],
+  ['Shift Enter', 'In a query: a new line'],
+  ['↑ ↓', 'In a query of one line: what was asked before'],
   ['d', 'Dark or light'],
   ['?', 'This list'],
 ];
@@ -39,6 +48,8 @@ export function installKeys(): () => void {
       return;
     }
     if (event.ctrlKey || event.metaKey || event.altKey || typing(event) || document.querySelector('dialog[open]')) return;
+    // It closes an open menu, and no more.
+    if (event.key === 'Escape' && document.querySelector('.menu-body')) return;
     if (Date.now() < waiting && PLACES[event.key]) {
       waiting = 0;
       go(PLACES[event.key]);
@@ -55,7 +66,7 @@ export function installKeys(): () => void {
     } else if (pageKeys.value[event.key]) {
       event.preventDefault();
       pageKeys.value[event.key]();
-    }
+    } else if (event.key === 'r') recovered.value++;
   };
   document.addEventListener('keydown', onKey);
   return () => document.removeEventListener('keydown', onKey);

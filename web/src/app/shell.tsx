@@ -8,7 +8,7 @@ import { Dialog, Menu, Skeleton } from '../ui/parts';
 import { installKeys, KEYS } from './keys';
 import { Palette } from './palette';
 import { go, href, path } from './router';
-import { change, dark, settings, toggleTheme } from './settings';
+import { change, dark, settings, syncSettings, toggleTheme } from './settings';
 
 export const paletteOpen = signal(false);
 export const keysOpen = signal(false);
@@ -96,6 +96,7 @@ function Content() {
 export function Shell() {
   useEffect(() => installKeys(), []);
   useEffect(() => void learnRole(), [recovered.value]);
+  useEffect(() => void syncSettings(), []);
   const here = path.value;
   return (
     <>

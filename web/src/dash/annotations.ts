@@ -27,7 +27,7 @@ export async function marksOf(board: Dashboard, scope: Scope, times: Times, off:
 
 export function marksIn(a: Annotation, series: MatrixSeries, step: number): Mark[] {
   const label = (text: string): string => text.replace(/\{\{\s*(.+?)\s*\}\}/g, (_, n) => series.metric[n] ?? '');
-  const made = (from: number, to?: number): Mark => ({ from, to, color: colorOf(a.color), title: label(a.title) || a.name, text: [label(a.text), ...a.tagKeys.map((k) => series.metric[k]).filter(Boolean)].filter(Boolean).join(' · ') });
+  const made = (from: number, to?: number): Mark => ({ from, to, panels: a.panels, color: colorOf(a.color), title: label(a.title) || a.name, text: [label(a.text), ...a.tagKeys.map((k) => series.metric[k]).filter(Boolean)].filter(Boolean).join(' · ') });
   const on = (series.values ?? []).map(([t, v]) => ({ t, v: number(v) })).filter(({ v }) => v !== 0 && Number.isFinite(v));
   // The value may be the moment itself, in milliseconds.
   if (a.valueForTime) return [...new Set(on.map(({ v }) => v))].map((v) => made(v / 1000));

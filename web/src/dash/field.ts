@@ -1,7 +1,7 @@
 import { blend, colorOf, schemeOf } from './colors';
 import { nameOf, type Cell, type Field, type Frame } from './frames';
 import type { Json, Override, Panel } from './model';
-import { fieldMatcher, pattern } from './transform';
+import { fieldMatcher, pattern } from './matchers';
 import { formatter } from './units';
 export { colorOf } from './colors';
 export { reduce } from './reduce';
@@ -13,8 +13,21 @@ export type Config = Json;
 // The panel's defaults, what a transformation said, then each override that means this field.
 export function configFor(panel: Panel, field: Field, frame: Frame, all: Frame[]): Config {
   const out: Config = { ...panel.defaults, ...field.config, custom: { ...(panel.defaults.custom ?? {}) } };
-  for (const o of panel.overrides) if (fieldMatcher(o.matcher, () => false)(field, frame, all)) apply(out, o);
+  for (const o of panel.overrides) if (meant(o)(field, frame, all)) apply(out, o);
+  if (typeof out.min === 'number' && typeof out.max === 'number' && out.min > out.max) [out.min, out.max] = [out.max, out.min];
   return out;
+}
+
+type Meant = ReturnType<typeof fieldMatcher>;
+const matchers = new WeakMap<Override, Meant>();
+
+// An expression is read once, not once for every field.
+function meant(o: Override): Meant {
+  const known = matchers.get(o);
+  if (known) return known;
+  const made = fieldMatcher(o.matcher, () => false);
+  matchers.set(o, made);
+  return made;
 }
 
 const FORBIDDEN = new Set(['__proto__', 'constructor', 'prototype']);
@@ -25,8 +38,28 @@ function apply(out: Config, o: Override): void {
     if (keys.some((k) => FORBIDDEN.has(k))) continue;
     let at = out;
     for (const k of keys.slice(0, -1)) at = at[k] = { ...(at[k] ?? {}) };
-    at[keys[keys.length - 1]] = value;
+    const last = keys[keys.length - 1];
+    // Nothing takes back what was said before; of lists (links, mappings) both count, the later one first.
+    if (value === null || value === undefined) delete at[last];
+    else at[last] = Array.isArray(value) && Array.isArray(at[last]) ? [...value, ...at[last]] : value;
   }
+}
+
+// The least and the largest number of all fields: what min and max are where the file names none.
+export function rangeOver(frames: Frame[]): [number, number] | null {
+  let lo = Infinity;
+  let hi = -Infinity;
+  for (const frame of frames) {
+    for (const field of frame.fields) {
+      if (field.type !== 'number') continue;
+      for (const v of field.values) {
+        if (typeof v !== 'number' || Number.isNaN(v)) continue;
+        if (v < lo) lo = v;
+        if (v > hi) hi = v;
+      }
+    }
+  }
+  return lo <= hi ? [lo, hi] : null;
 }
 
 export function titleOf(field: Field, frame: Frame, all: Frame[], config: Config): string {
@@ -63,13 +96,14 @@ function mapped(config: Config, value: Cell): { text?: string; color?: string } 
   for (const m of config.mappings ?? []) {
     const o = m?.options ?? {};
     const nan = typeof value === 'number' && Number.isNaN(value);
+    const missing = value === null || value === undefined;
     switch (m?.type) {
       case 'value':
-        if (value !== null && Object.hasOwn(o, String(value))) return o[String(value)];
+        if (value !== null && value !== undefined && Object.hasOwn(o, String(value))) return o[String(value)];
         break;
       case 'range': {
-        const n = value === null ? NaN : parseFloat(String(value));
-        const limit = (x: unknown, otherwise: number): number => (x === null || x === undefined || x === '' ? otherwise : Number(x));
+        const n = value === null || value === undefined ? NaN : parseFloat(String(value));
+        const limit = (x: unknown, otherwise: number): number => (x === null || x === undefined || x === '' || Number.isNaN(Number(x)) ? otherwise : Number(x));
         if (!Number.isNaN(n) && !(n < limit(o.from, -Infinity)) && !(n > limit(o.to, Infinity))) return o.result ?? {};
         break;
       }
@@ -79,7 +113,7 @@ function mapped(config: Config, value: Cell): { text?: string; color?: string } 
         break;
       }
       case 'special':
-        if ((o.match === 'null' && value === null) || (o.match === 'nan' && nan) || (o.match === 'null+nan' && (value === null || nan)) || (o.match === 'empty' && value === '') || (o.match === 'true' && String(value) === 'true') || (o.match === 'false' && String(value) === 'false')) return o.result ?? {};
+        if ((o.match === 'null' && missing) || (o.match === 'nan' && nan) || (o.match === 'null+nan' && (missing || nan)) || (o.match === 'empty' && value === '') || (o.match === 'true' && String(value) === 'true') || (o.match === 'false' && String(value) === 'false')) return o.result ?? {};
     }
   }
   return null;
@@ -97,7 +131,7 @@ export interface Shown {
 // `bounds` are what min and max are where the file names none; `own` is the series' own colour.
 export function display(config: Config, value: Cell, bounds: [number, number] = [0, 100], own?: string, utc = false): Shown {
   const unit: string | undefined = typeof value === 'boolean' && !/^bool/.test(config.unit ?? '') ? 'bool' : config.unit;
-  const n = value === null || value === '' || unit === 'string' || typeof value === 'boolean' ? (typeof value === 'boolean' ? Number(value) : NaN) : Number(value);
+  const n = value === null || value === undefined || value === '' || unit === 'string' || typeof value === 'boolean' ? (typeof value === 'boolean' ? Number(value) : NaN) : Number(value);
   const lo = config.min ?? bounds[0];
   const hi = config.max ?? bounds[1];
   const percent = Number.isFinite(n) && hi > lo ? (n - lo) / (hi - lo) : 0;

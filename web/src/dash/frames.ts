@@ -23,36 +23,48 @@ export const rowsOf = (frame: Frame): number => frame.fields[0]?.values.length ?
 export const withFields = (frame: Frame, fields: Field[]): Frame => ({ ...frame, fields });
 export const take = (frame: Frame, order: number[]): Frame => withFields(frame, frame.fields.map((f) => ({ ...f, values: order.map((i) => f.values[i]) })));
 
-// The one label that tells all series apart, if it is the only one they have.
-function onlyLabel(frames: Frame[]): string | null {
-  let name: string | null = null;
-  for (const frame of frames) {
-    for (const field of frame.fields.filter((f) => f.labels)) {
-      const names = Object.keys(field.labels!);
-      if (names.length !== 1 || (name !== null && name !== names[0])) return null;
-      name = names[0];
-    }
-  }
-  return name;
+// What the names of fields depend on besides the field: the one label that tells all series apart, if it is
+// the only one they have, and whether frames have names of their own.
+interface Names {
+  only: string | null;
+  differ: boolean;
+}
+const known = new WeakMap<Frame[], Names>();
+
+function namesIn(all: Frame[]): Names {
+  const cached = known.get(all);
+  if (cached) return cached;
+  const labels = new Set<string>();
+  for (const frame of all) for (const field of frame.fields) for (const label of Object.keys(field.labels ?? {})) labels.add(label);
+  const made = { only: labels.size === 1 ? [...labels][0] : null, differ: all.some((frame, i) => i > 0 && frame.name !== all[i - 1].name) };
+  known.set(all, made);
+  return made;
 }
 
 // The name under which overrides, transformations and legends know a field.
 export function nameOf(field: Field, frame: Frame, all: Frame[]): string {
   if (field.shown !== undefined) return field.shown;
-  if (field.type === 'time' && !field.labels) return field.name;
+  if (field.type === 'time' && !field.labels) return field.name || 'Time';
+  const { only, differ } = namesIn(all);
   const parts: string[] = [];
-  if (frame.name) parts.push(frame.name);
+  if (differ && frame.name) parts.push(frame.name);
   if (field.name !== 'Value' && field.name !== '') parts.push(field.name);
-  if (field.labels && Object.keys(field.labels).length > 0) {
-    const only = onlyLabel(all);
-    const text = only ? field.labels[only] : seriesLabels(field.labels);
-    if (text) parts.push(text);
-  }
-  return parts.join(' ') || field.name;
+  const labels = !field.labels ? '' : only !== null ? (field.labels[only] ?? '') : seriesLabels(field.labels);
+  if (labels !== '') parts.push(labels);
+  else if (!differ && field.name === 'Value' && frame.name) parts.push(frame.name);
+  const name = parts.join(' ') || field.name || 'Value';
+  return name === field.name ? apart(field, frame) : name;
+}
+
+// Fields of one name are told apart by a number.
+function apart(field: Field, frame: Frame): string {
+  const same = frame.fields.filter((f) => f.name === field.name);
+  return same.length > 1 ? `${field.name} ${same.indexOf(field) + 1}` : field.name;
 }
 
 function seriesLabels(labels: Record<string, string>): string {
-  return `{${Object.keys(labels).sort().map((k) => `${k}="${labels[k]}"`).join(', ')}}`;
+  const names = Object.keys(labels).sort();
+  return names.length === 0 ? '' : `{${names.map((k) => `${k}="${labels[k]}"`).join(', ')}}`;
 }
 
 export function find(frame: Frame, name: string, all: Frame[]): Field | undefined {
@@ -66,8 +78,14 @@ export function legendOf(format: string, metric: Record<string, string>, expr: s
   return pairs(metric).length === 0 && !metric.__name__ ? expr : seriesName(metric);
 }
 
-// Rows in the order of a column; equal ones keep theirs.
-export function orderOf(values: Cell[], desc: boolean): number[] {
-  const compareCells = (x: Cell, y: Cell): number => (typeof (x ?? 0) === 'number' && typeof (y ?? 0) === 'number' ? Number(x) - Number(y) : x === null ? -1 : y === null ? 1 : String(x).localeCompare(String(y), undefined, { numeric: true }));
-  return values.map((_, i) => i).sort((a, b) => (desc ? -1 : 1) * compareCells(values[a], values[b]) || a - b);
+const words = new Intl.Collator('en', { sensitivity: 'base' });
+const counted = new Intl.Collator('en', { sensitivity: 'base', numeric: true });
+
+// Rows in the order of a column; equal ones keep theirs. Text that is missing comes last, with `numeric`
+// "disk10" after "disk9".
+export function orderOf(values: Cell[], desc: boolean, numeric = false): number[] {
+  const text = values.some((v) => typeof v === 'string');
+  const collator = numeric ? counted : words;
+  const compareCells = (x: Cell, y: Cell): number => (!text ? Number(x ?? 0) - Number(y ?? 0) : !x || !y ? Number(!x) - Number(!y) : collator.compare(String(x), String(y)));
+  return values.map((_, i) => i).sort((a, b) => (desc ? compareCells(values[b], values[a]) : compareCells(values[a], values[b])) || a - b);
 }

@@ -20,11 +20,16 @@ test('one value goes in as it is, several as a regular expression', () => {
 
 test('formats', () => {
   const want: Record<string, string> = {
-    pipe: 'a.b|c', csv: 'a.b,c', raw: '{a.b,c}', regex: '(a\\.b|c)', glob: '{a.b,c}', json: '["a.b","c"]', doublequote: '"a.b","c"', singlequote: "'a.b','c'", sqlstring: "'a.b','c'", distributed: 'a.b,many=c',
+    pipe: 'a.b|c', csv: 'a.b,c', raw: 'a.b,c', regex: '(a\\.b|c)', glob: '{a.b,c}', json: '["a.b","c"]', doublequote: '"a.b","c"', singlequote: "'a.b','c'", sqlstring: "'a.b','c'", distributed: 'a.b,many=c',
     queryparam: 'var-many=a.b&var-many=c', percentencode: '%7Ba.b%2Cc%7D', text: 'A.B + C', lucene: '("a.b" OR "c")', html: 'a.b, c',
   };
   for (const [format, text] of Object.entries(want)) expect(q(`\${many:${format}}`), format).toBe(text);
-  expect(q('${one:json} ${one:regex} ${one.text} ${one:text}')).toBe('"a.b" a\\.b A.B A.B');
+  expect(q('${one:json} ${one:regex} ${one.text} ${one:text}')).toBe('a.b a\\.b A.B A.B');
+  // A variable that may have several values is a list, also with one of them.
+  const single: Scope = { many: chosen(['a']) };
+  const of = (text: string): string => fill(text, board, single, times);
+  expect([of('${many:json}'), of('${many:percentencode}'), of('${many:lucene}'), of('${many:glob}'), of('${many:regex}')]).toEqual(['["a"]', '%7Ba%7D', '("a")', 'a', 'a']);
+  expect(q('${all:queryparam} ${every:percentencode} ${many:join:-} ${many:customqueryparam:p:x-} ${one:nosuch}')).toBe('var-all=%24__all .%2A a.b-c p=x-a.b&p=x-c a.b');
 });
 
 test('built-in names', () => {
@@ -38,6 +43,7 @@ test('a repeat has its own value, escaped like a choice', () => {
   expect(fill('x{a=~"$many"}', board, scope, times, 'query', { many: 'p.q' })).toBe('x{a=~"p\\\\.q"}');
   expect(fill('$many', board, scope, times, 'text', { many: 'p.q' })).toBe('p.q');
   expect(fill('${__field.labels.job}', board, scope, times, 'text', { '__field.labels.job': 'n' })).toBe('n');
+  expect(fill('${__field.labels["a b"]} ${__data.fields[0]} ${__data.fields.x.text}', board, scope, times, 'text', { '__field.labels.a b': 'n', '__data.fields.0': 'z', '__data.fields.x.text': 't' })).toBe('n z t');
 });
 
 test('values are text: nothing in them is read again', () => {

@@ -19,6 +19,7 @@ export interface Times {
   to: number;
   step: number;
   interval: number; // Scrape interval.
+  rate?: number; // What "$__rate_interval" is, where a query has a least step of its own.
 }
 
 // Inside a PromQL string the backslash of a regular expression is written twice.
@@ -26,39 +27,43 @@ const forQuery = (s: string): string => s.replace(/\\/g, '\\\\\\\\').replace(/[$
 const plainEscape = (s: string): string => s.replace(/\\/g, '\\\\').replace(/'/g, "\\\\'");
 const forRegex = (s: string): string => s.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&');
 const html = (s: string): string => s.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
-const strict = (s: string): string => encodeURIComponent(s).replace(/[!'()*]/g, (c) => '%' + c.charCodeAt(0).toString(16).toUpperCase());
+const percent = (c: string): string => '%' + c.charCodeAt(0).toString(16).toUpperCase();
+const strict = (s: string): string => encodeURIComponent(s).replace(/[!'()*]/g, percent);
 
-export function formatValues(name: string, values: string[], texts: string[], how: string): string {
-  const one = values.length === 1;
+// `many`: the variable may have several values, also where it has one now.
+export function formatValues(name: string, values: string[], texts: string[], how: string, many = values.length > 1): string {
+  const first = values[0] ?? '';
   const [kind, ...args] = how.split(':');
   switch (kind) {
     case 'pipe': return values.join('|');
-    case 'csv': return values.join(',');
-    case 'raw': return one ? values[0] : `{${values.join(',')}}`;
+    case 'csv':
+    case 'raw': return values.join(',');
     case 'join': return values.join(args[0] ?? ',');
-    case 'regex': return one ? forRegex(values[0]) : `(${values.map(forRegex).join('|')})`;
-    case 'lucene': return one ? lucene(values[0]) : `(${values.map((v) => `"${lucene(v)}"`).join(' OR ')})`;
-    case 'glob': return one ? values[0] : `{${values.join(',')}}`;
-    case 'distributed': return one ? values[0] : values.map((v, i) => (i === 0 ? v : `${name}=${v}`)).join(',');
-    case 'json': return one ? JSON.stringify(values[0]) : JSON.stringify(values);
+    case 'regex': return values.length === 1 ? forRegex(first) : `(${values.map(forRegex).join('|')})`;
+    case 'lucene': return !many ? lucene(first) : values.length === 0 ? '__empty__' : `(${values.map((v) => `"${lucene(v)}"`).join(' OR ')})`;
+    case 'glob': return values.length > 1 ? `{${values.join(',')}}` : first;
+    case 'distributed': return values.map((v, i) => (i === 0 ? v : `${name}=${v}`)).join(',');
+    case 'json': return many ? JSON.stringify(values) : first;
     case 'doublequote': return values.map((v) => `"${v.replace(/"/g, '\\"')}"`).join(',');
     case 'singlequote': return values.map((v) => `'${v.replace(/'/g, "\\'")}'`).join(',');
-    case 'sqlstring': return values.map((v) => `'${v.replace(/'/g, "''")}'`).join(',');
+    case 'sqlstring': return values.map((v) => `'${v.replace(/'/g, "''").replace(/"/g, '\\"')}'`).join(',');
     case 'html': return html(values.join(', '));
-    case 'percentencode':
-    case 'uriencode': return (kind === 'uriencode' ? encodeURI : strict)(one ? values[0] : `{${values.join(',')}}`);
+    case 'percentencode': return strict(many ? `{${values.join(',')}}` : first);
+    case 'uriencode': return encodeURI(many ? `{${values.join(',')}}` : first).replace(/[!'()*]/g, percent);
     case 'queryparam': return values.map((v) => `var-${encodeURIComponent(name)}=${strict(v)}`).join('&');
-    case 'customqueryparam': return values.map((v) => `${encodeURIComponent(args[0] ?? name)}=${strict((args[1] ?? '') + v)}`).join('&');
+    case 'customqueryparam': return values.map((v) => `${strict(args[0] || name)}=${strict(args[1] ?? '')}${strict(v)}`).join('&');
     case 'text': return texts.join(' + ');
-    case 'date': return dateOf(Number(values[0]), args.join(':'));
+    case 'date': return dateOf(Number(first === '' ? NaN : first), args.join(':'));
   }
-  return values.join(',');
+  return values.length > 1 ? `{${values.join(',')}}` : first;
 }
 
-const lucene = (s: string): string => s.replace(/[!*+\-=<>\s&|()[\]{}^~?:\\/"]/g, '\\$&');
+const lucene = (s: string): string => (s.trim() !== '' && !Number.isNaN(Number(s)) ? s : luceneText(s));
+const luceneText = (s: string): string => s.replace(/[!*+\-=<>\s&|()[\]{}^~?:\\/"]/g, '\\$&');
 
 function dateOf(ms: number, form: string): string {
-  if (Number.isNaN(ms)) return '';
+  if (Number.isNaN(ms)) return 'NaN';
+  if (form === 'ms') return String(ms);
   if (form === '' || form === 'iso') return new Date(ms).toISOString();
   if (form === 'seconds') return String(Math.round(ms / 1000));
   return dateText(form, ms);
@@ -66,7 +71,7 @@ function dateOf(ms: number, form: string): string {
 
 function builtin(name: string, path: string, how: string, board: Dashboard | null, times: Times): string | undefined {
   const range = times.to - times.from;
-  const rate = Math.max(times.step + times.interval, 4 * times.interval);
+  const rate = times.rate ?? Math.max(times.step + times.interval, 4 * times.interval);
   switch (name) {
     case '__interval': return duration(times.step);
     case '__interval_ms': return String(Math.round(times.step * 1000));
@@ -81,18 +86,21 @@ function builtin(name: string, path: string, how: string, board: Dashboard | nul
     case '__org': return path === 'name' ? 'Vedette' : '1';
     case '__user': return path === 'id' ? '0' : '';
     case '__timezone': return board?.timezone || 'browser';
+    case '__searchFilter': return '.*';
     case '__url_time_range': return `from=${Math.round(times.from * 1000)}&to=${Math.round(times.to * 1000)}`;
   }
   return undefined;
 }
 
-const SYNTAX = /\$\{(\w+)(?:\.([^:}]+))?(?::([^}]+))?\}|\[\[(\w+)(?::([^\]]+))?\]\]|\$(\w+)/g;
+const SYNTAX = /\$\{(\w+)((?:\.[^.:[\]}]+|\[[^\]]*\])*)(?::([^}]+))?\}|\[\[(\w+)(?::([^\]]+))?\]\]|\$(\w+)/g;
 
 // `local` are names of this panel, row or field only; a longer name ("__field.labels.job") wins.
 export function fill(text: string, board: Dashboard | null, scope: Scope, times: Times, purpose: 'query' | 'text' = 'query', local: Record<string, string> = {}): string {
   if (typeof text !== 'string' || !/[$[]/.test(text)) return text ?? '';
-  return text.replace(SYNTAX, (whole, a, path = '', how = '', b, how2 = '', c) => {
+  return text.replace(SYNTAX, (whole, a, steps = '', how = '', b, how2 = '', c) => {
     const name: string = a ?? b ?? c;
+    // ${__field.labels["a b"]} and ${__data.fields[0]} are paths like ${__field.labels.job}.
+    const path: string = steps.replace(/\[\s*["']?(.*?)["']?\s*\]/g, '.$1').slice(1);
     const form: string = how || how2;
     const full = path === '' ? name : `${name}.${path}`;
     const mine = Object.hasOwn(local, full) ? local[full] : Object.hasOwn(local, name) && path === '' ? local[name] : undefined;
@@ -106,16 +114,21 @@ export function fill(text: string, board: Dashboard | null, scope: Scope, times:
     if (known !== undefined) return known;
     const chosen = Object.hasOwn(scope, name) ? scope[name] : undefined;
     // A file made for import names its data source before it has one; there is only ours.
-    if (!chosen) return /^DS_/i.test(name) ? SOURCE : whole;
+    if (!chosen) {
+      const input = board?.inputs?.[name];
+      // Before Grafana 4 the step had no underscores.
+      return input ?? (/^DS_/i.test(name) ? SOURCE : name === 'interval' && path === '' ? duration(times.step) : whole);
+    }
     if (v?.type === 'interval' && chosen.values[0]?.startsWith('$__auto')) return duration(autoInterval(v, times));
     const all = chosen.values[0] === ALL;
     const wantsText = form === 'text' || path === 'text' || (purpose === 'text' && form === '');
     if (wantsText) return all ? 'All' : chosen.texts.join(' + ');
-    if (all && v?.allValue) return v.allValue;
+    if (all && form === 'queryparam') return formatValues(name, [ALL], ['All'], form);
+    if (all && v?.allValue) return /^(percent|uri)encode$/.test(form) ? formatValues(name, [v.allValue], ['All'], form) : v.allValue;
     const values = all ? chosen.options.map((o) => o.value).filter((o) => o !== ALL) : chosen.values;
-    if (form !== '') return formatValues(name, values, chosen.texts, form);
+    if (form !== '') return formatValues(name, values, chosen.texts, form, all || v?.multi === true);
     if (purpose === 'text') return values.join(',');
-    if (v && !v.multi && !v.includeAll) return v.type === 'query' || v.type === 'custom' ? plainEscape(values[0] ?? '') : (values[0] ?? '');
+    if (v && !v.multi && !v.includeAll) return plainEscape(values[0] ?? '');
     return values.length === 1 ? forQuery(values[0]) : `(${values.map(forQuery).join('|')})`;
   });
 }

@@ -1,5 +1,6 @@
 // Transformations that make one table of several.
-import { find, nameOf, orderOf, rowsOf, take, withFields, type Cell, type Field, type Frame } from './frames';
+import { nameOf, orderOf, rowsOf, take, type Cell, type Field, type Frame } from './frames';
+import { fieldMatcher } from './matchers';
 import type { Json } from './model';
 
 // Rows that agree in all the columns that every table has become one row.
@@ -18,73 +19,84 @@ export function merge(input: Frame[]): Frame[] {
     for (let i = 0; i < rowsOf(frame); i++) {
       const key = common.map((n) => String(by.get(n)!.values[i])).join('\u0000');
       const list = rows.get(key) ?? [];
-      const fitting = list.find((r) => [...by].every(([n, f]) => r.get(n) === undefined || r.get(n) === null || r.get(n) === f.values[i]));
-      const row = fitting ?? new Map<string, Cell>();
-      for (const [n, f] of by) row.set(n, f.values[i]);
-      if (!fitting) {
+      // Every row that says nothing else gets the values.
+      const fitting = list.filter((r) => [...by].every(([n, f]) => r.get(n) === undefined || r.get(n) === null || r.get(n) === f.values[i]));
+      if (fitting.length === 0) {
+        const row = new Map<string, Cell>();
+        fitting.push(row);
         list.push(row);
         out.push(row);
         rows.set(key, list);
       }
+      for (const row of fitting) for (const [n, f] of by) row.set(n, f.values[i]);
     }
   }
-  return [{ refId: `merge-${frames.map((f) => f.refId).join('-')}`, fields: [...columns].map(([n, f]) => ({ ...f, values: out.map((r) => r.get(n) ?? null) })) }];
+  return [{ refId: `merge-${frames.map((f) => f.refId).join('-')}`, fields: [...columns].map(([n, f]) => ({ ...f, values: out.map((r) => r.get(n)) })) }];
 }
 
-// One row for each value of the field they share; "outer" keeps those that only some have.
+// A row of a join: which row of each table it is made of, -1 where a table has none.
+type Picks = number[];
+
+// Every pair of rows with the same key; `outer` keeps the rows of either side that have no partner.
+function pairs(rows: Picks[], keys: Cell[], others: Cell[], outer: boolean): { rows: Picks[]; keys: Cell[] } {
+  const at = new Map<string, number[]>();
+  others.forEach((v, i) => at.set(String(v), [...(at.get(String(v)) ?? []), i]));
+  const made: { row: Picks; key: Cell }[] = [];
+  const alone: { row: Picks; key: Cell }[] = [];
+  const met = new Set<string>();
+  rows.forEach((row, i) => {
+    const partners = keys[i] === null || keys[i] === undefined ? undefined : at.get(String(keys[i]));
+    if (!partners) alone.push({ row: [...row, -1], key: keys[i] });
+    else for (const p of partners) made.push({ row: [...row, p], key: keys[i] });
+    if (partners) met.add(String(keys[i]));
+  });
+  const none: Picks = new Array<number>(rows[0]?.length ?? 1).fill(-1);
+  const all = outer ? [...made, ...alone, ...[...at].filter(([k]) => !met.has(k)).flatMap(([, list]) => list.map((i) => ({ row: [...none, i], key: others[i] })))] : made;
+  return { rows: all.map((r) => r.row), keys: all.map((r) => r.key) };
+}
+
+// One row for each key, in their order where they are numbers. Of several rows with one key the last counts.
+function aligned(keys: Cell[][]): { rows: Picks[]; keys: Cell[] } {
+  if (keys.every((list) => list.length === keys[0].length && list.every((v, i) => v === keys[0][i]))) {
+    const order = keys[0].map((_, i) => i);
+    if (keys[0].every((v) => typeof v === 'number')) order.sort((a, b) => Number(keys[0][a]) - Number(keys[0][b]) || a - b);
+    return { rows: order.map((i) => keys.map(() => i)), keys: order.map((i) => keys[0][i]) };
+  }
+  const all = [...new Set(keys.flat())];
+  if (all.every((v) => typeof v === 'number')) all.sort((a, b) => Number(a) - Number(b));
+  const last = keys.map((list) => new Map(list.map((v, i) => [v, i])));
+  return { rows: all.map((v) => last.map((at) => at.get(v) ?? -1)), keys: all };
+}
+
+// One table of all, by the field they share: each key once ("outer"), every pair of rows ("inner"), or every
+// pair and what is alone ("outerTabular").
 export function join(o: Json, frames: Frame[]): Frame[] {
-  const by: string | undefined = o.byField;
-  const keyOf = (frame: Frame): Field | undefined => (by ? find(frame, by, frames) : frame.fields.find((f) => f.type === 'time'));
+  if (frames.length < 2) return frames;
+  const by = o.byField ? fieldMatcher({ id: 'byName', options: o.byField }, () => false) : fieldMatcher({ id: 'firstTimeField' }, () => false);
   const parts = frames.flatMap((frame) => {
-    const key = keyOf(frame);
+    const key = frame.fields.find((f) => by(f, frame, frames));
     return key ? [{ frame, key, rest: frame.fields.filter((f) => f !== key) }] : [];
   });
-  if (parts.length === 0) return [];
-  if (parts.length === 1) return [withFields(parts[0].frame, [parts[0].key, ...parts[0].rest])];
-  // Each part: key to its rows. "inner" and "outerTabular" keep every combination of rows.
-  const index = parts.map(({ key }) => {
-    const at = new Map<Cell, number[]>();
-    key.values.forEach((v, i) => at.set(v, [...(at.get(v) ?? []), i]));
-    return at;
-  });
-  const combine = o.mode === 'inner' || o.mode === 'outerTabular';
-  const keys: Cell[] = [];
-  const seen = new Set<Cell>();
-  for (const { key } of parts) for (const v of key.values) if (!seen.has(v) && seen.add(v)) keys.push(v);
-  const rows: (number | null)[][] = [];
-  const rowKeys: Cell[] = [];
-  const expand = (k: Cell, begun: (number | null)[][], from: number): void => {
-    let made = begun;
-    for (const at of index.slice(from)) {
-      const list: (number | null)[] = at.get(k) ?? [null];
-      made = made.flatMap((row) => (combine ? list : list.slice(-1)).map((i) => [...row, i]));
-    }
-    for (const row of made) {
-      rows.push(row);
-      rowKeys.push(k);
-    }
-  };
-  if (combine) {
-    // In the order of the first table's rows; then what only others have.
-    parts[0].key.values.forEach((k, i) => (o.mode === 'outerTabular' || index.every((at) => at.has(k))) && expand(k, [[i]], 1));
-    if (o.mode === 'outerTabular') for (const k of keys) if (!index[0].has(k)) expand(k, [[]], 0);
-  } else for (const k of keys.every((v) => typeof v === 'number') ? keys.sort((a, b) => Number(a) - Number(b)) : keys) expand(k, [[]], 0);
-  const names = new Map<string, number>();
-  for (const { rest } of parts) for (const f of rest) if (f.shown === undefined && !f.labels) names.set(f.name, (names.get(f.name) ?? 0) + 1);
-  const used = new Map<string, number>();
-  const fields: Field[] = [{ ...parts[0].key, values: rowKeys }];
+  const refId = `joinByField-${frames.map((f) => f.refId).join('-')}`;
+  if (parts.length === 0) return [{ refId, fields: [] }];
+  let joined: { rows: Picks[]; keys: Cell[] };
+  if (o.mode === 'inner' || o.mode === 'outerTabular') {
+    joined = { rows: parts[0].key.values.map((_, i) => [i]), keys: parts[0].key.values };
+    for (const { key } of parts.slice(1)) joined = pairs(joined.rows, joined.keys, key.values, o.mode === 'outerTabular');
+    // A table without the field has nothing in common with the others.
+    if (o.mode === 'inner' && parts.length < frames.length) joined = { rows: [], keys: [] };
+  } else joined = aligned(parts.map((p) => p.key.values));
+  // What an outer join leaves open counts as nothing at all, what a pair leaves open as null.
+  const open: Cell = o.mode === 'outerTabular' ? null : undefined;
+  const fields: Field[] = [{ ...parts[0].key, values: joined.keys }];
   parts.forEach(({ frame, rest }, p) => {
     for (const f of rest) {
-      let name = f.name;
-      if (f.shown === undefined && !f.labels && (names.get(name) ?? 0) > 1) {
-        const n = (used.get(name) ?? 0) + 1;
-        used.set(name, n);
-        name = `${name} ${n}`;
-      }
-      fields.push({ ...f, name, shown: f.shown ?? (f.labels ? nameOf(f, frame, frames) : undefined), values: rows.map((row) => (row[p] === null ? null : f.values[row[p]!])) });
+      const name = frame.name && f.name === 'Value' ? frame.name : f.name;
+      const labels = frame.name && f.name !== 'Value' && f.labels?.name === undefined ? { ...f.labels, name: frame.name } : { ...f.labels };
+      fields.push({ ...f, name, labels, values: joined.rows.map((row) => (row[p] < 0 ? open : f.values[row[p]])) });
     }
   });
-  return [{ refId: `joinByField-${parts.map((p) => p.frame.refId).join('-')}`, fields }];
+  return [{ refId, fields }];
 }
 
 // Series that share labels become one row; a label's values become the columns.
@@ -118,19 +130,7 @@ export function concatenate(o: Json, frames: Frame[]): Frame[] {
     else if (frame.name && o.frameNameMode !== 'drop') name = !name || name === 'Value' ? frame.name : `${frame.name} · ${name}`;
     return { ...f, name, labels, values: f.values.length === length ? f.values : [...f.values, ...new Array<Cell>(length - f.values.length).fill(null)] };
   }));
-  // Two columns of one name are told apart by a number; times are all times.
-  const count = new Map<string, number>();
-  for (const f of fields) if (f.type !== 'time') count.set(f.name, (count.get(f.name) ?? 0) + 1);
-  const used = new Map<string, number>();
-  return [{
-    refId: frames[0].refId,
-    fields: fields.map((f) => {
-      if (f.type === 'time' || f.shown !== undefined || f.labels || (count.get(f.name) ?? 0) < 2) return f;
-      const n = (used.get(f.name) ?? 0) + 1;
-      used.set(f.name, n);
-      return { ...f, shown: `${f.name} ${n}` };
-    }),
-  }];
+  return [{ refId: frames[0].refId, fields }];
 }
 
 // One table of time, series and value, the newest first.
@@ -143,7 +143,7 @@ export function seriesToRows(frames: Frame[]): Frame[] {
   for (const frame of series) {
     const t = frame.fields.find((f) => f.type === 'time')!;
     const v = frame.fields.find((f) => f.type === 'number')!;
-    const name = frame.name ?? nameOf(v, frame, frames);
+    const name = frame.name ?? nameOf(v, frame, [frame]);
     t.values.forEach((x, i) => (time.push(x), metric.push(name), value.push(v.values[i])));
   }
   const made: Frame = { refId: `seriesToRows-${series.map((f) => f.refId).join('-')}`, fields: [{ name: 'Time', type: 'time', values: time }, { name: 'Metric', type: 'string', values: metric }, { name: 'Value', type: 'number', values: value }] };

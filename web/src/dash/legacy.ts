@@ -11,7 +11,8 @@ const SAME: Record<string, string> = {
   graph: 'timeseries', 'pmm-graph-panel': 'timeseries', trend: 'timeseries', candlestick: 'timeseries', 'grafana-multibar-graph-panel': 'timeseries',
   'table-old': 'table', 'pmm-table-panel': 'table', 'briangann-datatable-panel': 'table', 'yesoreyeram-boomtable-panel': 'table', datagrid: 'table', geomap: 'table', 'grafana-worldmap-panel': 'table', nodeGraph: 'table', canvas: 'table', xychart: 'timeseries', debug: 'table',
   'grafana-piechart-panel': 'piechart', 'michaeldmoore-multistat-panel': 'bargauge', 'corpglory-progresslist-panel': 'bargauge',
-  'natel-discrete-panel': 'state-timeline', 'flant-statusmap-panel': 'status-history', 'mtanda-histogram-panel': 'histogram', 'savantly-heatmap-panel': 'heatmap', 'mtanda-heatmap-epoch-panel': 'heatmap', 'petrslavotinek-carpetplot-panel': 'heatmap',
+  'natel-discrete-panel': 'state-timeline', 'flant-statusmap-panel': 'status-history', 'mtanda-histogram-panel': 'histogram', 'savantly-heatmap-panel': 'heatmap', 'heatmap-new': 'heatmap', 'marcusolsson-hourly-heatmap-panel': 'heatmap', 'mtanda-heatmap-epoch-panel': 'heatmap', 'petrslavotinek-carpetplot-panel': 'heatmap',
+  'snuids-trafficlights-panel': 'stat', 'btplc-status-dot-panel': 'stat', 'btplc-trend-box-panel': 'stat', 'marcusolsson-hexmap-panel': 'bargauge', 'snuids-radar-panel': 'bargauge', 'marcusolsson-treemap-panel': 'piechart', 'natel-plotly-panel': 'timeseries', alertGroups: 'alertlist', 'logstable': 'logs', 'logs-new': 'logs',
   'pmm-dashlist-panel': 'dashlist', 'pmm-dashlist': 'dashlist', 'pmm-update': 'text', 'pmm-check-panel-home': 'text', pluginlist: 'text', 'welcome': 'text', gettingstarted: 'text',
 };
 
@@ -59,6 +60,7 @@ export function upgrade(p: Json): Upgraded {
   if (defaults.thresholds === undefined && Array.isArray(fieldOptions?.thresholds ?? p.options?.thresholds)) {
     defaults.thresholds = { mode: 'absolute', steps: (fieldOptions?.thresholds ?? p.options.thresholds).map((t: Json) => ({ color: t.color, value: t.value })).sort((a: Json, b: Json) => (a.value ?? -Infinity) - (b.value ?? -Infinity)) };
   }
+  if (fieldOptions?.defaults?.title && defaults.displayName === undefined) defaults.displayName = fieldOptions.defaults.title;
   // Grafana 6.0's gauge.
   const first = p.options?.valueOptions;
   if (first) {
@@ -101,7 +103,8 @@ function graph(p: Json, up: Upgraded): void {
   Object.assign(defaults, { unit: format(0) ?? defaults.unit, min: numberOr(axes[0]?.min ?? p.grid?.leftMin), max: numberOr(axes[0]?.max ?? p.grid?.leftMax), decimals: numberOr(axes[0]?.decimals ?? p.decimals), custom: { ...custom, ...defaults.custom } });
   if (custom.thresholdsStyle) {
     const tone: Record<string, string> = { critical: 'red', warning: 'orange', ok: 'green' };
-    defaults.thresholds = { mode: 'absolute', steps: [{ value: null, color: 'transparent' }, ...p.thresholds.map((t: Json) => ({ value: numberOr(t.value) ?? 0, color: tone[t.colorMode] ?? t.lineColor ?? 'red' }))] };
+    const edges = p.thresholds.filter((t: Json) => t && typeof t === 'object').map((t: Json) => ({ value: numberOr(t.value) ?? 0, color: tone[t.colorMode] ?? t.lineColor ?? 'red' }));
+    defaults.thresholds = { mode: 'absolute', steps: [{ value: null, color: 'transparent' }, ...edges.sort((a: Json, b: Json) => a.value - b.value)] };
   }
   const dress = (alias: string, properties: { id: string; value: Json }[]): void => {
     const isPattern = /^\/.*\/[a-z]*$/.test(alias);
@@ -178,7 +181,8 @@ function singlestat(p: Json, up: Upgraded): void {
     graphMode: p.sparkline?.show ? 'area' : 'none',
     around: [p.prefix ?? '', p.postfix ?? ''],
   });
-  if (p.tableColumn) options.reduceOptions.fields = p.tableColumn;
+  // A column is chosen of tables only: a series has one.
+  if (p.tableColumn && (Array.isArray(p.targets) ? p.targets : []).some((t: Json) => t?.format === 'table')) options.reduceOptions.fields = p.tableColumn;
   if (p.gauge?.show) {
     Object.assign(defaults, { min: p.gauge.minValue ?? 0, max: p.gauge.maxValue ?? 100 });
     up.type = 'gauge';

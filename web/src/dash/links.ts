@@ -27,10 +27,11 @@ export function linksOf(list: Json, context: Context, local: Record<string, stri
   return list.flatMap((l: Json): Link[] => {
     if (!l || typeof l !== 'object') return [];
     const text = (v: Json): string => fill(String(v ?? ''), context.board, context.scope, times, 'text', local);
-    // Fields by name or place: ${__data.fields.instance}, ${__data.fields["a b"]}.
-    const raw = String(l.url ?? l.dashUri ?? '').replace(/\$\{__data\.fields(?:\.([\w]+)|\[["']?([^\]"']+)["']?\])(?:\.\w+)?(?::\w+)?\}/g, (whole, a, b) => encodeURIComponent(local[`__data.fields.${a ?? b}`] ?? whole));
-    const dash = l.dashboard && !l.url && typeof l.dashUri !== 'string' ? `/dashboards?search=${encodeURIComponent(String(l.dashboard))}` : raw;
-    const safe = safeUrl(text(dash));
+    const raw = l.url ? String(l.url) : l.dashUri ? `dashboard/${String(l.dashUri).replace(/^\/?(dashboard\/)?/, '')}` : '';
+    const dash = raw === '' && l.dashboard ? `/dashboards?search=${encodeURIComponent(String(l.dashboard))}` : raw;
+    // What a cell or a label says stands in an address as it must be written there; where it is the address, as one.
+    const coded = dash.replace(/^\$\{(__(?:data\.fields|value|field|series)[^:}]*)\}/, '${$1:uriencode}').replace(/\$\{(__(?:data\.fields|value|field|series)[^:}]*)\}/g, '${$1:percentencode}');
+    const safe = safeUrl(text(coded));
     if (!safe) return [];
     const more: string[] = [];
     if (l.includeVars) more.push(text('${__all_variables}'));

@@ -1,7 +1,7 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { get, plain, recovered } from '../api/client';
 import { pageKeys } from '../app/keys';
-import { href, params, path, restate, step } from '../app/router';
+import { go, href, params, path, restate, step } from '../app/router';
 import { settings } from '../app/settings';
 import { parseDuration, parseRelative, stamp } from '../format/time';
 import { Icon } from '../ui/icons';
@@ -10,8 +10,9 @@ import '../styles/dash.css';
 import { filterText, parseFilter } from './adhoc';
 import { marksOf } from './annotations';
 import { linksOf } from './links';
-import { parseDashboard, type Dashboard, type Json, type Panel, type Row, type Variable } from './model';
-import { PanelView, type Context } from './panel';
+import { parseDashboard, type Dashboard, type Json, type Row, type Variable } from './model';
+import { exploring, PanelView, type Context } from './panel';
+import { chosen, place } from './place';
 import { ALL, fill, resolve, type Chosen, type Scope } from './variables';
 
 const RANGES: [string, string][] = [['now-5m', '5 minutes'], ['now-15m', '15 minutes'], ['now-30m', '30 minutes'], ['now-1h', '1 hour'], ['now-3h', '3 hours'], ['now-6h', '6 hours'], ['now-12h', '12 hours'], ['now-24h', '24 hours'], ['now-2d', '2 days'], ['now-7d', '7 days'], ['now-30d', '30 days'], ['now-90d', '90 days']];
@@ -46,7 +47,9 @@ function Board({ board, fileUid }: { board: NonNullable<ReturnType<typeof parseD
   const to = query.get('to') ?? board.to;
   const refresh = query.get('refresh') ?? board.refresh;
   const only = query.get('viewPanel')?.replace(/^panel-/, '') ?? '';
-  const utc = query.get('tz') === 'utc' || (query.get('tz') === null && settings.value.timezone === 'utc');
+  // The address first, then the file, then what this reader likes.
+  const zone = (query.get('timezone') ?? query.get('tz') ?? board.timezone).toLowerCase();
+  const utc = zone === 'utc' || (zone !== 'browser' && settings.value.timezone === 'utc');
   const [turn, setTurn] = useState(0);
   const [every, setEvery] = useState<number | null>(null);
   const [marks, setMarks] = useState<Context['marks']>([]);
@@ -62,6 +65,8 @@ function Board({ board, fileUid }: { board: NonNullable<ReturnType<typeof parseD
   }, [from, to, turn, recovered.value]);
   const asked = board.variables.map((v) => query.getAll(`var-${v.name}`).join('\u0000')).join('\u0001');
   const last = useRef<{ asked: string; scope: Scope } | null>(null);
+  // Some variables are asked again whenever the time is another.
+  const withTime = board.variables.some((v) => v.refresh === 2);
   useEffect(() => {
     const abort = new AbortController();
     let changed: string | null = null;
@@ -72,13 +77,15 @@ function Board({ board, fileUid }: { board: NonNullable<ReturnType<typeof parseD
     }
     resolve(board, query, times, abort.signal, changed !== null ? last.current!.scope : {}, changed).then(
       (s) => {
+        // The same as before: nothing that looks at it needs to look again.
+        if (last.current && JSON.stringify(last.current.scope) === JSON.stringify(s)) s = last.current.scope;
         last.current = { asked, scope: s };
         setScope(s);
       },
       () => undefined,
     );
     return () => abort.abort();
-  }, [asked, recovered.value]);
+  }, [asked, recovered.value, withTime ? times : null]);
   const off = query.getAll('annotations-off').join('\u0000');
   useEffect(() => {
     if (!scope || board.annotations.length === 0) return;
@@ -112,8 +119,15 @@ function Board({ board, fileUid }: { board: NonNullable<ReturnType<typeof parseD
       '=': () => zoom(times.from + (times.to - times.from) / 4, times.to - (times.to - times.from) / 4),
       '0': () => put({ from: '', to: '' }),
       l: () => put({ refresh: live ? '' : 'live' }),
-      v: () => panelUnderHand() && put({ viewPanel: only === panelUnderHand() ? '' : panelUnderHand()! }, true),
-      e: () => document.querySelector<HTMLAnchorElement>(`[data-panel-id="${CSS.escape(panelUnderHand() ?? '')}"] .menu > button`)?.click(),
+      v: () => {
+        const id = panelUnderHand()?.dataset.panelId;
+        if (id) put({ viewPanel: only === id ? '' : id }, true);
+      },
+      e: () => {
+        const to = exploring.get(panelUnderHand() ?? document.body)?.();
+        if (to && to !== '/query?') go(to);
+      },
+      t: () => document.querySelector<HTMLButtonElement>('.menu > button[title="Time range"]')?.click(),
       Escape: () => only !== '' && put({ viewPanel: '' }, true),
     };
     return () => {
@@ -164,12 +178,6 @@ function Board({ board, fileUid }: { board: NonNullable<ReturnType<typeof parseD
   );
 }
 
-function chosen(scope: Scope, name: string): string[] {
-  const c = scope[name];
-  if (!c) return [];
-  return c.values[0] === ALL ? c.options.map((o) => o.value).filter((v) => v !== ALL) : c.values;
-}
-
 function repeatRow(row: Row, scope: Scope): { row: Row; local: Record<string, string>; key: string }[] {
   const values = row.repeat === '' ? [] : chosen(scope, row.repeat);
   if (values.length === 0) return [{ row, local: {}, key: row.key }];
@@ -177,9 +185,9 @@ function repeatRow(row: Row, scope: Scope): { row: Row; local: Record<string, st
 }
 
 // The panel under the pointer or the focus: what the keys "v" and "e" mean.
-function panelUnderHand(): string | null {
+function panelUnderHand(): HTMLElement | null {
   const hovered = [...document.querySelectorAll<HTMLElement>('.panel:hover')].pop();
-  return (hovered ?? document.activeElement?.closest<HTMLElement>('.panel'))?.dataset.panelId ?? null;
+  return hovered ?? document.activeElement?.closest<HTMLElement>('.panel') ?? null;
 }
 
 type Put = (values: Record<string, string | string[]>, push?: boolean) => void;
@@ -279,24 +287,7 @@ function VariableControl({ v, c, put }: { v: Variable; c: Chosen; put: Put }) {
 }
 
 function RowView({ row, local, context, only, open, toggle, title, view }: { row: Row; local: Record<string, string>; context: Context; only: string; open: boolean; toggle: (now: boolean) => void; title: string; view: (id: string) => void }) {
-  const placed: { panel: Panel; local: Record<string, string>; repeat?: string; grid: Panel['grid'] }[] = [];
-  // Repeats push what is below them down.
-  let push = 0;
-  const base = row.panels.length > 0 ? Math.min(...row.panels.map((p) => p.grid.y)) : 0;
-  for (const panel of row.panels) {
-    if (only !== '' && panel.id !== only) continue;
-    const values = panel.repeat === '' || local[panel.repeat] !== undefined ? [] : chosen(context.scope, panel.repeat);
-    if (values.length === 0) {
-      placed.push({ panel, local, grid: { ...panel.grid, y: panel.grid.y - base + push } });
-      continue;
-    }
-    const across = panel.repeatDirection === 'v' ? 1 : Math.min(panel.maxPerRow, values.length);
-    const w = panel.repeatDirection === 'v' ? panel.grid.w : Math.floor(24 / across);
-    values.forEach((v, i) => {
-      placed.push({ panel, local: { ...local, [panel.repeat]: v }, repeat: v, grid: { x: panel.repeatDirection === 'v' ? panel.grid.x : (i % across) * w, y: panel.grid.y - base + push + Math.floor(i / across) * panel.grid.h, w, h: panel.grid.h } });
-    });
-    push += (Math.ceil(values.length / across) - 1) * panel.grid.h;
-  }
+  const placed = place(only === '' ? row.panels : row.panels.filter((p) => p.id === only), context.scope, local);
   if (only !== '' && placed.length === 0) return null;
   return (
     <section class="board-row">
@@ -313,7 +304,7 @@ function RowView({ row, local, context, only, open, toggle, title, view }: { row
             <div
               key={p.panel.id + (p.repeat ?? '')}
               class="cell"
-              style={only !== '' ? { gridColumn: '1 / -1', gridRow: '1 / span 20' } : { gridColumn: `${p.grid.x + 1} / span ${Math.max(1, Math.min(24 - p.grid.x, p.grid.w))}`, gridRow: `${p.grid.y + 1} / span ${Math.max(1, p.grid.h)}` }}
+              style={only !== '' ? { gridColumn: '1 / -1', gridRow: '1 / span 20' } : { gridColumn: `${p.grid.x + 1} / span ${p.grid.w}`, gridRow: `${p.grid.y + 1} / span ${p.grid.h}` }}
             >
               <PanelView panel={p.panel} context={context} local={p.local} repeat={p.repeat} open={() => view(p.panel.id)} />
             </div>

@@ -1,5 +1,5 @@
 import type { ComponentType } from 'preact';
-import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { recovered } from '../api/client';
 import { href } from '../app/router';
 import { Icon } from '../ui/icons';
@@ -8,7 +8,7 @@ import { Menu } from '../ui/parts';
 import { ask, rangeOf, stepOf, type Answer, type Context } from './ask';
 import { ALL, fill, type Times } from './interpolate';
 import { linksOf } from './links';
-import type { Panel } from './model';
+import { asks as askable, type Panel } from './model';
 import { BarGauge, GaugeView, Pie, singles, Stat, type Single } from './views/single';
 import { TimeSeries } from './views/timeseries';
 export type { Context } from './ask';
@@ -23,6 +23,9 @@ const ABSENT: Record<string, string> = {
   annolist: 'A list of annotations is not available here.',
 };
 const QUIET = new Set(['text', 'row', 'dashlist', 'alertlist', ...Object.keys(ABSENT)]);
+
+// Why a panel has nothing to draw; empty if it may have.
+const absence = (panel: Panel): string => (Object.hasOwn(ABSENT, panel.type) ? ABSENT[panel.type] : ASKING.has(panel.type) && panel.foreign !== '' ? `This panel asks ${panel.foreign}, which is not available here: Vedette keeps metrics.` : '');
 
 interface ViewProps {
   panel: Panel;
@@ -63,24 +66,31 @@ function View({ panel, answer, context, title, list }: { panel: Panel; answer: A
   return <TimeSeries panel={panel} answer={answer} context={context} title={title} />;
 }
 
+// "last 2h", "since now/d".
+const lasting = (from: string): string => (from === '' ? '' : /\//.test(from) ? `since ${from}` : `last ${from.replace(/^now-/, '')}`);
+
 type State = 'loading' | 'ok' | 'nodata' | 'error';
 
 function stateOf(panel: Panel, answer: Answer | null, error: string | null, seen: boolean): State {
-  if (QUIET.has(panel.type)) return 'ok';
+  if (QUIET.has(panel.type) || absence(panel) !== '') return 'ok';
   if (!ASKING.has(panel.type)) return 'error';
   if (error !== null) return 'error';
-  if (answer === null) return seen && panel.targets.every((t) => t.hide || t.expr === '') ? 'nodata' : 'loading';
+  if (answer === null) return seen && panel.targets.every((t) => t.hide || !askable(t)) ? 'nodata' : 'loading';
   const rows = answer.frames.some((f) => (f.fields[0]?.values.length ?? 0) > 0) || answer.histograms.length > 0;
   if (rows || (panel.type === 'stat' && panel.defaults.noValue !== undefined && panel.defaults.noValue !== null)) return 'ok';
   return 'nodata';
 }
+
+// Where the queries of a drawn panel go on being looked at; for the key "e".
+export const exploring = new WeakMap<Element, () => string>();
 
 export function PanelView({ panel, context, local, repeat, open }: { panel: Panel; context: Context; local: Record<string, string>; repeat?: string; open?: () => void }) {
   const host = useRef<HTMLElement>(null);
   const [seen, setSeen] = useState(false);
   const [answer, setAnswer] = useState<Answer | null>(null);
   const [error, setError] = useState<string | null>(null);
-  const asks = ASKING.has(panel.type);
+  const absent = absence(panel);
+  const asks = ASKING.has(panel.type) && absent === '';
   useEffect(() => {
     const watch = new IntersectionObserver((entries) => setSeen(entries[entries.length - 1].isIntersecting), { rootMargin: '200px' });
     watch.observe(host.current!);
@@ -117,18 +127,20 @@ export function PanelView({ panel, context, local, repeat, open }: { panel: Pane
   const say = (t: string): string => fill(t, context.board, context.scope, times, 'text', local);
   const title = say(panel.title);
   const state = stateOf(panel, answer, error, seen);
+  const own = useMemo(() => ({ ...context, marks: context.marks.filter((m) => !m.panels || m.panels.ids.includes(panel.id) !== m.panels.except) }), [context]);
   const list = useMemo(() => (answer && SINGLE.has(panel.type) ? singles(panel, answer, context) : []), [answer, panel]);
   const color = state === 'ok' && (panel.type === 'stat' || panel.type === 'gauge') ? list[0]?.shown.color : undefined;
-  const noValue = state === 'ok' && panel.type === 'stat' && list.length === 0;
+  const noValue = state === 'ok' && panel.type === 'stat' && absent === '' && list.length === 0;
   const links = useMemo(() => linksOf(panel.links, context, local), [panel, context.scope, context.from]);
-  const explore = (): string => {
+  const explore = useCallback((): string => {
     const [from, to] = rangeOf(panel, context);
     const put = panel.targets.filter((t) => t.expr !== '' && !t.hide).map((t, i) => {
-      const step = stepOf(t, panel, context, 600, to - from);
-      return `g${i}.expr=${encodeURIComponent(fill(t.expr, context.board, context.scope, { ...times, step }, 'query', local))}&g${i}.tab=graph&g${i}.range_input=${Math.round(to - from)}s`;
+      const { step, rate } = stepOf(t, panel, context, 600, to - from);
+      return `g${i}.expr=${encodeURIComponent(fill(t.expr, context.board, context.scope, { ...times, step, rate }, 'query', local))}&g${i}.tab=graph&g${i}.range_input=${Math.round(to - from)}s`;
     });
-    return href('/query?' + put.join('&'));
-  };
+    return '/query?' + put.join('&');
+  }, [panel, context, local]);
+  useEffect(() => void exploring.set(host.current!, explore), [explore]);
   const asksAny = panel.targets.some((t) => t.expr !== '' && !t.hide);
   const quietText = (): string => say(String(panel.options.content ?? panel.source.content ?? ''));
   return (
@@ -137,7 +149,7 @@ export function PanelView({ panel, context, local, repeat, open }: { panel: Pane
         <h3 class="clip" title={say(panel.description) || title}>
           {title}
         </h3>
-        {panel.timeFrom !== '' && <span class="panel-time">last {say(panel.timeFrom).replace(/^now-/, '')}</span>}
+        {!panel.hideTime && (panel.timeFrom !== '' || panel.timeShift !== '') && <span class="panel-time">{[lasting(say(panel.timeFrom)), panel.timeShift === '' ? '' : `${say(panel.timeShift).replace(/^-/, '')} earlier`].filter(Boolean).join(', ')}</span>}
         {answer && (answer.failed.length > 0 || answer.notes.length > 0) && (
           <span class="panel-flag" role="note" title={[...answer.failed, ...answer.notes].join('\n')} aria-label={answer.failed.length > 0 ? `${answer.failed.length} of ${answer.asked} queries failed` : 'warnings'}>
             <Icon name="warn" size={13} />
@@ -148,7 +160,7 @@ export function PanelView({ panel, context, local, repeat, open }: { panel: Pane
             {(close) => (
               <>
                 {open && <button type="button" data-view onClick={() => (open(), close())}>View (v)</button>}
-                {asksAny && <a data-explore href={explore()}>Open in Explore (e)</a>}
+                {asksAny && <a data-explore href={href(explore())}>Open in Explore (e)</a>}
                 {links.map((l) => <a key={l.url} href={l.inside ? href(l.url) : l.url} target={l.blank ? '_blank' : undefined} rel="noreferrer">{l.title}</a>)}
               </>
             )}
@@ -165,15 +177,15 @@ export function PanelView({ panel, context, local, repeat, open }: { panel: Pane
         {panel.type === 'text' && <Text source={quietText()} mode={String(panel.options.mode ?? panel.source.mode ?? 'markdown')} />}
         {panel.type === 'dashlist' && seen && <DashList panel={panel} fill={say} />}
         {panel.type === 'alertlist' && seen && <AlertList panel={panel} fill={say} />}
-        {Object.hasOwn(ABSENT, panel.type) && <div class="panel-message">{ABSENT[panel.type]}</div>}
+        {absent !== '' && <div class="panel-message">{absent}</div>}
         {noValue && (
           <div class="stats-grid">
             <div class="stat">
-              <b data-panel-value>{String(panel.defaults.noValue ?? '')}</b>
+              <b data-panel-value>{String(panel.defaults.noValue ?? 'No data')}</b>
             </div>
           </div>
         )}
-        {state === 'ok' && answer && !noValue && <View panel={panel} answer={answer} context={context} title={title} list={list} />}
+        {state === 'ok' && answer && !noValue && <View panel={panel} answer={answer} context={own} title={title} list={list} />}
       </div>
     </article>
   );

@@ -1,6 +1,7 @@
 // What is left of many values: Grafana's calculations, by Grafana's ids.
 
-export type Cell = string | number | boolean | null;
+// Undefined: a join had no row for it. Calculations tell it from null, which counts as zero.
+export type Cell = string | number | boolean | null | undefined;
 
 export const REDUCER_NAMES: Record<string, string> = {
   lastNotNull: 'Last *', last: 'Last', firstNotNull: 'First *', first: 'First', min: 'Min', max: 'Max', mean: 'Mean', median: 'Median', variance: 'Variance', stdDev: 'StdDev', sum: 'Total',
@@ -22,6 +23,7 @@ const known = (v: Cell | undefined): boolean => v !== null && v !== undefined &&
 // Null: there was nothing to reduce. Text reduces too where order and counting are enough.
 export function reduceCells(values: readonly Cell[], how: string): Cell {
   const id = reducerId(how);
+  if (values.length === 0) return /^(sum|count|countAll)$/.test(id) ? 0 : id === 'allIsZero' ? false : id === 'allIsNull' ? true : null;
   const list = values.filter(known) as (string | number | boolean)[];
   switch (id) {
     case 'last': return values.length > 0 ? values[values.length - 1] : null;
@@ -92,5 +94,5 @@ function reduceNumbers(list: number[], id: string): Cell {
 // The number of a panel that shows numbers.
 export function reduce(values: readonly (number | null)[], how: string): number | null {
   const got = reduceCells(values, how);
-  return typeof got === 'number' ? got : typeof got === 'boolean' ? Number(got) : got === null ? null : Number(got);
+  return typeof got === 'number' ? got : typeof got === 'boolean' ? Number(got) : got === null || got === undefined ? null : Number(got);
 }

@@ -1,9 +1,11 @@
 // Grafana's transformations: frames in, frames out. What is unknown changes nothing.
 import { calculateField } from './calculate';
-import { find, nameOf, orderOf, rowsOf, take, withFields, type Cell, type Field, type Frame } from './frames';
+import { nameOf, orderOf, rowsOf, take, withFields, type Cell, type Field, type Frame } from './frames';
 import { join, joinByLabels, merge, concatenate, seriesToRows } from './join';
+import { fieldMatcher, fits, frameMatcher, pattern, refMatcher, valueTest } from './matchers';
 import type { Json } from './model';
 import { reduceCells, reducerName } from './reduce';
+import { configFromData, extractFields, histogram, partitionByValues, prepareTimeSeries, regression, rowsToFields, smoothing, timeSeriesTable, transpose } from './shape';
 import { dateText } from './unit_time';
 
 export interface Transformation {
@@ -14,151 +16,89 @@ export interface Transformation {
 }
 type Operation = (o: Json, frames: Frame[]) => Frame[];
 
-// "/text/flags" or plain text; null when it is no expression.
-export function pattern(text: string): RegExp | null {
-  const match = /^\/(.*)\/([a-z]*)$/s.exec(text);
-  try {
-    return match ? new RegExp(match[1], match[2]) : new RegExp(text);
-  } catch {
-    return null;
-  }
-}
-const fits = (re: RegExp | null, text: string): boolean => re !== null && new RegExp(re.source, re.flags.replace(/[gy]/g, '')).test(text);
+const chosen = (by: Json): string[] => Object.keys(by ?? {}).filter((name) => by[name]);
 
-// Which fields a matcher of Grafana's means.
-export function fieldMatcher(matcher: { id: string; options: Json } | undefined, otherwise: (f: Field) => boolean): (f: Field, frame: Frame, all: Frame[]) => boolean {
-  if (!matcher?.id) return otherwise;
-  const { id, options } = matcher;
-  switch (id) {
-    case 'byName': return (f, frame, all) => nameOf(f, frame, all) === options || f.name === options;
-    case 'byNames': {
-      const names: string[] = Array.isArray(options) ? options : (options?.names ?? []);
-      const hit = (f: Field, frame: Frame, all: Frame[]): boolean => names.includes(nameOf(f, frame, all)) || names.includes(f.name);
-      return options?.mode === 'exclude' ? (f, frame, all) => !hit(f, frame, all) : hit;
-    }
-    case 'byRegexp': {
-      const re = pattern(String(options));
-      return (f, frame, all) => fits(re, nameOf(f, frame, all));
-    }
-    case 'byRegexpOrNames': {
-      const re = options?.pattern ? pattern(options.pattern) : null;
-      return (f, frame, all) => (options?.names ?? []).includes(nameOf(f, frame, all)) || fits(re, nameOf(f, frame, all));
-    }
-    case 'byType': return (f) => f.type === options;
-    case 'byTypes': return (f) => (options ?? []).includes(f.type);
-    case 'numeric': return (f) => f.type === 'number';
-    case 'time': return (f) => f.type === 'time';
-    case 'firstTimeField': return (f, frame) => f === frame.fields.find((x) => x.type === 'time');
-    case 'byFrameRefID': return (_f, frame) => frame.refId === options;
-    case 'byValue': return (f) => compare(options?.op, Number(reduceCells(f.values, options?.reducer ?? 'lastNotNull') ?? NaN), Number(options?.value));
-    case 'alwaysFalse':
-    case 'never': return () => false;
-    case 'anyMatch': return (f, frame, all) => (options ?? []).some((m: Json) => fieldMatcher(m, () => false)(f, frame, all));
-    case 'allMatch': return (f, frame, all) => (options ?? []).every((m: Json) => fieldMatcher(m, () => false)(f, frame, all));
-    case 'invertMatch': {
-      const inner = fieldMatcher(options, () => false);
-      return (f, frame, all) => !inner(f, frame, all);
-    }
-  }
-  return () => true;
-}
-
-export function compare(op: string | undefined, a: number, b: number): boolean {
-  switch (op) {
-    case '<': case 'lt': return a < b;
-    case '<=': case 'lte': return a <= b;
-    case '>': case 'gt': return a > b;
-    case '>=': case 'gte': return a >= b;
-    case '!=': case 'ne': case '<>': return a !== b;
-    case '=': case '==': case 'eq': return a === b;
-  }
-  return false;
-}
-
-const organize: Operation = (o, frames) =>
-  frames.map((frame) => {
-    const has = (list: Json, f: Field): boolean => list?.[nameOf(f, frame, frames)] === true;
-    const chosen = o.includeByName && Object.keys(o.includeByName).length > 0;
-    const kept = frame.fields.filter((f) => !has(o.excludeByName, f) && (!chosen || has(o.includeByName, f)));
-    const place = (f: Field): number => o.indexByName?.[nameOf(f, frame, frames)] ?? Number.MAX_SAFE_INTEGER;
-    const sorted = o.indexByName && Object.keys(o.indexByName).length > 0 ? kept.map((f, i) => ({ f, i })).sort((a, b) => place(a.f) - place(b.f) || a.i - b.i).map(({ f }) => f) : kept;
-    return withFields(frame, sorted.map((f) => {
-      const to = o.renameByName?.[nameOf(f, frame, frames)];
-      return to ? { ...f, shown: to } : f;
-    }));
-  });
-
-const filterFieldsByName: Operation = (o, frames) => {
-  const names = (side: Json): ((f: Field, frame: Frame) => boolean) | null => {
-    if (!side) return null;
-    const list: string[] = side.names ?? [];
-    const re = side.pattern ? pattern(side.pattern) : null;
-    const byVariable = typeof side.variable === 'string' && side.variable !== '' ? side.variable.split(/[,|]/).map((s: string) => s.replace(/^[({]|[)}]$/g, '').trim()) : [];
-    if (list.length === 0 && re === null && byVariable.length === 0) return null;
-    return (f, frame) => {
-      const n = nameOf(f, frame, frames);
-      return list.includes(n) || list.includes(f.name) || byVariable.includes(n) || fits(re, n);
-    };
-  };
-  const include = names(o.include);
-  const exclude = names(o.exclude);
-  return frames.map((frame) => withFields(frame, frame.fields.filter((f) => (include === null || include(f, frame)) && !(exclude?.(f, frame) ?? false)))).filter((f) => f.fields.length > 0);
+// Fields are kept by one matcher, taken away by another; frames without fields go.
+const filterFields: Operation = (o, frames) => {
+  if (!o.include && !o.exclude) return frames;
+  const include = o.include ? fieldMatcher(o.include, () => true) : null;
+  const exclude = o.exclude ? fieldMatcher(o.exclude, () => false) : null;
+  return frames
+    .map((frame) => withFields(frame, frame.fields.filter((f) => !exclude?.(f, frame, frames) && (include === null || include(f, frame, frames)))))
+    .filter((frame) => frame.fields.length > 0);
 };
 
-const filterByValue: Operation = (o, frames) =>
+const auto = new Intl.Collator(undefined, { sensitivity: 'base', numeric: true });
+
+const order: Operation = (o, frames) =>
   frames.map((frame) => {
-    const tests = (o.filters ?? []).map((x: Json) => {
-      const field = find(frame, x.fieldName, frames);
-      return field ? valueTest(x.config ?? {}, field) : null;
-    }).filter(Boolean) as ((i: number) => boolean)[];
-    if (tests.length === 0) return frame;
+    if (o.orderByMode === 'auto') {
+      const by: { type?: string; name?: string; desc?: boolean }[] = Array.isArray(o.orderBy) ? o.orderBy : [];
+      const time = frame.fields.find((f) => f.type === 'time');
+      const key = (f: Field, k: (typeof by)[0]): string => (k.type === 'label' ? (f.labels?.[k.name ?? ''] ?? '') : nameOf(f, frame, frames));
+      const compareBy = (a: Field, b: Field): number => by.reduce((so, k) => so || auto.compare(key(a, k), key(b, k)) * (k.desc ? -1 : 1), 0);
+      return withFields(frame, [...frame.fields].sort((a, b) => (a === time ? -1 : b === time ? 1 : compareBy(a, b))));
+    }
+    const place = (f: Field): number => {
+      const at = o.indexByName?.[nameOf(f, frame, frames)];
+      return Number.isInteger(at) ? at : Number.MAX_SAFE_INTEGER;
+    };
+    return withFields(frame, frame.fields.map((f, i) => ({ f, i })).sort((a, b) => place(a.f) - place(b.f) || a.i - b.i).map(({ f }) => f));
+  });
+
+// A name here is the one that the field has in its own frame.
+const rename: Operation = (o, frames) =>
+  frames.map((frame) => withFields(frame, frame.fields.map((f) => {
+    const to = o.renameByName?.[nameOf(f, frame, [frame])];
+    return typeof to === 'string' && to !== '' ? { ...f, shown: to } : f;
+  })));
+
+const byNames = (names: string[]): Json => (names.length > 0 ? { id: 'byNames', options: { names } } : undefined);
+
+const organize: Operation = (o, frames) => rename(o, order(o, filterFields({ include: byNames(chosen(o.includeByName)), exclude: byNames(chosen(o.excludeByName)) }, frames)));
+
+const filterFieldsByName: Operation = (o, frames) => {
+  const matcher = (side: Json): Json => {
+    if (!side) return undefined;
+    if (o.byVariable && typeof side.variable === 'string' && side.variable !== '') return byNames(side.variable.split(/[,|]/).map((s: string) => s.replace(/^[({]|[)}]$/g, '').trim()));
+    const names: string[] = Array.isArray(side.names) ? side.names : [];
+    return !side.pattern ? byNames(names) : names.length === 0 ? { id: 'byRegexp', options: side.pattern } : { id: 'byRegexpOrNames', options: { pattern: side.pattern, names } };
+  };
+  return filterFields({ include: matcher(o.include), exclude: matcher(o.exclude) }, frames);
+};
+
+const filterByValue: Operation = (o, frames) => {
+  const filters: Json[] = Array.isArray(o.filters) ? o.filters : [];
+  if (filters.length === 0) return frames;
+  return frames.map((frame) => {
+    // A field that is not there fits no row.
+    const tests = filters.map((x: Json) => {
+      const field = frame.fields.filter((f) => nameOf(f, frame, frames) === x?.fieldName).pop();
+      return field ? valueTest(x.config ?? {}, field) : () => false;
+    });
     const keep: number[] = [];
     for (let i = 0; i < rowsOf(frame); i++) {
       const hit = o.match === 'all' ? tests.every((t) => t(i)) : tests.some((t) => t(i));
-      if (hit === (o.type !== 'exclude')) keep.push(i);
+      if (hit === ((o.type ?? 'include') === 'include')) keep.push(i);
     }
     return take(frame, keep);
   });
-
-function valueTest(config: Json, field: Field): (i: number) => boolean {
-  const opt = config.options ?? {};
-  const at = (i: number): Cell => field.values[i];
-  const n = (i: number): number => (at(i) === null ? NaN : Number(at(i)));
-  switch (config.id) {
-    case 'greater': return (i) => n(i) > Number(opt.value);
-    case 'greaterOrEqual': return (i) => n(i) >= Number(opt.value);
-    case 'lower': return (i) => n(i) < Number(opt.value);
-    case 'lowerOrEqual': return (i) => n(i) <= Number(opt.value);
-    // eslint-disable-next-line eqeqeq
-    case 'equal': return (i) => at(i) == opt.value;
-    // eslint-disable-next-line eqeqeq
-    case 'notEqual': return (i) => at(i) != opt.value;
-    case 'isNull': return (i) => at(i) === null || at(i) === undefined;
-    case 'isNotNull': return (i) => at(i) !== null && at(i) !== undefined;
-    case 'regex': {
-      const re = pattern(String(opt.value ?? ''));
-      return (i) => fits(re, String(at(i) ?? ''));
-    }
-    case 'substring': return (i) => String(at(i) ?? '').toLowerCase().includes(String(opt.value ?? '').toLowerCase());
-    case 'notSubstring': return (i) => !String(at(i) ?? '').toLowerCase().includes(String(opt.value ?? '').toLowerCase());
-    case 'between':
-    case 'range': return (i) => n(i) >= Number(opt.from) && n(i) <= Number(opt.to);
-  }
-  return () => true;
-}
+};
 
 const sortBy: Operation = (o, frames) =>
   frames.map((frame) => {
     const sort = o.sort?.[0];
-    const field = sort ? (sort.index !== undefined && sort.index !== null ? frame.fields[sort.index] : find(frame, String(sort.field), frames)) : undefined;
+    const field = sort ? (sort.index !== undefined && sort.index !== null ? frame.fields[sort.index] : frame.fields.find((f) => nameOf(f, frame, [frame]) === sort.field)) : undefined;
     return field ? take(frame, orderOf(field.values, sort.desc === true)) : frame;
   });
 
-const COUNTS = new Set(['count', 'countAll', 'distinctCount', 'changeCount', 'lastNotNull', 'last', 'first', 'firstNotNull']);
-const typeAfter = (how: string, type: Field['type']): Field['type'] => (/^all(Values)$|^uniqueValues$/.test(how) ? 'string' : /^allIs/.test(how) ? 'boolean' : COUNTS.has(how) && !/ount/.test(how) ? type : 'number');
+const COUNTS = new Set(['count', 'countAll', 'distinctCount', 'changeCount']);
+const typeAfter = (how: string, type: Field['type']): Field['type'] => (COUNTS.has(how) ? 'number' : /^allIs/.test(how) ? 'boolean' : /^all(Values)$|^uniqueValues$/.test(how) ? 'string' : type);
 
 const groupBy: Operation = (o, frames) => {
-  const spec = (f: Field, frame: Frame): Json => o.fields?.[nameOf(f, frame, frames)] ?? o.fields?.[f.name];
+  // Of one frame the shown name counts, of several the field's own.
+  const own = (f: Field, frame: Frame): string => (frames.length === 1 ? nameOf(f, frame, frames) : (f.shown ?? f.name));
+  const spec = (f: Field, frame: Frame): Json => o.fields?.[own(f, frame)] ?? o.fields?.[f.name] ?? o.fields?.[nameOf(f, frame, frames)];
   if (!Object.values(o.fields ?? {}).some((s: Json) => s?.operation === 'groupby')) return frames;
   return frames.flatMap((frame) => {
     const keys = frame.fields.filter((f) => spec(f, frame)?.operation === 'groupby');
@@ -171,21 +111,22 @@ const groupBy: Operation = (o, frames) => {
       else groups.set(key, [i]);
     }
     const lists = [...groups.values()];
-    const fields: Field[] = keys.map((f) => ({ ...f, values: lists.map((l) => f.values[l[0]]) }));
+    const fields: Field[] = keys.map((f) => ({ ...f, labels: undefined, values: lists.map((l) => f.values[l[0]]) }));
     for (const f of frame.fields) {
       const s = spec(f, frame);
       const how: string[] = Array.isArray(s?.aggregations) ? s.aggregations : [];
       if (s?.operation !== 'aggregate' && !(s?.operation === 'groupby' && how.length === 1 && how[0] === 'count')) continue;
-      for (const h of how) fields.push({ name: `${nameOf(f, frame, frames)} (${h})`, type: typeAfter(h, f.type), values: lists.map((l) => reduceCells(l.map((i) => f.values[i]), h)) });
+      for (const h of how) fields.push({ name: `${own(f, frame)} (${h})`, type: typeAfter(h, f.type), values: lists.map((l) => reduceCells(l.map((i) => f.values[i]), h)) });
     }
     return [{ refId: frame.refId, fields }];
   });
 };
 
 const reduceFrames: Operation = (o, frames) => {
-  const how: string[] = o.reducers ?? [];
+  const how: string[] = Array.isArray(o.reducers) ? o.reducers.filter((h: Json) => typeof h === 'string') : ['max'];
+  if (how.length === 0) return frames;
   const whole = o.mode === 'reduceFields';
-  const wanted = fieldMatcher(o.fields, (f) => (f.type === 'time' ? o.includeTimeField === true : whole || f.type === 'number'));
+  const wanted = fieldMatcher(o.fields, (f) => f.type !== 'time' || (whole && o.includeTimeField === true));
   if (whole) {
     return frames
       .map((frame) => withFields(frame, frame.fields.filter((f) => wanted(f, frame, frames)).flatMap((f) =>
@@ -195,11 +136,15 @@ const reduceFrames: Operation = (o, frames) => {
   const all = frames.flatMap((frame) => frame.fields.filter((f) => wanted(f, frame, frames)).map((f) => ({ f, frame })));
   const labels = o.labelsToFields ? [...new Set(all.flatMap(({ f }) => Object.keys(f.labels ?? {})))] : [];
   return [{
-    refId: frames[0]?.refId ?? 'A',
+    refId: `reduce-${frames.map((f) => f.refId).join('-')}`,
     fields: [
       { name: 'Field', type: 'string', values: all.map(({ f, frame }) => (o.labelsToFields ? f.name : nameOf(f, frame, frames))) },
       ...labels.map((l): Field => ({ name: l, type: 'string', values: all.map(({ f }) => f.labels?.[l] ?? null) })),
-      ...how.map((h): Field => ({ name: reducerName(h), type: typeAfter(h, 'number'), values: all.map(({ f }) => reduceCells(f.values, h) ?? NaN) })),
+      ...how.map((h): Field => {
+        const values = all.map(({ f }) => reduceCells(f.values, h) ?? NaN);
+        const first = values.find((v) => typeof v !== 'number' || !Number.isNaN(v));
+        return { name: reducerName(h), type: typeof first === 'string' ? 'string' : typeof first === 'boolean' ? 'boolean' : 'number', values };
+      }),
     ],
   }];
 };
@@ -230,15 +175,19 @@ const labelsToFields: Operation = (o, frames) => {
 };
 
 const renameByRegex: Operation = (o, frames) => {
-  const re = o.regex ? pattern(o.regex) : null;
+  const re = pattern(String(o.regex ?? '(.*)'));
   if (re === null) return frames;
-  return frames.map((frame) => withFields(frame, frame.fields.map((f) => ({ ...f, shown: nameOf(f, frame, frames).replace(re, o.renamePattern ?? '') }))));
+  return frames.map((frame) => withFields(frame, frame.fields.map((f) => {
+    const name = nameOf(f, frame, [frame]);
+    return fits(re, name) ? { ...f, shown: name.replace(re, o.renamePattern ?? '$1') } : f;
+  })));
 };
 
 const groupingToMatrix: Operation = (o, frames) => {
   if (frames.length !== 1) return frames;
   const [frame] = frames;
-  const [column, row, value] = [find(frame, o.columnField ?? 'Time', frames), find(frame, o.rowField ?? 'Time', frames), find(frame, o.valueField ?? 'Value', frames)];
+  const keyed = (name: string): Field | undefined => frame.fields.find((f) => fieldMatcher({ id: 'byName', options: name }, () => false)(f, frame, frames));
+  const [column, row, value] = [keyed(o.columnField || 'Time'), keyed(o.rowField || 'Time'), keyed(o.valueField || 'Value')];
   if (!column || !row || !value) return frames;
   const cells = new Map<string, Cell>();
   value.values.forEach((v, i) => cells.set(`${column.values[i]}\u0000${row.values[i]}`, v));
@@ -247,181 +196,87 @@ const groupingToMatrix: Operation = (o, frames) => {
   return [{
     refId: frame.refId,
     fields: [
-      { name: `${o.rowField ?? 'Time'}\\${o.columnField ?? 'Time'}`, type: row.type, values: rows },
+      { name: `${o.rowField || 'Time'}\\${o.columnField || 'Time'}`, type: row.type, values: rows },
       ...[...new Set(column.values)].map((c): Field => ({ name: String(c), type: value.type, config: value.config, values: rows.map((r) => cells.get(`${c}\u0000${r}`) ?? none) })),
     ],
   }];
 };
 
-const convertFieldType: Operation = (o, frames) =>
-  frames.map((frame) => withFields(frame, frame.fields.map((f) => {
-    const to = (o.conversions ?? []).find((x: Json) => x.targetField === nameOf(f, frame, frames) || x.targetField === f.name);
-    if (to === undefined) return f;
-    const numeric = (v: Cell): Cell => (v === null ? null : Number.isNaN(Number(v)) ? null : Number(v));
-    switch (to.destinationType) {
-      case 'number': return { ...f, type: 'number' as const, values: f.values.map(numeric) };
-      case 'string': return { ...f, type: 'string' as const, values: f.values.map((v) => (f.type === 'string' ? JSON.stringify(v) : f.type === 'time' && to.dateFormat ? dateText(to.dateFormat, Number(v)) : String(v))) };
-      case 'boolean': return { ...f, type: 'boolean' as const, values: f.values.map((v) => Boolean(v)) };
-      case 'time': return { ...f, type: 'time' as const, values: f.values.map((v) => (typeof v === 'number' ? v : v === null ? null : /^\d+$/.test(String(v)) ? Number(v) : Date.parse(String(v)))) };
-    }
-    return f;
-  })));
+const moment = (v: Cell, form: Json): Cell => {
+  if (v === null || v === undefined || v === '') return null;
+  if (typeof v === 'number') return form === 'X' ? v * 1000 : v;
+  const at = form === 'X' ? Number(v) * 1000 : /^\d+$/.test(String(v)) ? Number(v) : Date.parse(String(v));
+  return Number.isFinite(at) ? at : null;
+};
 
-const extractFields: Operation = (o, frames) =>
-  frames.map((frame) => {
-    const source = find(frame, o.source ?? '', frames);
-    if (!source) return frame;
-    const parse = (text: string): Record<string, Cell> => {
-      if (o.format === 'kvp' || (o.format !== 'json' && !text.trim().startsWith('{'))) return Object.fromEntries([...text.matchAll(/([^\s=,]+)=(?:"([^"]*)"|([^\s,]*))/g)].map((m) => [m[1], m[2] ?? m[3]]));
-      try {
-        const got = JSON.parse(text);
-        return typeof got === 'object' && got !== null ? got : {};
-      } catch {
-        return {};
-      }
-    };
-    const rows = source.type === 'string' ? source.values.map((v) => parse(String(v ?? ''))) : (source.labels ? source.values.map(() => source.labels as Record<string, Cell>) : []);
-    const names = [...new Set(rows.flatMap((r) => Object.keys(r)))];
-    const fields = names.map((name): Field => {
-      const values = rows.map((r) => (typeof r[name] === 'object' && r[name] !== null ? JSON.stringify(r[name]) : (r[name] ?? null)));
-      return { name, type: values.every((v) => v === null || typeof v === 'number') ? 'number' : 'string', values };
-    });
-    const kept = o.replace ? (o.keepTime ? frame.fields.filter((f) => f.type === 'time') : []) : frame.fields;
-    return withFields(frame, [...kept, ...fields]);
-  });
-
-const rowsToFields: Operation = (o, frames) =>
-  frames.flatMap((frame) => {
-    const handler = (name: string): string => (o.mappings ?? []).find((m: Json) => m.fieldName === name)?.handlerKey ?? '';
-    const name = frame.fields.find((f) => handler(f.name) === 'field.name') ?? frame.fields.find((f) => f.type === 'string');
-    const value = frame.fields.find((f) => handler(f.name) === 'field.value') ?? frame.fields.find((f) => f.type === 'number');
-    if (!name || !value) return [frame];
-    const rest = frame.fields.filter((f) => f !== name && f !== value);
-    return [{
-      refId: frame.refId,
-      fields: name.values.map((n, i): Field => {
-        const config: Json = {};
-        for (const f of rest) if (['unit', 'min', 'max', 'decimals', 'color', 'displayName'].includes(handler(f.name) || f.name)) config[handler(f.name) || f.name] = f.values[i];
-        const labels = Object.fromEntries(rest.filter((f) => f.type === 'string' && handler(f.name) === '').map((f) => [f.name, String(f.values[i])]));
-        return { name: String(n), type: value.type, values: [value.values[i]], config, labels: Object.keys(labels).length > 0 ? labels : undefined };
-      }),
-    }];
-  });
-
-// The values of one query become the limits and units of the others.
-const configFromData: Operation = (o, frames) => {
-  const source = frames.find((f) => f.refId === o.configRefId);
-  if (!source) return frames;
-  const config: Json = {};
-  for (const f of source.fields) {
-    const m = (o.mappings ?? []).find((x: Json) => x.fieldName === nameOf(f, source, frames) || x.fieldName === f.name);
-    const key = m?.handlerKey ?? (['min', 'max', 'unit', 'decimals'].includes(f.name.toLowerCase()) ? f.name.toLowerCase() : undefined);
-    if (!key || key === '__ignore' || f.type === 'time') continue;
-    const v = reduceCells(f.values, m?.reducerId ?? 'lastNotNull');
-    if (/^threshold/.test(key)) config.thresholds = { mode: 'absolute', steps: [...(config.thresholds?.steps ?? [{ value: null, color: 'green' }]), { value: v, color: m?.handlerArguments?.threshold?.color ?? 'red' }] };
-    else config[key] = v;
+function converted(f: Field, to: Json): Field {
+  const text = (v: Cell): string => (f.type === 'string' ? JSON.stringify(v) : f.type === 'time' ? dateText(to.dateFormat || 'YYYY-MM-DDTHH:mm:ssZ', Number(v), to.timezone === 'utc') : String(v));
+  const number = (v: Cell): Cell => {
+    const n = v === null || v === undefined || v === '' ? NaN : Number(typeof v === 'string' ? v.replace(/,/g, '') : v);
+    return Number.isFinite(n) ? n : null;
+  };
+  switch (to.destinationType) {
+    case 'number': return { ...f, type: 'number', values: f.values.map(number) };
+    case 'string': return { ...f, type: 'string', values: f.values.map(text) };
+    case 'boolean': return { ...f, type: 'boolean', values: f.values.map((v) => Boolean(v)) };
+    case 'time': return { ...f, type: 'time', values: f.type === 'time' ? f.values : f.values.map((v) => moment(v, to.dateFormat)) };
   }
-  const applied = fieldMatcher(o.applyTo, (f) => f.type === 'number');
-  return frames.filter((f) => f !== source).map((frame) => withFields(frame, frame.fields.map((f) => (applied(f, frame, frames) ? { ...f, config: { ...f.config, ...config } } : f))));
-};
-
-// One row a series, the series itself in a cell; here the cell holds its last value.
-const timeSeriesTable: Operation = (o, frames) => {
-  const byRef = new Map<string, { f: Field; frame: Frame }[]>();
-  for (const frame of frames) for (const f of frame.fields) if (f.type === 'number' && frame.fields.some((x) => x.type === 'time')) byRef.set(frame.refId, [...(byRef.get(frame.refId) ?? []), { f, frame }]);
-  return [...byRef].map(([ref, list]): Frame => {
-    const names = [...new Set(list.flatMap(({ f }) => Object.keys(f.labels ?? {})))];
-    const how = o[ref]?.stat ?? 'lastNotNull';
-    return { refId: ref, fields: [...names.map((n): Field => ({ name: n, type: 'string', values: list.map(({ f }) => f.labels?.[n] ?? '') })), { name: `Trend #${ref}`, type: 'number', values: list.map(({ f }) => reduceCells(f.values, how)) }] };
-  });
-};
-
-const partitionByValues: Operation = (o, frames) =>
-  frames.flatMap((frame) => {
-    const keys = (o.fields ?? []).map((n: string) => find(frame, n, frames)).filter(Boolean) as Field[];
-    if (keys.length === 0) return [frame];
-    const groups = new Map<string, number[]>();
-    for (let i = 0; i < rowsOf(frame); i++) {
-      const k = keys.map((f) => String(f.values[i])).join(' ');
-      groups.set(k, [...(groups.get(k) ?? []), i]);
-    }
-    return [...groups].map(([k, list]) => ({ ...take(withFields(frame, o.keepFields ? frame.fields : frame.fields.filter((f) => !keys.includes(f))), list), name: o.naming?.asLabels ? frame.name : k }));
-  });
-
-const transpose: Operation = (o, frames) => {
-  const frame = frames[0];
-  if (!frame || frame.fields.length === 0) return frames;
-  const [head, ...rest] = frame.fields;
-  return [{
-    refId: frame.refId,
-    fields: [
-      { name: o.firstFieldName || 'Field', type: 'string', values: rest.map((f) => nameOf(f, frame, frames)) },
-      ...head.values.map((v, i): Field => ({ name: o.restFieldsName ? `${o.restFieldsName}${i + 1}` : String(v), ...(rest.every((f) => f.type === 'number') ? { type: 'number' as const, values: rest.map((f) => f.values[i]) } : { type: 'string' as const, values: rest.map((f) => String(f.values[i] ?? '')) }) })),
-    ],
-  }];
-};
-
-const FORMATS: Record<string, (s: string) => string> = {
-  'Upper Case': (s) => s.toUpperCase(), 'Lower Case': (s) => s.toLowerCase(), 'Sentence Case': (s) => s.charAt(0).toUpperCase() + s.slice(1), 'First Letter': (s) => s.charAt(0).toUpperCase() + s.slice(1),
-  'Title Case': (s) => s.replace(/\b\w/g, (c) => c.toUpperCase()), Trim: (s) => s.trim(), 'Snake Case': (s) => s.trim().replace(/\W+/g, '_').toLowerCase(), 'Kebab Case': (s) => s.trim().replace(/\W+/g, '-').toLowerCase(),
-};
-
-const histogram: Operation = (o, frames) => {
-  const all = frames.flatMap((frame) => frame.fields.filter((f) => f.type === 'number').map((f) => ({ name: o.combine ? 'Count' : nameOf(f, frame, frames), values: f.values.filter((v): v is number => typeof v === 'number' && Number.isFinite(v)) })));
-  const lists = o.combine ? [{ name: 'Count', values: all.flatMap((a) => a.values) }] : all;
-  const flat = lists.flatMap((l) => l.values);
-  if (flat.length === 0) return [];
-  const low = flat.reduce((a, b) => Math.min(a, b));
-  const high = flat.reduce((a, b) => Math.max(a, b));
-  const size = Number(o.bucketSize) || niceBucket((high - low) / (Number(o.bucketCount) || 30));
-  const offset = Number(o.bucketOffset) || 0;
-  const first = Math.floor((low - offset) / size);
-  const n = Math.max(1, Math.floor((high - offset) / size) - first + 1);
-  const edge = (i: number): number => Number(((first + i) * size + offset).toPrecision(12));
-  const at = Array.from({ length: Math.min(n, 500) }, (_, i) => i);
-  return [{
-    refId: frames[0].refId,
-    fields: [
-      { name: 'xMin', type: 'number', values: at.map(edge) },
-      { name: 'xMax', type: 'number', values: at.map((i) => edge(i + 1)) },
-      ...lists.map((l): Field => {
-        const counts = new Array<number>(at.length).fill(0);
-        for (const v of l.values) counts[Math.min(at.length - 1, Math.floor((v - offset) / size) - first)]++;
-        return { name: l.name, type: 'number', values: counts };
-      }),
-    ],
-  }];
-};
-
-function niceBucket(size: number): number {
-  if (!(size > 0)) return 1;
-  const power = 10 ** Math.floor(Math.log10(size));
-  return [1, 2, 2.5, 4, 5, 10].map((m) => m * power).find((s) => s >= size) ?? size;
+  return f;
 }
 
+const convertFieldType: Operation = (o, frames) =>
+  (Array.isArray(o.conversions) ? o.conversions : []).filter((c: Json) => c?.targetField).reduce((at: Frame[], c: Json) => {
+    const meant = fieldMatcher({ id: 'byName', options: c.targetField }, () => false);
+    return at.map((frame) => withFields(frame, frame.fields.map((f) => (meant(f, frame, at) ? converted(f, c) : f))));
+  }, frames);
+
+const capital = (s: string): string[] => s.split(' ').map((w) => w.charAt(0).toUpperCase() + w.slice(1).toLowerCase());
+const FORMATS: Record<string, (s: string) => string> = {
+  'Upper Case': (s) => s.toUpperCase(), 'Lower Case': (s) => s.toLowerCase(), 'Sentence Case': (s) => s.charAt(0).toUpperCase() + s.slice(1), 'First Letter': (s) => s.charAt(0).toUpperCase() + s.slice(1),
+  'Title Case': (s) => capital(s).join(' '), 'Pascal Case': (s) => capital(s).join(''), 'Camel Case': (s) => capital(s).join('').replace(/^./, (c) => c.toLowerCase()), Trim: (s) => s.trim(),
+  'Snake Case': (s) => s.toLowerCase().split(' ').join('_'), 'Kebab Case': (s) => s.toLowerCase().split(' ').join('-'),
+};
+
+const formatString: Operation = (o, frames) => {
+  const meant = fieldMatcher({ id: 'byName', options: o.stringField ?? '' }, () => false);
+  const form = (s: string): string => (o.outputFormat === 'Substring' ? s.substring(Number(o.substringStart ?? 0), o.substringEnd === undefined ? undefined : Number(o.substringEnd)) : (FORMATS[o.outputFormat ?? 'Upper Case'] ?? ((x: string) => x))(s));
+  return frames.map((frame) => withFields(frame, frame.fields.map((f) => (meant(f, frame, frames) ? { ...f, type: 'string' as const, values: f.values.map((v) => (v === null || v === undefined ? v : form(String(v)))) } : f))));
+};
+
+const formatTime: Operation = (o, frames) =>
+  frames.map((frame) => withFields(frame, frame.fields.map((f) => (f.type === 'time' && nameOf(f, frame, frames) === o.timeField ? converted(f, { destinationType: 'string', dateFormat: o.outputFormat, timezone: o.timezone }) : f))));
+
+const limit: Operation = (o, frames) => {
+  const n = parseInt(String(o.limitField ?? 10), 10) || 0;
+  return frames.map((frame) => {
+    const rows = Array.from({ length: rowsOf(frame) }, (_, i) => i);
+    return rows.length > n ? take(frame, n >= 0 ? rows.slice(0, n) : rows.slice(n)) : frame;
+  });
+};
+
+const filterFrames: Operation = (o, frames) => {
+  const include = frameMatcher(o.include);
+  const exclude = frameMatcher(o.exclude);
+  return frames.filter((f, i) => !exclude?.(f, i) && (include === null || include(f, i)));
+};
+
+// What groups say at first sight; Grafana opens each row to what is in it.
+const groupToNestedTable: Operation = (o, frames) =>
+  groupBy(Array.isArray(o.rules) ? { fields: Object.fromEntries(o.rules.filter((r: Json) => r?.matcher?.id === 'byName').map((r: Json) => [r.matcher.options, r])) } : o, frames);
+
 const operations: Record<string, Operation> = {
-  organize, filterFieldsByName, filterByValue, sortBy, groupBy, labelsToFields, renameByRegex, groupingToMatrix, convertFieldType, extractFields, rowsToFields, configFromData, timeSeriesTable, transpose, histogram, calculateField,
-  partitionByValues,
+  organize, order, rename, filterFieldsByName, filterFields, filterFrames, filterByValue, sortBy, groupBy, groupToNestedTable, labelsToFields, renameByRegex, groupingToMatrix, convertFieldType, extractFields, rowsToFields, configFromData, timeSeriesTable, transpose, histogram, calculateField,
+  partitionByValues, prepareTimeSeries, regression, smoothing, formatString, formatTime, limit,
   reduce: reduceFrames,
-  groupToNestedTable: groupBy,
   merge: (_o, frames) => merge(frames),
   joinByField: join,
-  seriesToColumns: (o, frames) => join({ mode: 'outer', ...o }, frames),
+  seriesToColumns: join,
   joinByLabels,
   seriesToRows: (_o, frames) => seriesToRows(frames),
   concatenate,
-  filterByRefId: (o, frames) => {
-    const hit = (side: Json, f: Frame): boolean => fits(pattern(`^(?:${String(side)})$`), f.refId);
-    return frames.filter((f) => (!o.include || hit(o.include, f)) && !(o.exclude && hit(o.exclude, f)));
-  },
-  filterFields: (o, frames) => {
-    const include = o.include ? fieldMatcher(o.include, () => true) : () => true;
-    const exclude = o.exclude ? fieldMatcher(o.exclude, () => false) : () => false;
-    return frames.map((frame) => withFields(frame, frame.fields.filter((f) => include(f, frame, frames) && !exclude(f, frame, frames))));
-  },
-  limit: (o, frames) => frames.map((frame) => take(frame, frame.fields[0]?.values.map((_, i) => i).slice(0, Number(o.limitField ?? 10)) ?? [])),
-  formatString: (o, frames) => frames.map((frame) => withFields(frame, frame.fields.map((f) => (f.type === 'string' && (nameOf(f, frame, frames) === o.stringField || f.name === o.stringField) ? { ...f, values: f.values.map((v) => (v === null ? v : o.outputFormat === 'Substring' ? String(v).slice(o.substringStart ?? 0, o.substringEnd) : (FORMATS[o.outputFormat] ?? ((s: string) => s))(String(v)))) } : f)))),
-  formatTime: (o, frames) => frames.map((frame) => withFields(frame, frame.fields.map((f) => (f.type === 'time' && (nameOf(f, frame, frames) === o.timeField || f.name === o.timeField) ? { ...f, type: 'string' as const, values: f.values.map((v) => (v === null ? v : dateText(o.outputFormat || 'YYYY-MM-DD HH:mm:ss', Number(v), o.timezone === 'utc'))) } : f)))),
+  ensureColumns: (_o, frames) => (frames.length > 1 && frames.every((f) => f.fields.some((x) => x.type === 'time')) ? join({}, frames) : frames),
+  append: (_o, frames) => frames.slice(0, 1).map((frame) => withFields(frame, frames.flatMap((f) => f.fields))),
+  filterByRefId: (o, frames) => filterFrames({ include: o.include ? { id: 'byRefId', options: o.include } : undefined, exclude: o.exclude ? { id: 'byRefId', options: o.exclude } : undefined }, frames),
 };
 
 export function transform(frames: Frame[], list: Transformation[]): Frame[] {
@@ -429,10 +284,17 @@ export function transform(frames: Frame[], list: Transformation[]): Frame[] {
   for (const t of list) {
     const operation = Object.hasOwn(operations, t.id) ? operations[t.id] : undefined;
     if (t.disabled || !operation) continue;
-    const refs = t.filter?.options !== undefined && t.filter.id === 'byRefId' ? pattern(`^(?:${String(t.filter.options)})$`) : null;
-    const touched = refs === null ? at : at.filter((f) => fits(refs, f.refId));
-    const made = operation(t.options ?? {}, touched);
-    at = refs === null ? made : [...at.filter((f) => !fits(refs, f.refId)), ...made];
+    const meant = t.filter?.options !== undefined && t.filter.options !== '' ? (frameMatcher(t.filter) ?? refMatcher(t.filter.options)) : null;
+    if (meant === null) {
+      at = operation(t.options ?? {}, at);
+      continue;
+    }
+    // The others stand where the first of them stood.
+    const others = at.filter((f, i) => !meant(f, i));
+    const place = Math.max(0, at.findIndex((f, i) => i > 0 && !meant(f, i)));
+    const made = operation(t.options ?? {}, at.filter(meant)).slice();
+    made.splice(place, 0, ...others);
+    at = made;
   }
   return at;
 }

@@ -30,6 +30,11 @@ export function Explore() {
       '=': () => all((p) => ({ range: Math.max(1, Math.round(p.range / 2)) })),
       '0': () => all(() => ({ end: null, moment: null })),
       l: toggleLive,
+      t: () => {
+        const range = document.querySelector<HTMLInputElement>('input[data-range]');
+        range?.focus();
+        range?.select();
+      },
     };
     return () => {
       pageKeys.value = {};

@@ -379,6 +379,7 @@ export function Panel({ index, state, update, remove, openExplorer }: { index: n
             </button>
             <input
               aria-label="Range"
+              data-range
               size={6}
               value={duration(state.range)}
               onChange={(e) => {

@@ -237,13 +237,28 @@ export function Dialog({ title, onClose, children, wide }: { title: string; onCl
 export function Menu({ button, label, children, align = 'right', worded = false }: { button: ComponentChildren; label: string; align?: 'left' | 'right'; worded?: boolean; children: (close: () => void) => ComponentChildren }) {
   const [open, setOpen] = useState(false);
   const host = useRef<HTMLDivElement>(null);
+  const byKey = useRef(false);
+  const items = (): HTMLElement[] => [...(host.current?.querySelectorAll<HTMLElement>('.menu-body :is(a, button, input, select)') ?? [])];
+  // The arrows walk through what the menu offers, as far as a field does not need them itself.
+  const walk = (e: KeyboardEvent): void => {
+    const list = items();
+    const at = list.indexOf(document.activeElement as HTMLElement);
+    const field = document.activeElement instanceof HTMLInputElement && document.activeElement.type !== 'checkbox';
+    const to = e.key === 'ArrowDown' ? (at + 1) % list.length : e.key === 'ArrowUp' ? (at <= 0 ? list.length : at) - 1 : field ? -1 : e.key === 'Home' ? 0 : e.key === 'End' ? list.length - 1 : -1;
+    if (!open || to < 0 || list.length === 0) return;
+    e.preventDefault();
+    list[to].focus();
+  };
   useEffect(() => {
     if (!open) return;
+    if (byKey.current) items()[0]?.focus();
     const away = (e: Event): void => {
       if (!host.current?.contains(e.target as Node)) setOpen(false);
     };
     const key = (e: KeyboardEvent): void => {
-      if (e.key === 'Escape') setOpen(false);
+      if (e.key !== 'Escape') return;
+      if (host.current?.contains(document.activeElement)) host.current.querySelector('button')?.focus();
+      setOpen(false);
     };
     document.addEventListener('pointerdown', away);
     document.addEventListener('keydown', key);
@@ -253,8 +268,8 @@ export function Menu({ button, label, children, align = 'right', worded = false 
     };
   }, [open]);
   return (
-    <div class="menu" ref={host}>
-      <button type="button" class="quiet" aria-haspopup="true" aria-expanded={open} aria-label={worded ? undefined : label} title={label} onClick={() => setOpen(!open)}>
+    <div class="menu" ref={host} onKeyDown={walk}>
+      <button type="button" class="quiet" aria-haspopup="true" aria-expanded={open} aria-label={worded ? undefined : label} title={label} onClick={(e) => ((byKey.current = e.detail === 0), setOpen(!open))}>
         {button}
       </button>
       {open && <div class={`menu-body ${align}`}>{children(() => setOpen(false))}</div>}

@@ -20,7 +20,7 @@ const bound = (text: string | undefined): number => (text === '+Inf' || text ===
 // numbers are rows as they are. Anything else is counted into buckets of equal width.
 function build(panel: Panel, answer: Answer): Built {
   if (answer.histograms.length > 0) return cellsOf(answer.histograms.map((h) => h.series), answer.times);
-  const calculated = panel.options.calculate === true;
+  const calculated = panel.options.calculate === true || panel.transformations.some((t) => t.id === 'heatmap' && !t.disabled);
   const edges = answer.series.map((s) => {
     const own = bound(s.name);
     return Number.isNaN(own) ? bound(s.metric.le) : own;
@@ -35,7 +35,9 @@ function build(panel: Panel, answer: Answer): Built {
       byEdge.set(e, sum ? sum.map((v, k) => (v === null ? values[k] : v + (values[k] ?? 0))) : values.slice());
     }
     const keys = [...byEdge.keys()];
-    const cumulative = panel.targets.some((t) => t.format === 'heatmap') || order.every(({ i }) => answer.series[i].metric.le !== undefined);
+    // Of queries that ask for a heatmap each bucket has been cut to its own part already.
+    const cut = new Set(panel.targets.filter((t) => t.format === 'heatmap').map((t) => t.refId));
+    const cumulative = order.every(({ i }) => answer.series[i].metric.le !== undefined && !cut.has(answer.series[i].refId));
     const rows = keys.map((e, i): HeatRow => ({ lo: keys[i - 1] ?? (e > 0 ? 0 : e), hi: e, label: Number.isFinite(e) ? undefined : '+Inf' }));
     const cells = keys.map((e, i) => (cumulative && i > 0 ? byEdge.get(e)!.map((v, k) => (v === null ? null : Math.max(0, v - (byEdge.get(keys[i - 1])![k] ?? 0)))) : byEdge.get(e)!));
     return { rows, cells };
@@ -88,21 +90,24 @@ export function HistogramPanel({ panel, answer }: { panel: Panel; answer: Answer
   const [lo, hi, ...counts] = frame.fields;
   const most = counts.reduce((m, f) => Math.max(m, reduce(f.values as number[], 'max') ?? 0), 0);
   const n = lo.values.length;
-  const x = (i: number): number => (100 * i) / Math.max(1, n);
+  // Empty buckets have no row: a bar stands where its values are.
+  const [least, wide] = [Number(lo.values[0]), Math.max(1e-300, Number(hi.values[n - 1]) - Number(lo.values[0]))];
+  const x = (i: number): number => (100 * (Number(lo.values[i]) - least)) / wide;
+  const w = (i: number): number => (100 * (Number(hi.values[i]) - Number(lo.values[i]))) / wide;
   const unit = panel.defaults.unit;
   const text = (v: unknown): string => display({ unit, decimals: panel.defaults.decimals }, Number(v)).text;
-  const ticks = [0, Math.floor(n / 2), n - 1].filter((v, i, l) => l.indexOf(v) === i);
+  const ticks = [least, least + wide / 2];
   return (
     <div class="histogram" role="img" aria-label={`Histogram of ${counts.length} series in ${n} buckets from ${text(lo.values[0])} to ${text(hi.values[n - 1])}`}>
       <svg viewBox="0 0 100 100" preserveAspectRatio="none">
         {counts.slice(0, 12).map((f, s) =>
           f.values.map((v, i) => {
             const h = most > 0 ? (100 * Number(v)) / most : 0;
-            return h > 0 ? <rect key={`${s}-${i}`} x={x(i) + 100 / n / 20} y={100 - h} width={(100 / n) * 0.9} height={h} fill={autoColor(f.shown ?? f.name, s, counts.length)} opacity={counts.length > 1 ? 0.6 : 0.85}><title>{`${text(lo.values[i])} to ${text(hi.values[i])}: ${v}`}</title></rect> : null;
+            return h > 0 ? <rect key={`${s}-${i}`} x={x(i) + w(i) / 20} y={100 - h} width={w(i) * 0.9} height={h} fill={autoColor(f.shown ?? f.name, s, counts.length)} opacity={counts.length > 1 ? 0.6 : 0.85}><title>{`${text(lo.values[i])} to ${text(hi.values[i])}: ${v}`}</title></rect> : null;
           }),
         )}
       </svg>
-      <div class="histogram-axis">{ticks.map((i) => <span key={i}>{text(lo.values[i])}</span>)}<span>{text(hi.values[n - 1])}</span></div>
+      <div class="histogram-axis">{ticks.map((v) => <span key={v}>{text(v)}</span>)}<span>{text(hi.values[n - 1])}</span></div>
     </div>
   );
 }

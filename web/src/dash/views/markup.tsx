@@ -19,8 +19,19 @@ const decode = (text: string): string =>
 interface Element {
   tag: string;
   href?: string;
+  src?: string;
   align?: string;
   children: (Element | string)[];
+}
+
+// Pictures that are in the text itself are drawn; what is elsewhere is not fetched but linked.
+const INLINE = /^data:image\/(?:png|jpe?g|gif|webp|svg\+xml)[;,]/i;
+const lastName = (url: string): string => url.replace(/[?#].*$/, '').replace(/\/+$/, '').split('/').pop() ?? '';
+
+function elsewhere(url: string, name: string): (Element | string)[] {
+  const shown = name.trim() || lastName(url);
+  if (INLINE.test(url.trim())) return [{ tag: 'img', src: url.trim(), children: [name] }];
+  return safeUrl(url) ? [{ tag: 'a', href: url, children: [shown || url] }] : [name];
 }
 
 const TOKEN = /<!--[\s\S]*?(?:-->|$)|<!\[?[^>]*>|<\?[^>]*>|<(\/?)([a-zA-Z][\w:-]*)((?:"[^"]*"|'[^']*'|[^"'>])*)>/g;
@@ -43,6 +54,13 @@ export function parseHtml(source: string): Element {
       if (i > 0) open.length = i;
       continue;
     }
+    const attribute = (name: string): string | undefined => {
+      const found = new RegExp(`(?:^|[\\s"'/])${name}\\s*=\\s*(?:"([^"]*)"|'([^']*)'|([^\\s"'>]+))`, 'i').exec(m[3]);
+      return found ? decode(found[1] ?? found[2] ?? found[3] ?? '') : undefined;
+    };
+    const parent = open[open.length - 1];
+    const linked = open.some((e) => e.tag === 'a');
+    if (tag === 'iframe' && !linked) parent.children.push(...elsewhere(attribute('src') ?? '', attribute('title') ?? ''));
     if (SILENT.has(tag)) {
       const close = new RegExp(`</${tag}[^>]*>`, 'gi');
       close.lastIndex = at;
@@ -52,13 +70,10 @@ export function parseHtml(source: string): Element {
       if (!end) break;
       continue;
     }
-    const attribute = (name: string): string | undefined => {
-      const found = new RegExp(`(?:^|[\\s"'/])${name}\\s*=\\s*(?:"([^"]*)"|'([^']*)'|([^\\s"'>]+))`, 'i').exec(m[3]);
-      return found ? decode(found[1] ?? found[2] ?? found[3] ?? '') : undefined;
-    };
-    const parent = open[open.length - 1];
     if (tag === 'img') {
-      parent.children.push(attribute('alt') ?? '');
+      const [src, alt] = [attribute('src') ?? '', attribute('alt') ?? ''];
+      if (linked && !INLINE.test(src.trim())) parent.children.push(alt || lastName(src));
+      else parent.children.push(...elsewhere(src, alt));
       continue;
     }
     if (!TAGS.has(tag) || open.length > DEEPEST) continue;
@@ -81,6 +96,7 @@ function draw(node: Element | string, key: number): ComponentChildren {
   if (typeof node === 'string') return node;
   const children = node.children.map(draw);
   if (node.tag === 'a') return <Anchor key={key} to={node.href}>{children}</Anchor>;
+  if (node.tag === 'img') return <img key={key} src={node.src} alt={String(node.children[0] ?? '')} />;
   const tag = node.tag === 'center' ? 'div' : node.tag;
   // The page has its own first heading.
   const name = tag === 'h1' || tag === 'h2' ? 'h3' : tag;
@@ -93,7 +109,8 @@ function draw(node: Element | string, key: number): ComponentChildren {
 function inline(text: string): ComponentChildren[] {
   return text.split(/(!?\[[^\]]*\]\([^)\s]*(?:\s+"[^"]*")?\)|`[^`]+`|\*\*[^*]+\*\*|__[^_]+__|\*[^*\s][^*]*\*|<https?:\/\/[^>\s]+>)/).map((p, i) => {
     const link = /^(!?)\[([^\]]*)\]\(([^)\s]*)(?:\s+"[^"]*")?\)$/.exec(p);
-    if (link) return link[1] ? link[2] : <Anchor key={i} to={link[3]}>{inline(link[2])}</Anchor>;
+    if (link?.[1]) return <Fragment key={i}>{elsewhere(link[3], link[2]).map(draw)}</Fragment>;
+    if (link) return <Anchor key={i} to={link[3]}>{inline(link[2])}</Anchor>;
     if (/^<https?:/.test(p)) return <Anchor key={i} to={p.slice(1, -1)}>{p.slice(1, -1)}</Anchor>;
     if (p.startsWith('`') && p.length > 2) return <code key={i}>{p.slice(1, -1)}</code>;
     if (/^(\*\*|__)/.test(p) && p.length > 4) return <b key={i}>{p.slice(2, -2)}</b>;

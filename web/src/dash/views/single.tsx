@@ -1,13 +1,14 @@
 // One value a series: stat, gauge, bar gauge and pie.
 import { href } from '../../app/router';
-import { fieldLocals, type Answer, type Context, type One } from '../ask';
-import { inkOn } from '../colors';
-import { display, thresholdColor, thresholdEdges, type Config, type Shown } from '../field';
-import { nameOf, type Cell } from '../frames';
+import { fieldLocals, rowLocals, type Answer, type Context, type One } from '../ask';
+import { colorOf, inkOn } from '../colors';
+import { configFor, display, rangeOver, thresholdColor, thresholdEdges, titleOf, type Config, type Shown } from '../field';
+import { nameOf, type Cell, type Field, type Frame } from '../frames';
+import { fill } from '../interpolate';
 import { linksOf, type Link } from '../links';
+import { fits, pattern } from '../matchers';
 import type { Panel } from '../model';
 import { reduceCells } from '../reduce';
-import { pattern } from '../transform';
 import { autoColor } from './timeseries';
 
 export interface Single {
@@ -23,46 +24,77 @@ export interface Single {
 // What the panel shows: a calculation of each field, or each row when "all values" is asked for.
 export function singles(panel: Panel, answer: Answer, context: Context): Single[] {
   const options = panel.options.reduceOptions ?? {};
-  const how = options.calcs?.[0] ?? 'lastNotNull';
-  const list: { one: One; value: Cell; name: string }[] = [];
-  const wanted = fieldFilter(options.fields);
-  const series = answer.series.filter((s) => wanted === null || wanted(nameOf(s.field, s.frame, answer.frames)) || wanted(s.field.name));
+  const calcs: string[] = Array.isArray(options.calcs) && options.calcs.length > 0 ? options.calcs : ['lastNotNull'];
+  const whole = rangeOver(answer.frames);
+  const list: { one: One; value: Cell; name: string; local?: Record<string, string>; color?: string }[] = [];
+  const chosen = fieldsOf(panel, answer, options.fields);
   if (options.values === true) {
     const limit = Number(options.limit) || 25;
-    for (const one of series) {
-      const texts = one.frame.fields.filter((f) => f.type === 'string');
-      one.field.values.slice(0, limit).forEach((value, i) => list.push({ one, value, name: texts.map((f) => f.values[i]).filter((t) => t !== null && t !== '').join(' ') || one.name }));
-    }
-  } else {
-    for (const one of series) list.push({ one, value: keepNaN(one.field.values, how), name: one.name });
-    // Text fields count only when the file asks for all fields or names one.
-    if (wanted !== null && series.length === 0) {
-      for (const frame of answer.frames) {
-        for (const field of frame.fields) {
-          if (field.type !== 'string' || !(wanted(nameOf(field, frame, answer.frames)) || wanted(field.name))) continue;
-          list.push({ one: { refId: frame.refId, name: nameOf(field, frame, answer.frames), metric: {}, values: [], config: panel.defaults, field, frame }, value: reduceCells(field.values, how), name: nameOf(field, frame, answer.frames) });
-        }
+    for (const one of chosen) {
+      for (let i = 0; i < one.field.values.length && list.length < limit; i++) {
+        const name = rowName(one, i, panel, answer, context);
+        list.push({ one, value: one.field.values[i], name, local: rowLocals(one.frame, i), color: rowColor(panel, name) });
       }
     }
-  }
-  const finite = list.map((l) => l.value).filter((v): v is number => typeof v === 'number' && Number.isFinite(v));
-  const found: [number, number] = finite.length > 0 ? [finite.reduce((a, b) => Math.min(a, b)), finite.reduce((a, b) => Math.max(a, b))] : [0, 100];
-  return list.map(({ one, value, name }, i) => {
+  } else for (const one of chosen) for (const how of calcs) list.push({ one, value: keepNaN(one.field.values, how), name: one.name });
+  return list.map(({ one, value, name, local, color: given }, i) => {
     const color = autoColor(name, i, list.length);
-    const bounds: [number, number] = panel.type === 'stat' ? found : [one.config.min ?? 0, one.config.max ?? (panel.type === 'gauge' ? 100 : Math.max(found[1], 0) || 100)];
+    const bounds = boundsOf(panel, one, whole);
     const shown = display(one.config, value, bounds, color, context.utc);
+    if (given) shown.color = given;
     // A gauge without a word about colour has Grafana's own thresholds.
     if (panel.type !== 'stat' && shown.color === '#808080' && !one.config.color && !one.config.thresholds) shown.color = thresholdColor({}, shown.number, bounds[0], bounds[1]);
-    const local = { ...fieldLocals(one.field, name), '__value.text': shown.text, '__value.raw': String(value ?? ''), '__value.numeric': String(value ?? '') };
-    return { name, shown, config: one.config, values: one.values, color, bounds, links: linksOf(one.config.links, context, local) };
+    const locals = { ...fieldLocals(one.field, name), ...local, '__value.text': shown.text, '__value.raw': String(value ?? ''), '__value.numeric': String(value ?? '') };
+    return { name, shown, config: one.config, values: one.values, color, bounds, links: linksOf(one.config.links, context, locals) };
   });
 }
 
-function fieldFilter(fields: unknown): ((name: string) => boolean) | null {
-  if (typeof fields !== 'string' || fields === '') return null;
-  if (!/^\/.*\/[a-z]*$/s.test(fields)) return (name) => name === fields;
+// The least and the largest value: what the file says, else those of all fields or of this one. A gauge of
+// percentages goes to a hundred.
+function boundsOf(panel: Panel, one: One, whole: [number, number] | null): [number, number] {
+  const { config } = one;
+  const found = (config.fieldMinMax === true ? rangeOver([{ refId: '', fields: [one.field] }]) : whole) ?? [0, 100];
+  if (panel.type === 'gauge') {
+    const share = config.unit === 'percent' ? 100 : config.unit === 'percentunit' ? 1 : 0;
+    if (share > 0) return [config.min ?? 0, config.max ?? share];
+    // One value is no range: a gauge of it begins at nothing.
+    if (found[0] === found[1]) return [config.min ?? Math.min(0, found[0]), config.max ?? (found[1] > 0 ? found[1] : 100)];
+  }
+  if (panel.type === 'bargauge' && found[0] === found[1]) return [config.min ?? Math.min(0, found[0]), config.max ?? (found[1] > 0 ? found[1] : 100)];
+  return [config.min ?? found[0], config.max ?? found[1]];
+}
+
+// Number fields, or those that the file names; what it names may be text.
+function fieldsOf(panel: Panel, answer: Answer, fields: unknown): One[] {
+  if (typeof fields !== 'string' || fields === '') return answer.series;
   const re = pattern(fields);
-  return (name) => re !== null && name.search(re) >= 0;
+  const wanted = (field: Field, frame: Frame): boolean => fits(re, nameOf(field, frame, answer.frames)) || fits(re, field.name) || field.name === fields || nameOf(field, frame, answer.frames) === fields;
+  const by = new Map(answer.series.map((s) => [s.field, s]));
+  return answer.frames.flatMap((frame) => frame.fields.filter((f) => wanted(f, frame)).flatMap((field): One[] => {
+    const known = by.get(field);
+    if (known) return [known];
+    if (field.type === 'time' && fields !== field.name && !/time/i.test(fields)) return [];
+    const config = configFor(panel, field, frame, answer.frames);
+    return [{ refId: frame.refId, name: titleOf(field, frame, answer.frames, config), metric: {}, values: [], config: field.type === 'time' ? { unit: 'dateTimeAsIso', ...config } : config, field, frame }];
+  }));
+}
+
+// A row is called by its words; the field's own name joins them where there are other numbers, or no words.
+function rowName(one: One, row: number, panel: Panel, answer: Answer, context: Context): string {
+  if (one.config.displayName) {
+    const times = { from: answer.from, to: answer.to, step: answer.step, interval: context.scrapeInterval };
+    return fill(String(one.config.displayName), context.board, context.scope, times, 'text', { ...fieldLocals(one.field, one.name), ...rowLocals(one.frame, row) });
+  }
+  const others = one.frame.fields.filter((f) => f !== one.field);
+  const words = others.filter((f) => f.type === 'string').map((f) => display(configFor(panel, f, one.frame, answer.frames), f.values[row] ?? '').text).filter((t) => t !== '');
+  return words.length === 0 || others.some((f) => f.type === 'number') ? [...words, one.name].join(' ') : words.join(' ');
+}
+
+// An override by the name of a row colours it.
+function rowColor(panel: Panel, name: string): string | undefined {
+  const properties = panel.overrides.filter((o) => o.matcher.id === 'byName' && o.matcher.options === name).flatMap((o) => o.properties);
+  const color = properties.find((p) => p.id === 'color')?.value?.fixedColor;
+  return color ? colorOf(color) : undefined;
 }
 
 function keepNaN(values: Cell[], how: string): Cell {

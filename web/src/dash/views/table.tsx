@@ -1,9 +1,9 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { href } from '../../app/router';
 import { Virtual } from '../../ui/parts';
-import { fieldLocals, type Answer, type Context } from '../ask';
+import { fieldLocals, rowLocals, type Answer, type Context } from '../ask';
 import { colorOf, inkOn } from '../colors';
-import { configFor, display, titleOf, type Config } from '../field';
+import { configFor, display, rangeOver, titleOf, type Config } from '../field';
 import { orderOf, rowsOf, type Cell, type Field, type Frame } from '../frames';
 import { linksOf } from '../links';
 import type { Panel } from '../model';
@@ -32,7 +32,7 @@ function tablesOf(answer: Answer, panel: Panel): { name: string; frame: Frame }[
 export function TableView({ panel, answer, context }: { panel: Panel; answer: Answer; context: Context }) {
   const [sort, setSort] = useState<{ name: string; desc: boolean } | null>(() => {
     const s = panel.options.sortBy?.[0];
-    return s ? { name: String(s.displayName), desc: s.desc === true } : panel.source.sort?.col !== undefined && panel.source.sort?.col !== null ? null : null;
+    return s ? { name: String(s.displayName), desc: s.desc === true } : null;
   });
   const [at, setAt] = useState(0);
   const host = useRef<HTMLDivElement>(null);
@@ -46,18 +46,21 @@ export function TableView({ panel, answer, context }: { panel: Panel; answer: An
   const frame = tables[Math.min(at, tables.length - 1)]?.frame;
   const columns = useMemo((): Col[] => {
     if (!frame) return [];
+    const whole = rangeOver(answer.frames);
     return frame.fields
       .map((field): Col => {
         const config = configFor(panel, field, frame, answer.frames);
-        const numbers = field.values.filter((v): v is number => typeof v === 'number' && Number.isFinite(v));
-        const bounds: [number, number] = numbers.length > 0 ? [numbers.reduce((a, b) => Math.min(a, b)), numbers.reduce((a, b) => Math.max(a, b))] : [0, 100];
+        const bounds = (config.fieldMinMax === true ? rangeOver([{ refId: '', fields: [field] }]) : whole) ?? [0, 100];
         return { field, config: field.type === 'time' ? { ...config, unit: /^dateTime|^time:/.test(config.unit ?? '') ? config.unit : 'dateTimeAsIso' } : config, title: titleOf(field, frame, answer.frames, config), bounds };
       })
       .filter(({ config }) => config.custom?.hidden !== true && config.custom?.hideFrom?.viz !== true);
   }, [frame]);
   const order = useMemo(() => {
-    const by = sort && columns.find((c) => c.title === sort.name);
-    return by ? orderOf(by.field.values, sort.desc) : Array.from({ length: frame ? rowsOf(frame) : 0 }, (_, i) => i);
+    // Tables of before Grafana 7 name the column by its place.
+    const first = panel.source.sort;
+    const old = sort === null && typeof first?.col === 'number' ? columns[first.col] : undefined;
+    const by = old ?? (sort ? columns.find((c) => c.title === sort.name || c.field.name === sort.name) : undefined);
+    return by ? orderOf(by.field.values, old ? first.desc === true : sort!.desc, true) : Array.from({ length: frame ? rowsOf(frame) : 0 }, (_, i) => i);
   }, [columns, sort]);
   if (!frame) return null;
   const footer = panel.options.footer?.show === true ? (panel.options.footer.reducer?.[0] ?? panel.options.cellHeight?.reducer ?? 'sum') : null;
@@ -107,7 +110,7 @@ function CellView({ col, row, frame, context }: { col: Col; row: number; frame: 
   const value: Cell = field.values[row];
   const shown = display(config, value, bounds, undefined, context.utc);
   const kind: string = config.custom?.cellOptions?.type ?? config.custom?.displayMode ?? 'auto';
-  const local = (): Record<string, string> => ({ ...fieldLocals(field, title), '__value.text': shown.text, '__value.raw': String(value ?? ''), '__value.numeric': String(value ?? ''), ...Object.fromEntries(frame.fields.flatMap((f, i) => [[`__data.fields.${f.name}`, String(f.values[row] ?? '')], [`__data.fields.${i}`, String(f.values[row] ?? '')], ...(f.shown ? [[`__data.fields.${f.shown}`, String(f.values[row] ?? '')]] : [])])) });
+  const local = (): Record<string, string> => ({ ...fieldLocals(field, title), ...rowLocals(frame, row), '__value.text': shown.text, '__value.raw': String(value ?? ''), '__value.numeric': String(value ?? ''), __value: shown.text });
   const link = config.links?.length ? linksOf(config.links, context, local())[0] : undefined;
   const text = link ? <a href={link.inside ? href(link.url) : link.url} target={link.blank ? '_blank' : undefined} rel="noreferrer" title={link.title}>{shown.text}</a> : shown.text;
   const gauge = /gauge|lcd|basic|gradient-gauge/.test(kind) && !/background/.test(kind) && Number.isFinite(shown.number);
