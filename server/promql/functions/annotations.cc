@@ -21,6 +21,11 @@ void Annotations::Info(std::string_view text, PosRange pos) {
   Add(infos_, StrCat("PromQL info: ", text, " (", LineColumn(query_, pos.start), ")"));
 }
 
+void Annotations::AddPlain(std::vector<std::string> warnings, std::vector<std::string> infos) {
+  for (std::string& text : warnings) Add(warnings_, std::move(text));
+  for (std::string& text : infos) Add(infos_, std::move(text));
+}
+
 void Annotations::AddPlainWarning(std::string text) { Add(warnings_, std::move(text)); }
 
 namespace {

@@ -3,6 +3,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "server/promql/parser/ast.h"
@@ -40,8 +41,12 @@ class Annotations {
   // Warnings that come from elsewhere (the storage), as they are.
   void AddPlainWarning(std::string text);
 
-  std::vector<std::string> TakeWarnings() { return std::move(warnings_); }
-  std::vector<std::string> TakeInfos() { return std::move(infos_); }
+  // What another thread of this query said, as it stands there.
+  void AddPlain(std::vector<std::string> warnings, std::vector<std::string> infos);
+
+  // Leaves nothing; what was said is not said again.
+  std::vector<std::string> TakeWarnings() { return std::exchange(warnings_, {}); }
+  std::vector<std::string> TakeInfos() { return std::exchange(infos_, {}); }
 
  private:
   void Add(std::vector<std::string>& list, std::string text);
