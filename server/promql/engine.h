@@ -15,6 +15,8 @@
 
 namespace vedette::promql {
 
+struct QueryStats;
+
 // What is behind --enable-feature, and the flags of --query.*.
 struct EngineOptions {
   int64_t lookback_ms = 5 * 60 * 1000;
@@ -29,9 +31,17 @@ struct EngineOptions {
   bool delayed_name_removal = false;
   bool type_and_unit_labels = false;
   bool start_timestamps = false;  // rate() and its kin look at start timestamps too.
+  // Threads that help large queries, one each, where they are idle. 0: each query has one thread.
+  int helpers = 0;
+  // A query is large from so many samples and steps of one selector on: some 10 ms of work, beside
+  // which handing a part of it over costs nothing. 0: two series are enough, for tests.
+  uint64_t divide_from = 2'000'000;
   // Asked before a query begins and while it runs: kUnavailable while the process is short of
   // memory. Thread-safe and cheap; null: never.
   std::function<Status()> memory_left;
+  // Told what each query took that got its turn, when it has ended. Called by the query's own thread,
+  // several at a time; null: nobody is told.
+  std::function<void(const QueryStats&)> ended;
 };
 
 // So many queries may wait for their turn (--query.max-concurrency); more are refused with
@@ -63,6 +73,7 @@ class CancelFlag {
 };
 
 struct QueryStats {
+  bool evaluated = false;  // It was read, planned and run; whether it succeeded is another matter.
   uint64_t series = 0;
   uint64_t samples_read = 0;  // "totalQueryableSamples".
   uint64_t peak_samples = 0;
@@ -71,6 +82,7 @@ struct QueryStats {
   double queue_seconds = 0;
   double prepare_seconds = 0;
   double eval_seconds = 0;
+  double sort_seconds = 0;  // Of eval_seconds: putting the series of a range answer in order.
 };
 
 struct QueryAnswer {
@@ -131,9 +143,6 @@ struct EngineTotals {
   uint64_t failed = 0;
   uint64_t samples = 0;  // Read.
   size_t active = 0;     // Right now.
-  double queue_seconds = 0;
-  double prepare_seconds = 0;
-  double eval_seconds = 0;
 };
 
 // Engine runs PromQL over a Queryable, column at a time: a selector streams series by, window

@@ -1,6 +1,7 @@
 #include "server/rehearsal/memory_storage.h"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 
 #include "common/model/sample.h"
@@ -17,15 +18,16 @@ bool MatchesAll(const Labels& labels, std::span<const Matcher> matchers) {
 
 class MemorySet final : public storage::SeriesSet {
  public:
-  MemorySet(const Series& series, std::vector<Matcher> matchers, int64_t start_ms, int64_t end_ms)
-      : series_(series),
-        matchers_(std::move(matchers)),
-        next_(series.begin()),
+  MemorySet(Series::const_iterator first, Series::const_iterator end, std::vector<Matcher> matchers,
+            int64_t start_ms, int64_t end_ms)
+      : matchers_(std::move(matchers)),
+        next_(first),
+        end_(end),
         start_ms_(start_ms),
         end_ms_(end_ms) {}
 
   bool Next() override {
-    for (; next_ != series_.end(); ++next_) {
+    for (; next_ != end_; ++next_) {
       if (!MatchesAll(next_->first, matchers_)) continue;
       const MemoryStorage::Stored& s = next_->second;
       const auto from = std::lower_bound(s.t_ms.begin(), s.t_ms.end(), start_ms_);
@@ -49,11 +51,20 @@ class MemorySet final : public storage::SeriesSet {
   }
   const storage::SeriesColumns& at() const override { return now_; }
   Status status() const override { return {}; }
+  uint64_t places() const override { return static_cast<uint64_t>(std::distance(next_, end_)); }
+  std::unique_ptr<storage::SeriesSet> Part(uint64_t first, uint64_t count) const override {
+    const auto step = [&](Series::const_iterator from, uint64_t n) {
+      while (n > 0 && from != end_) ++from, --n;
+      return from;
+    };
+    const auto from = step(next_, first);
+    return std::make_unique<MemorySet>(from, step(from, count), matchers_, start_ms_, end_ms_);
+  }
 
  private:
-  const Series& series_;
   const std::vector<Matcher> matchers_;
   Series::const_iterator next_;
+  const Series::const_iterator end_;
   const int64_t start_ms_;
   const int64_t end_ms_;
   std::map<std::vector<int64_t>, uint64_t> timelines_;
@@ -74,7 +85,7 @@ class MemoryQuerier final : public storage::Querier {
   std::unique_ptr<storage::SeriesSet> Select(const storage::SelectHints& hints,
                                              std::span<const Matcher> matchers) override {
     return std::make_unique<MemorySet>(
-        series_, std::vector<Matcher>(matchers.begin(), matchers.end()),
+        series_.begin(), series_.end(), std::vector<Matcher>(matchers.begin(), matchers.end()),
         std::max(hints.start_ms, min_t_ms_), std::min(hints.end_ms, max_t_ms_));
   }
 

@@ -25,9 +25,6 @@ struct SelectHints {
   bool sorted = false;   // Series in order of their labels.
   bool start_times = false;  // Start timestamps too, where the storage has them.
   uint64_t limit = 0;    // At most so many series; 0: all.
-  // A large read may be split over threads: shard i of n, by series. Every series is in just one.
-  uint32_t shard = 0;
-  uint32_t shards = 1;
 };
 
 // One series over the asked time range, decoded. Valid until the next call on its SeriesSet.
@@ -64,6 +61,18 @@ class SeriesSet {
   virtual std::vector<std::string> warnings() const { return {}; }
   // Bytes of encoded samples that were decoded so far.
   virtual uint64_t bytes_decoded() const { return 0; }
+
+  // A large read may be divided among threads. How many places for series there are, some of which
+  // may turn out empty; 0: this set cannot be divided.
+  virtual uint64_t places() const { return 0; }
+  // The series at `count` places from `first` on, in this set's order, for another thread. All parts
+  // one after the other give what this set does. Only where places() is not 0 and before this set's
+  // first Next(); thread-safe; a part is good for as long as this set is.
+  virtual std::unique_ptr<SeriesSet> Part(uint64_t first, uint64_t count) const {
+    (void)first;
+    (void)count;
+    return nullptr;
+  }
 };
 
 // Limits what a call of names, values or series returns; 0: no limit. `truncated` is set when more

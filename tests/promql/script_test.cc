@@ -48,6 +48,17 @@ TEST(Scripts, OurOwnPass) {
   }
 }
 
+// The same with a helper that takes every other series: nothing may differ.
+TEST(Scripts, OurOwnPassOnTwoThreads) {
+  for (const auto& path : ScriptsIn("tests/promql/scripts")) {
+    EngineOptions options = OptionsOf(path);
+    options.helpers = 1;
+    options.divide_from = 0;
+    const ScriptOutcome outcome = RunScript(ReadFile(path), options);
+    for (const std::string& failure : outcome.failures) ADD_FAILURE() << path << ": " << failure;
+  }
+}
+
 // The peer's own language tests, where they are at hand: VEDETTE_CONFORMANCE names the folder that
 // holds promqltest/.
 TEST(Scripts, PeersOwnPass) {
@@ -56,7 +67,11 @@ TEST(Scripts, PeersOwnPass) {
   int passed = 0;
   int failed = 0;
   for (const auto& path : ScriptsIn(std::filesystem::path(folder) / "promqltest")) {
-    const ScriptOutcome outcome = RunScript(ReadFile(path), OptionsOf(path));
+    EngineOptions options = OptionsOf(path);
+    const ScriptOutcome outcome = RunScript(ReadFile(path), options);
+    options.helpers = 1;
+    options.divide_from = 0;
+    EXPECT_EQ(RunScript(ReadFile(path), options).failures, outcome.failures) << "on two threads";
     passed += outcome.passed;
     failed += outcome.failed;
     std::cout << path.stem().string() << ": " << outcome.passed << " passed, " << outcome.failed

@@ -47,9 +47,9 @@ void WriteStats(JsonWriter& json, const promql::QueryStats& s) {
   json.Key("stats").BeginObject();
   json.Key("timings").BeginObject();
   json.Key("evalTotalTime").Number(s.prepare_seconds + s.eval_seconds);
-  json.Key("resultSortTime").Number(0);
+  json.Key("resultSortTime").Number(s.sort_seconds);
   json.Key("queryPreparationTime").Number(s.prepare_seconds);
-  json.Key("innerEvalTime").Number(s.eval_seconds);
+  json.Key("innerEvalTime").Number(s.eval_seconds - s.sort_seconds);
   json.Key("execQueueTime").Number(s.queue_seconds);
   json.Key("execTotalTime").Number(s.queue_seconds + s.prepare_seconds + s.eval_seconds);
   json.EndObject();

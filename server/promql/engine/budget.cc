@@ -19,7 +19,7 @@ Status Budget::Poll() {
   }
   if (running != nullptr) {
     if (running->killed()) return Cancelled("query was killed in expression evaluation");
-    running->Report(stats->series, stats->samples_read, held_bytes);
+    if (reports) running->Report(stats->series, stats->samples_read, held_bytes);
   }
   if (deadline_ns != 0 && clock->MonotonicNs() > deadline_ns) {
     return DeadlineExceeded(StrCat("query timed out in expression evaluation after ",

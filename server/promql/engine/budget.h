@@ -22,6 +22,7 @@ struct Budget {
   // Whether the process has memory left; may be null.
   const std::function<Status()>* memory_left = nullptr;
   RunningQuery* running = nullptr;  // The place in the list of running queries; may be null.
+  bool reports = true;              // There; a helper only looks whether the query was killed.
   QueryStats* stats = nullptr;
 
   uint64_t held = 0;

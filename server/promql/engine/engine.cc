@@ -11,6 +11,7 @@
 #include "server/promql/engine/budget.h"
 #include "server/promql/engine/evaluator.h"
 #include "server/promql/engine/explain.h"
+#include "server/promql/engine/helper_pool.h"
 #include "server/promql/engine/profiler.h"
 #include "server/promql/parser/parser.h"
 
@@ -104,6 +105,7 @@ class ColumnEngine final : public Engine {
         queryable_(queryable),
         clock_(clock),
         gate_(options.max_concurrency, clock),
+        helpers_(options.helpers > 0 ? std::make_unique<HelperPool>(options.helpers) : nullptr),
         subquery_step_ms_(options.default_subquery_step_ms) {}
 
   Result<QueryAnswer> Run(const Query& query, const CancelFlag* cancel) override {
@@ -185,12 +187,9 @@ class ColumnEngine final : public Engine {
       answer = work(budget);
       if (!query.urgent) gate_.Leave();
       stats.queue_seconds = SecondsBetween(began, turn);
-      if (answer.ok()) {
-        stats.prepare_seconds = answer->stats.prepare_seconds;
-        stats.eval_seconds = answer->stats.eval_seconds;
-        answer->stats = stats;
-      }
+      if (answer.ok()) answer->stats = stats;
       Count(stats, answer.ok());
+      if (options_.ended != nullptr) options_.ended(stats);
     } else {
       Count({}, false);
     }
@@ -203,9 +202,6 @@ class ColumnEngine final : public Engine {
     ++totals_.queries;
     if (!ok) ++totals_.failed;
     totals_.samples += stats.samples_read;
-    totals_.queue_seconds += stats.queue_seconds;
-    totals_.prepare_seconds += stats.prepare_seconds;
-    totals_.eval_seconds += stats.eval_seconds;
   }
 
   Result<Prepared> Prepare(const Query& query) const {
@@ -250,14 +246,18 @@ class ColumnEngine final : public Engine {
                                Budget& budget, Profiler* profiler) const {
     QueryAnswer answer;
     const int64_t ready = clock_.MonotonicNs();
-    answer.stats.prepare_seconds = SecondsBetween(began_ns, ready);
+    budget.stats->evaluated = true;
+    budget.stats->prepare_seconds = SecondsBetween(began_ns, ready);
     Annotations notes(query.text);
-    Evaluator evaluator(options_, prepared.context, *prepared.querier, budget, notes, profiler);
-    VEDETTE_ASSIGN_OR_RETURN(
-        answer.value, ValueOf(*prepared.expr, prepared.grid, prepared.instant, evaluator, budget));
+    Evaluator evaluator(options_, prepared.context, *prepared.querier, budget, notes, profiler,
+                        helpers_.get());
+    Result<Value> value =
+        ValueOf(*prepared.expr, prepared.grid, prepared.instant, evaluator, budget);
+    budget.stats->eval_seconds = SecondsBetween(ready, clock_.MonotonicNs());
+    if (!value.ok()) return value.status();
+    answer.value = *std::move(value);
     answer.warnings = notes.TakeWarnings();
     answer.infos = notes.TakeInfos();
-    answer.stats.eval_seconds = SecondsBetween(ready, clock_.MonotonicNs());
     return answer;
   }
 
@@ -296,8 +296,10 @@ class ColumnEngine final : public Engine {
       }
       return Value(std::move(out));
     }
+    const int64_t unsorted_ns = budget.clock->MonotonicNs();
     std::sort(columns.begin(), columns.end(),
               [](const Column& a, const Column& b) { return a.labels < b.labels; });
+    budget.stats->sort_seconds = SecondsBetween(unsorted_ns, budget.clock->MonotonicNs());
     Matrix out;
     out.reserve(columns.size());
     for (Column& column : columns) {
@@ -322,6 +324,7 @@ class ColumnEngine final : public Engine {
   const storage::Queryable& queryable_;
   const Clock& clock_;
   Gate gate_;
+  const std::unique_ptr<HelperPool> helpers_;
   ActiveQueries active_;
   std::atomic<int64_t> subquery_step_ms_;
   mutable Mutex totals_mu_;

@@ -14,6 +14,7 @@
 #include "server/promql/engine/profiler.h"
 #include "server/promql/functions/annotations.h"
 #include "server/promql/functions/column.h"
+#include "server/promql/functions/range_kernels.h"
 #include "server/promql/functions/selection.h"
 #include "server/promql/parser/ast.h"
 #include "server/promql/parser/function_table.h"
@@ -25,19 +26,27 @@ namespace vedette::promql {
 // Takes the series of a result as they come. The column may be moved from.
 using Sink = std::function<Status(Column&)>;
 
+class Handover;
+class HelperPool;
+
 // Evaluator runs a planned tree over a grid, all steps at once. Vectors pass from node to node as a
 // stream of columns; what needs to see everything (binary operators, topk, sort) collects. One
-// query's; one thread.
+// query's; one thread. Large selections are read, and their range functions worked out, by a helper
+// as well, with an evaluator of its own; columns pass on by this thread, in the order they would have
+// without it, so answers are the same to the bit.
 class Evaluator {
  public:
+  // `helpers` may be null: everything is done by this thread. With a profiler it is too.
   Evaluator(const EngineOptions& options, const PlanContext& context, storage::Querier& querier,
-            Budget& budget, Annotations& notes, Profiler* profiler = nullptr)
+            Budget& budget, Annotations& notes, Profiler* profiler = nullptr,
+            HelperPool* helpers = nullptr)
       : options_(options),
         context_(context),
         querier_(querier),
         budget_(budget),
         notes_(notes),
-        profiler_(profiler) {}
+        profiler_(profiler),
+        helpers_(helpers) {}
 
   Status Stream(const Expr& expr, const Grid& grid, const Sink& sink);
   // What is collected is charged to `charge`, and given back with it.
@@ -58,9 +67,30 @@ class Evaluator {
   Status StreamNode(const Expr& expr, const Grid& grid, const Sink& sink);
   Result<std::vector<double>> ScalarsOf(const Expr& expr, const Grid& grid);
 
+  // A series' column, or null where it gave nothing, and what reading it held: that is charged while
+  // the column is passed on.
+  using HeldSink = std::function<Status(Column* c, uint64_t samples, uint64_t bytes)>;
+  // Reads a set and hands on its columns, with the evaluator of the thread that it runs on.
+  using SeriesWork =
+      std::function<Status(Evaluator& on, storage::SeriesSet& set, const HeldSink& out)>;
+  using PartOf = std::function<std::unique_ptr<storage::SeriesSet>(size_t part)>;
+
+  // Two threads (divided.cc).
+  bool WorthDividing(const storage::SeriesSet& set, const Grid& grid,
+                     const storage::SelectHints& hints) const;
+  uint64_t PartSeries(const Grid& grid) const;
+  Status StreamSeries(const storage::SeriesSet& set, const Grid& grid, const SeriesWork& work,
+                      const Sink& sink);
+  // What the helper does, with a budget of its own.
+  Status Help(Handover& handover, Budget& budget, const PartOf& part_of,
+              const SeriesWork& work) const;
+  Status PassOn(Column* c, uint64_t samples, uint64_t bytes, const Sink& sink);
+
   // Selectors (selectors.cc).
   enum class Shows : uint8_t { kValue, kTime, kStart };  // Of every sample.
   Status StreamSelector(const VectorSelector& v, const Grid& grid, Shows shows, const Sink& sink);
+  Status ReadSelector(const VectorSelector& v, const Grid& grid, Shows shows,
+                      storage::SeriesSet& set, const HeldSink& out);
   // Warnings and costs of a selection that has been read to its end.
   void Finished(const storage::SeriesSet& set, uint64_t samples_before);
   using RangeSink = std::function<Status(const RangeSeries&)>;
@@ -68,11 +98,21 @@ class Evaluator {
                      const RangeSink& sink);
   Status StreamMatrix(const MatrixSelector& m, const Grid& grid, std::string_view function,
                       const RangeSink& sink);
+  storage::SelectHints HintsOf(const MatrixSelector& m, const Grid& grid,
+                               std::string_view function) const;
+  // `samples` and `bytes`: what holding the series takes.
+  using HeldRangeSink =
+      std::function<Status(const RangeSeries& r, uint64_t samples, uint64_t bytes)>;
+  Status ReadMatrix(const MatrixSelector& m, const Grid& grid, storage::SeriesSet& set,
+                    const HeldRangeSink& sink);
   Status StreamSubquery(const SubqueryExpr& s, const Grid& grid, const RangeSink& sink);
 
   // Calls (calls.cc, range_calls.cc, histogram_calls.cc, label_calls.cc).
   Status StreamCall(const Call& call, const Grid& grid, const Sink& sink);
   Status StreamRangeCall(const Call& call, const Grid& grid, const Sink& sink);
+  // One series; `out` is empty where the function gives nothing.
+  Status RangeColumn(const Call& call, const Grid& grid, PosRange pos, RangeKernel& kernel,
+                     const RangeSeries& r, Column& out);
   Status StreamElementwise(const Call& call, const Grid& grid, const Sink& sink);
   Status StreamDate(const Call& call, const Grid& grid, const Sink& sink);
   Status StreamTimestamp(const Call& call, const Grid& grid, const Sink& sink);
@@ -117,6 +157,7 @@ class Evaluator {
   Budget& budget_;
   Annotations& notes_;
   Profiler* const profiler_;  // Null unless somebody wants to know.
+  HelperPool* const helpers_;
   uint64_t next_timeline_ = 1ull << 63;
 };
 

@@ -30,7 +30,6 @@ Status Evaluator::StreamRangeCall(const Call& call, const Grid& grid, const Sink
   kernel.function = id;
   kernel.pos = pos;
   kernel.parameter_pos = call.args[0]->pos;
-  kernel.notes = &notes_;
   kernel.grid = grid;
   TimeShift none;
   const TimeShift* shift = &none;
@@ -67,46 +66,73 @@ Status Evaluator::StreamRangeCall(const Call& call, const Grid& grid, const Sink
       }
     }
   }
+  const bool keeps_name = KeepsName(id);
+  const Sink checked = !keeps_name && unique_needed(range) ? Unique(sink, true) : sink;
+  if (range.kind == Expr::Kind::kMatrixSelector && helpers_ != nullptr && profiler_ == nullptr) {
+    const auto& m = range.As<MatrixSelector>();
+    const storage::SelectHints hints = HintsOf(m, grid, call.function->name);
+    const std::unique_ptr<storage::SeriesSet> set = querier_.Select(hints, m.selector->matchers);
+    const SeriesWork work = [&](Evaluator& on, storage::SeriesSet& part, const HeldSink& out) {
+      RangeKernel own = kernel;
+      Column column;
+      return on.ReadMatrix(m, grid, part,
+                           [&](const RangeSeries& r, uint64_t samples, uint64_t bytes) -> Status {
+                             VEDETTE_RETURN_IF_ERROR(
+                                 on.RangeColumn(call, grid, pos, own, r, column));
+                             return out(column.any() ? &column : nullptr, samples, bytes);
+                           });
+    };
+    if (WorthDividing(*set, grid, hints)) return StreamSeries(*set, grid, work, checked);
+    return work(*this, *set, [&](Column* c, uint64_t samples, uint64_t bytes) {
+      return PassOn(c, samples, bytes, checked);
+    });
+  }
+  Column out;  // Its memory serves one series after the other, where nobody keeps it.
+  return StreamRange(range, grid, call.function->name, [&](const RangeSeries& r) -> Status {
+    VEDETTE_RETURN_IF_ERROR(RangeColumn(call, grid, pos, kernel, r, out));
+    return out.any() ? checked(out) : Status();
+  });
+}
+
+Status Evaluator::RangeColumn(const Call& call, const Grid& grid, PosRange pos, RangeKernel& kernel,
+                              const RangeSeries& r, Column& out) {
+  const FunctionId id = call.function->id;
   Status stopped;
+  kernel.notes = &notes_;
   kernel.go_on = [&](uint64_t samples) {
     stopped = budget_.Work(samples);
     return stopped.ok();
   };
-  const bool keeps_name = KeepsName(id);
-  const Sink checked = !keeps_name && unique_needed(range) ? Unique(sink, true) : sink;
-  Column out;  // Its memory serves one series after the other, where nobody keeps it.
-  return StreamRange(range, grid, call.function->name, [&](const RangeSeries& r) -> Status {
-    out.histograms.clear();
-    out.drop_name = r.drop_name;
-    out.values.assign(static_cast<size_t>(grid.steps), kAbsent);
-    kernel.Run(r, out);
-    VEDETTE_RETURN_IF_ERROR(stopped);
-    if (!out.any()) return {};
-    if (WantsCounter(id) && kernel.saw_floats) {
-      const std::string_view name = r.labels.metric_name();
-      if (options_.type_and_unit_labels) {
-        const std::string_view type = r.labels.Get("__type__");
-        if (!name.empty() && type != "counter" && type != "histogram") {
-          notes_.Info(StrCat("metric might not be a counter, __type__ label is not set to "
-                             "\"counter\" or \"histogram\", got ",
-                             Quoted(type), ": ", Quoted(name)),
-                      pos);
-        }
-      } else if (!name.empty() && !EndsWith(name, "_total") && !EndsWith(name, "_sum") &&
-                 !EndsWith(name, "_count") && !EndsWith(name, "_bucket")) {
-        notes_.NotCounterName(name, pos);
+  out.histograms.clear();
+  out.drop_name = r.drop_name;
+  out.values.assign(static_cast<size_t>(grid.steps), kAbsent);
+  kernel.Run(r, out);
+  VEDETTE_RETURN_IF_ERROR(stopped);
+  if (!out.any()) return {};
+  if (WantsCounter(id) && kernel.saw_floats) {
+    const std::string_view name = r.labels.metric_name();
+    if (options_.type_and_unit_labels) {
+      const std::string_view type = r.labels.Get("__type__");
+      if (!name.empty() && type != "counter" && type != "histogram") {
+        notes_.Info(StrCat("metric might not be a counter, __type__ label is not set to "
+                           "\"counter\" or \"histogram\", got ",
+                           Quoted(type), ": ", Quoted(name)),
+                    pos);
       }
+    } else if (!name.empty() && !EndsWith(name, "_total") && !EndsWith(name, "_sum") &&
+               !EndsWith(name, "_count") && !EndsWith(name, "_bucket")) {
+      notes_.NotCounterName(name, pos);
     }
-    if (keeps_name) {
-      out.labels = r.labels;
-    } else if (delayed_names()) {
-      out.labels = r.labels;
-      out.drop_name = true;
-    } else {
-      out.labels = DropName(r.labels);
-    }
-    return checked(out);
-  });
+  }
+  if (KeepsName(id)) {
+    out.labels = r.labels;
+  } else if (delayed_names()) {
+    out.labels = r.labels;
+    out.drop_name = true;
+  } else {
+    out.labels = DropName(r.labels);
+  }
+  return {};
 }
 
 }  // namespace vedette::promql

@@ -42,15 +42,30 @@ Status Evaluator::StreamSelector(const VectorSelector& v, const Grid& grid, Show
   hints.step_ms = grid.steps > 1 ? grid.step_ms : 0;
   hints.start_times = shows == Shows::kStart;
   const std::unique_ptr<storage::SeriesSet> set = querier_.Select(hints, v.matchers);
+  if (WorthDividing(*set, grid, hints)) {
+    const SeriesWork work = [&](Evaluator& on, storage::SeriesSet& part, const HeldSink& out) {
+      return on.ReadSelector(v, grid, shows, part, out);
+    };
+    return StreamSeries(*set, grid, work, sink);
+  }
+  return ReadSelector(v, grid, shows, *set, [&](Column* c, uint64_t samples, uint64_t bytes) {
+    return PassOn(c, samples, bytes, sink);
+  });
+}
+
+Status Evaluator::ReadSelector(const VectorSelector& v, const Grid& grid, Shows shows,
+                               storage::SeriesSet& set, const HeldSink& sink) {
+  const RefGrid refs(grid, v.shift);
+  const int64_t lookback = context_.lookback_ms;
   const uint64_t read_before = budget_.stats->samples_read;
   std::vector<uint32_t> positions;
   uint64_t timeline = 0;
   const auto steps = static_cast<size_t>(grid.steps);
   Column out;
   std::vector<HistogramPtr> hinted;
-  while (set->Next()) {
+  while (set.Next()) {
     VEDETTE_RETURN_IF_ERROR(budget_.Poll());
-    const storage::SeriesColumns& s = set->at();
+    const storage::SeriesColumns& s = set.at();
     ++budget_.stats->series;
     if (!s.histograms.empty()) {
       hinted = WithResetHints(s.histogram_before.get(), s.histograms, v.counts_only);
@@ -124,12 +139,10 @@ Status Evaluator::StreamSelector(const VectorSelector& v, const Grid& grid, Show
     if (found == 0) continue;
     budget_.stats->samples_read += found;
     VEDETTE_RETURN_IF_ERROR(budget_.Work(s.t_ms.size() + steps));
-    Charge charge(budget_);
-    VEDETTE_RETURN_IF_ERROR(charge.Add(found, s.t_ms.size() * kDecodedBytes));
-    VEDETTE_RETURN_IF_ERROR(sink(out));
+    VEDETTE_RETURN_IF_ERROR(sink(&out, found, s.t_ms.size() * kDecodedBytes));
   }
-  Finished(*set, read_before);
-  return set->status();
+  Finished(set, read_before);
+  return set.status();
 }
 
 void Evaluator::Finished(const storage::SeriesSet& set, uint64_t samples_before) {
@@ -163,8 +176,8 @@ Status Evaluator::StreamRange(const Expr& expr, const Grid& grid, std::string_vi
   });
 }
 
-Status Evaluator::StreamMatrix(const MatrixSelector& m, const Grid& grid,
-                               std::string_view function, const RangeSink& sink) {
+storage::SelectHints Evaluator::HintsOf(const MatrixSelector& m, const Grid& grid,
+                                        std::string_view function) const {
   const VectorSelector& v = *m.selector;
   const RefGrid refs(grid, v.shift);
   const bool extended = v.anchored || v.smoothed;
@@ -178,7 +191,25 @@ Status Evaluator::StreamMatrix(const MatrixSelector& m, const Grid& grid,
   hints.start_times = options_.start_timestamps && !extended &&
                       (function == "rate" || function == "increase" || function == "irate" ||
                        function == "resets");
-  const std::unique_ptr<storage::SeriesSet> set = querier_.Select(hints, v.matchers);
+  return hints;
+}
+
+Status Evaluator::StreamMatrix(const MatrixSelector& m, const Grid& grid,
+                               std::string_view function, const RangeSink& sink) {
+  const std::unique_ptr<storage::SeriesSet> set =
+      querier_.Select(HintsOf(m, grid, function), m.selector->matchers);
+  return ReadMatrix(m, grid, *set,
+                    [&](const RangeSeries& r, uint64_t samples, uint64_t bytes) -> Status {
+                      Charge charge(budget_);
+                      VEDETTE_RETURN_IF_ERROR(charge.Add(samples, bytes));
+                      return sink(r);
+                    });
+}
+
+Status Evaluator::ReadMatrix(const MatrixSelector& m, const Grid& grid, storage::SeriesSet& set,
+                             const HeldRangeSink& sink) {
+  const VectorSelector& v = *m.selector;
+  const RefGrid refs(grid, v.shift);
   const uint64_t read_before = budget_.stats->samples_read;
   std::vector<Window> windows;
   std::vector<int64_t> kept_t;
@@ -189,9 +220,9 @@ Status Evaluator::StreamMatrix(const MatrixSelector& m, const Grid& grid,
   uint64_t in_windows = 0;
   uint64_t widest = 0;
   std::vector<HistogramPtr> hinted;
-  while (set->Next()) {
+  while (set.Next()) {
     VEDETTE_RETURN_IF_ERROR(budget_.Poll());
-    const storage::SeriesColumns& s = set->at();
+    const storage::SeriesColumns& s = set.at();
     ++budget_.stats->series;
     RangeSeries r{.labels = s.labels};
     r.t_ms = s.t_ms;
@@ -234,13 +265,11 @@ Status Evaluator::StreamMatrix(const MatrixSelector& m, const Grid& grid,
     r.windows = windows;
     budget_.stats->samples_read += in_windows;
     VEDETTE_RETURN_IF_ERROR(budget_.Work(s.t_ms.size() + windows.size()));
-    Charge charge(budget_);
-    VEDETTE_RETURN_IF_ERROR(charge.Add(widest + static_cast<uint64_t>(grid.steps),
-                                       s.t_ms.size() * kDecodedBytes));
-    VEDETTE_RETURN_IF_ERROR(sink(r));
+    VEDETTE_RETURN_IF_ERROR(sink(r, widest + static_cast<uint64_t>(grid.steps),
+                                 s.t_ms.size() * kDecodedBytes));
   }
-  Finished(*set, read_before);
-  return set->status();
+  Finished(set, read_before);
+  return set.status();
 }
 
 Status Evaluator::StreamSubquery(const SubqueryExpr& s, const Grid& grid, const RangeSink& sink) {

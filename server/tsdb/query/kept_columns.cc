@@ -11,14 +11,20 @@ namespace {
 
 class KeptSet final : public storage::SeriesSet {
  public:
-  KeptSet(std::shared_ptr<const KeptView> view, int64_t min_t_ms, int64_t max_t_ms)
-      : view_(std::move(view)), min_(min_t_ms), max_(max_t_ms), parts_(view_->tracks.size()) {}
+  KeptSet(std::shared_ptr<const KeptView> view, int64_t min_t_ms, int64_t max_t_ms, size_t first,
+          size_t end)
+      : view_(std::move(view)),
+        min_(min_t_ms),
+        max_(max_t_ms),
+        ranges_(view_->tracks.size()),
+        at_(first),
+        end_(end) {}
 
   bool Next() override {
     const std::vector<KeptSeries>& series = *view_->series;
-    while (at_ < series.size()) {
+    while (at_ < end_) {
       const KeptSeries& s = series[at_++];
-      const Part& part = PartOf(s.track);
+      const InRange& part = RangeOf(s.track);
       if (part.size == 0) continue;
       const KeptColumns& columns = *view_->tracks[s.track].columns;
       columns_.t_ms = {columns.t_ms() + part.first, part.size};
@@ -36,16 +42,22 @@ class KeptSet final : public storage::SeriesSet {
   }
   const storage::SeriesColumns& at() const override { return columns_; }
   Status status() const override { return {}; }
+  uint64_t places() const override { return end_ - at_; }
+  std::unique_ptr<storage::SeriesSet> Part(uint64_t first, uint64_t count) const override {
+    const size_t from = std::min<size_t>(at_ + first, end_);
+    return std::make_unique<KeptSet>(view_, min_, max_, from,
+                                     std::min<size_t>(from + count, end_));
+  }
 
  private:
   // The part of a track's instants that is in the range: worked out once for all its series.
-  struct Part {
+  struct InRange {
     size_t first = 0;
     size_t size = SIZE_MAX;
   };
 
-  const Part& PartOf(uint32_t track) {
-    Part& part = parts_[track];
+  const InRange& RangeOf(uint32_t track) {
+    InRange& part = ranges_[track];
     if (part.size != SIZE_MAX) return part;
     const KeptView::Track& t = view_->tracks[track];
     const std::span<const int64_t> all(t.columns->t_ms(), t.size);
@@ -74,8 +86,9 @@ class KeptSet final : public storage::SeriesSet {
   const std::shared_ptr<const KeptView> view_;
   const int64_t min_;
   const int64_t max_;
-  std::vector<Part> parts_;
-  size_t at_ = 0;
+  std::vector<InRange> ranges_;
+  size_t at_;
+  const size_t end_;
   std::vector<int64_t> t_;
   std::vector<double> values_;
   storage::SeriesColumns columns_;
@@ -94,7 +107,8 @@ void KeptColumns::Set(size_t series, size_t at, double value) {
 
 std::unique_ptr<storage::SeriesSet> ShowKept(std::shared_ptr<const KeptView> view, int64_t min_t_ms,
                                              int64_t max_t_ms) {
-  return std::make_unique<KeptSet>(std::move(view), min_t_ms, max_t_ms);
+  const size_t series = view->series->size();
+  return std::make_unique<KeptSet>(std::move(view), min_t_ms, max_t_ms, 0, series);
 }
 
 }  // namespace vedette::tsdb

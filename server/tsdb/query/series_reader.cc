@@ -26,81 +26,123 @@ uint64_t Mix(uint64_t h, uint64_t v) {
   return h ^ h >> 29;
 }
 
+// What was selected and where it lies: worked out once, and shared by the parts of a set. Never
+// changed.
+struct Selection {
+  struct InWindow {
+    int32_t window;
+    Postings present;
+    Postings histograms;
+  };
+
+  std::vector<uint32_t> ids;
+  std::vector<uint32_t> metrics;
+  std::vector<uint32_t> order;
+  std::vector<Labels> labels;  // Only where series are asked for in their order.
+  std::shared_ptr<const StoreSnapshot> snapshot;
+  std::vector<InWindow> windows;
+  std::unordered_map<uint32_t, std::shared_ptr<const TimelineView>> views;
+  std::vector<Head::Place> places;  // Of all series, one after the other;
+  std::vector<uint32_t> places_of;  // where those of each begin.
+  std::vector<int64_t> sealed_of;   // The newest instant of each that its timelines have sealed,
+  int64_t foreign = INT64_MAX;      // and of all that may come from elsewhere.
+};
+
+std::shared_ptr<const Selection> Look(const ReaderParts& parts, int64_t min_t_ms, int64_t max_t_ms,
+                                      bool sorted, const Postings& selected) {
+  auto out = std::make_shared<Selection>();
+  if (min_t_ms > max_t_ms) return out;
+  out->ids = selected.ToVector();
+  // The head first, then the disk: what is sealed in between is seen twice, never not at all.
+  out->places_of.reserve(out->ids.size() + 1);
+  out->sealed_of.reserve(out->ids.size());
+  std::vector<Head::Place> places;
+  for (uint32_t id : out->ids) {
+    out->places_of.push_back(static_cast<uint32_t>(out->places.size()));
+    parts.head.PlacesOf(id, places);
+    int64_t sealed = INT64_MIN;
+    for (const Head::Place& p : places) {
+      auto [it, added] = out->views.try_emplace(p.timeline);
+      if (added) it->second = parts.head.ViewOf(p.timeline);
+      // One that has just left memory: what it had is on disk.
+      sealed = std::max(sealed, it->second ? it->second->sealed_t_ms : INT64_MAX);
+      if (it->second && !it->second->empty()) out->places.push_back(p);
+    }
+    out->sealed_of.push_back(sealed);
+  }
+  out->places_of.push_back(static_cast<uint32_t>(out->places.size()));
+  // After the places: a timeline that left before they were looked at is counted in it.
+  out->foreign = parts.head.foreign_t_ms();
+  out->snapshot = parts.store.TakeSnapshot();
+  const auto window_of = [&](int64_t t_ms) {
+    constexpr int64_t kFar = int64_t{1} << 50;
+    return WindowOf(std::clamp(t_ms, -kFar, kFar), parts.window_ms);
+  };
+  for (int32_t window : parts.presence.Windows(window_of(min_t_ms), window_of(max_t_ms))) {
+    Postings present = parts.presence.Among(window, selected);
+    if (present.empty()) continue;
+    out->windows.push_back(
+        {window, std::move(present), parts.histograms.Among(window, selected)});
+  }
+  parts.index.MetricsOf(out->ids, out->metrics);
+  out->order.resize(out->ids.size());
+  for (size_t i = 0; i < out->order.size(); ++i) out->order[i] = static_cast<uint32_t>(i);
+  if (sorted) {
+    parts.index.LabelsOf(out->ids, out->labels);
+    std::ranges::sort(out->order, [&](uint32_t a, uint32_t b) {
+      return out->labels[a] < out->labels[b];
+    });
+  } else {
+    // As the chunks lie on disk.
+    std::ranges::stable_sort(out->order, {}, [&](uint32_t i) { return out->metrics[i]; });
+  }
+  return out;
+}
+
 class Reader final : public SeriesReader {
  public:
-  Reader(const ReaderParts& parts, int64_t min_t_ms, int64_t max_t_ms,
-         const storage::SelectHints& hints, Postings selected)
-      : parts_(parts), min_(min_t_ms), max_(max_t_ms), limit_(hints.limit) {
-    if (min_ > max_) return;
-    ids_ = selected.ToVector();
-    if (hints.shards > 1) {
-      std::erase_if(ids_, [&](uint32_t id) {
-        return (static_cast<uint64_t>(id) * 0x9e3779b97f4a7c15u >> 32) % hints.shards !=
-               hints.shard;
-      });
-    }
-    // The head first, then the disk: what is sealed in between is seen twice, never not at all.
-    places_of_.reserve(ids_.size() + 1);
-    sealed_of_.reserve(ids_.size());
-    std::vector<Head::Place> places;
-    for (uint32_t id : ids_) {
-      places_of_.push_back(static_cast<uint32_t>(places_.size()));
-      parts_.head.PlacesOf(id, places);
-      int64_t sealed = INT64_MIN;
-      for (const Head::Place& p : places) {
-        auto [it, added] = views_.try_emplace(p.timeline);
-        if (added) it->second = parts_.head.ViewOf(p.timeline);
-        // One that has just left memory: what it had is on disk.
-        sealed = std::max(sealed, it->second ? it->second->sealed_t_ms : INT64_MAX);
-        if (it->second && !it->second->empty()) places_.push_back(p);
-      }
-      sealed_of_.push_back(sealed);
-    }
-    places_of_.push_back(static_cast<uint32_t>(places_.size()));
-    // After the places: a timeline that left before they were looked at is counted in it.
-    foreign_ = parts_.head.foreign_t_ms();
-    snapshot_ = parts_.store.TakeSnapshot();
-    for (int32_t window : parts_.presence.Windows(Window(min_), Window(max_))) {
-      Postings present = parts_.presence.Among(window, selected);
-      if (present.empty()) continue;
-      Postings histograms = parts_.histograms.Among(window, selected);
-      windows_.push_back(
-          {window, std::move(present), std::move(histograms), std::nullopt, std::nullopt});
-    }
-    parts_.index.MetricsOf(ids_, metrics_);
-    order_.resize(ids_.size());
-    for (size_t i = 0; i < order_.size(); ++i) order_[i] = static_cast<uint32_t>(i);
-    if (hints.sorted) {
-      parts_.index.LabelsOf(ids_, labels_);
-      std::ranges::sort(order_, [&](uint32_t a, uint32_t b) { return labels_[a] < labels_[b]; });
-    } else {
-      // As the chunks lie on disk.
-      std::ranges::stable_sort(order_, {}, [&](uint32_t i) { return metrics_[i]; });
-    }
-  }
+  // The series at the places first..end of the selection's order.
+  Reader(const ReaderParts& parts, int64_t min_t_ms, int64_t max_t_ms, uint64_t limit,
+         std::shared_ptr<const Selection> selection, size_t first, size_t end)
+      : parts_(parts),
+        min_(min_t_ms),
+        max_(max_t_ms),
+        limit_(limit),
+        selection_(std::move(selection)),
+        cursors_(selection_->windows.size()),
+        at_(first),
+        end_(end) {}
 
   bool Next() override {
-    while (at_ < order_.size() && status_.ok() && (limit_ == 0 || given_ < limit_)) {
-      const uint32_t i = order_[at_++];
+    while (at_ < end_ && status_.ok() && (limit_ == 0 || given_ < limit_)) {
+      const uint32_t i = selection_->order[at_++];
       if (!Read(i)) continue;
-      columns_.labels = labels_.empty() ? parts_.index.LabelsOf(ids_[i]) : std::move(labels_[i]);
+      series_ = selection_->ids[i];
+      columns_.labels =
+          selection_->labels.empty() ? parts_.index.LabelsOf(series_) : selection_->labels[i];
       ++given_;
-      series_ = ids_[i];
       return true;
     }
     return false;
   }
 
+  uint64_t places() const override { return limit_ == 0 ? end_ - at_ : 0; }
+  std::unique_ptr<storage::SeriesSet> Part(uint64_t first, uint64_t count) const override {
+    const size_t from = std::min<size_t>(at_ + first, end_);
+    return std::make_unique<Reader>(parts_, min_, max_, 0, selection_, from,
+                                    std::min<size_t>(from + count, end_));
+  }
+
   uint32_t series() const override { return series_; }
   std::vector<uint32_t> InOrder() const override {
     std::vector<uint32_t> out;
-    out.reserve(order_.size());
-    for (uint32_t i : order_) out.push_back(ids_[i]);
+    out.reserve(selection_->order.size());
+    for (uint32_t i : selection_->order) out.push_back(selection_->ids[i]);
     return out;
   }
   std::shared_ptr<const TimelineView> view(uint32_t timeline) const override {
-    const auto it = views_.find(timeline);
-    return it == views_.end() ? nullptr : it->second;
+    const auto it = selection_->views.find(timeline);
+    return it == selection_->views.end() ? nullptr : it->second;
   }
 
   const storage::SeriesColumns& at() const override { return columns_; }
@@ -113,18 +155,11 @@ class Reader final : public SeriesReader {
   }
 
  private:
-  struct InWindow {
-    int32_t window;
-    Postings present;
-    Postings histograms;
+  // Where one reader stands in a window.
+  struct Cursor {
     std::optional<StoreIterator> chunks;
     std::optional<StoreIterator> histogram_rows;
   };
-
-  int32_t Window(int64_t t_ms) const {
-    constexpr int64_t kFar = int64_t{1} << 50;
-    return WindowOf(std::clamp(t_ms, -kFar, kFar), parts_.window_ms);
-  }
 
   void Damaged(const Status& s) {
     ++damaged_;
@@ -142,8 +177,8 @@ class Reader final : public SeriesReader {
 
   // False where the series has nothing in the range.
   bool Read(uint32_t index) {
-    const uint32_t series = ids_[index];
-    const uint32_t metric = metrics_[index];
+    const uint32_t series = selection_->ids[index];
+    const uint32_t metric = selection_->metrics[index];
     pieces_.clear();
     held_.clear();
     values_.clear();
@@ -153,10 +188,11 @@ class Reader final : public SeriesReader {
     const size_t from_head = pieces_.size();
     // Where memory has all of the range the disk is not asked: a search there costs more than the
     // rest of a short read.
-    const bool on_disk = min_ <= std::max(foreign_, sealed_of_[index]);
-    for (InWindow& w : windows_) {
-      if (on_disk && w.present.Contains(series)) ReadChunks(w, series, metric);
-      if (w.histograms.Contains(series)) ReadHistograms(w, series, metric);
+    const bool on_disk = min_ <= std::max(selection_->foreign, selection_->sealed_of[index]);
+    for (size_t i = 0; i < cursors_.size(); ++i) {
+      const Selection::InWindow& w = selection_->windows[i];
+      if (on_disk && w.present.Contains(series)) ReadChunks(w, cursors_[i], series, metric);
+      if (w.histograms.Contains(series)) ReadHistograms(w, cursors_[i], series, metric);
     }
     if (!status_.ok()) return false;
     // Sealed before open: the older wins where both have an instant.
@@ -166,9 +202,9 @@ class Reader final : public SeriesReader {
   }
 
   void ReadHead(uint32_t index) {
-    for (uint32_t i = places_of_[index]; i < places_of_[index + 1]; ++i) {
-      const Head::Place place = places_[i];
-      const TimelineView* view = views_[place.timeline].get();
+    for (uint32_t i = selection_->places_of[index]; i < selection_->places_of[index + 1]; ++i) {
+      const Head::Place place = selection_->places[i];
+      const TimelineView* view = selection_->views.at(place.timeline).get();
       if (view->first_t_ms() > max_ || view->last_t_ms() < min_) continue;
       for (size_t b = 0; b < view->blocks.size(); ++b) {
         const Block& block = *view->blocks[b];
@@ -204,7 +240,7 @@ class Reader final : public SeriesReader {
     return it->second;
   }
 
-  void ReadChunks(InWindow& w, uint32_t series, uint32_t metric) {
+  void ReadChunks(const Selection::InWindow& w, Cursor& cursor, uint32_t series, uint32_t metric) {
     const int64_t start = w.window * parts_.window_ms;
     const uint32_t from =
         min_ <= start ? 0
@@ -212,10 +248,12 @@ class Reader final : public SeriesReader {
     const ChunkKey first{w.window, metric, series, from, 0};
     const std::string first_bytes = first.Bytes();
     // In order of keys the iterator often stands where the next series begins: a search is saved.
-    if (!w.chunks) w.chunks.emplace(parts_.store.Iterate(Family::kChunks, snapshot_.get()));
-    if (w.chunks->valid() && w.chunks->key() < first_bytes) w.chunks->Next();
-    if (!AtSeries(*w.chunks, first)) w.chunks->Seek(first_bytes);
-    StoreIterator& it = *w.chunks;
+    if (!cursor.chunks) {
+      cursor.chunks.emplace(parts_.store.Iterate(Family::kChunks, selection_->snapshot.get()));
+    }
+    StoreIterator& it = *cursor.chunks;
+    if (it.valid() && it.key() < first_bytes) it.Next();
+    if (!AtSeries(it, first)) it.Seek(first_bytes);
     for (; it.valid() || PassDamage(it); it.Next()) {
       if (it.key().size() != ChunkKey::kBytes) break;
       const ChunkKey key = ChunkKey::From(it.key());
@@ -256,7 +294,7 @@ class Reader final : public SeriesReader {
   Status FindInstants(int32_t window, uint32_t id) {
     if (shared_.instants != nullptr && shared_.window == window && shared_.id == id) return {};
     shared_.instants = nullptr;
-    VEDETTE_ASSIGN_OR_RETURN(shared_.instants, parts_.instants.Get(window, id, snapshot_.get()));
+    VEDETTE_ASSIGN_OR_RETURN(shared_.instants, parts_.instants.Get(window, id, selection_->snapshot.get()));
     shared_.window = window;
     shared_.id = id;
     const std::vector<int64_t>& t = *shared_.instants;
@@ -271,17 +309,19 @@ class Reader final : public SeriesReader {
     return ChunkKey::From(it.key()).SameSeries(want);
   }
 
-  void ReadHistograms(InWindow& w, uint32_t series, uint32_t metric) {
+  void ReadHistograms(const Selection::InWindow& w, Cursor& cursor, uint32_t series,
+                      uint32_t metric) {
     const int64_t start = w.window * parts_.window_ms;
     const uint32_t from =
         min_ <= start ? 0
                       : static_cast<uint32_t>(std::min<int64_t>(min_ - start, parts_.window_ms));
     const std::string first = HistogramKey(w.window, metric, series, from);
     const std::string prefix = first.substr(0, 12);
-    if (!w.histogram_rows) {
-      w.histogram_rows.emplace(parts_.store.Iterate(Family::kHistograms, snapshot_.get()));
+    if (!cursor.histogram_rows) {
+      cursor.histogram_rows.emplace(
+          parts_.store.Iterate(Family::kHistograms, selection_->snapshot.get()));
     }
-    StoreIterator& it = *w.histogram_rows;
+    StoreIterator& it = *cursor.histogram_rows;
     if (from > 0 && histograms_.empty()) {
       it.SeekForPrev(HistogramKey(w.window, metric, series, from - 1));
       if (it.valid() && it.key().starts_with(prefix)) {
@@ -404,22 +444,13 @@ class Reader final : public SeriesReader {
   const int64_t min_;
   const int64_t max_;
   const uint64_t limit_;
-  std::vector<uint32_t> ids_;
-  std::vector<uint32_t> metrics_;
-  std::vector<uint32_t> order_;
-  std::vector<Labels> labels_;  // Only where series are asked for in their order.
-  // Before the iterators, which must go first.
-  std::shared_ptr<const StoreSnapshot> snapshot_;
-  std::vector<InWindow> windows_;
-  std::unordered_map<uint32_t, std::shared_ptr<const TimelineView>> views_;
+  const std::shared_ptr<const Selection> selection_;  // Before the iterators, which must go first.
+  std::vector<Cursor> cursors_;                       // By window of the selection.
   std::unordered_map<uint32_t, std::vector<int64_t>> instants_of_rows_;
-  size_t at_ = 0;
+  size_t at_;
+  const size_t end_;
   uint64_t given_ = 0;
 
-  std::vector<Head::Place> places_;  // Of all series, one after the other;
-  std::vector<uint32_t> places_of_;  // where those of each begin.
-  std::vector<int64_t> sealed_of_;   // The newest instant of each that its timelines have sealed,
-  int64_t foreign_ = INT64_MAX;      // and of all that may come from elsewhere.
   uint32_t series_ = 0;
 
   // Of the series being read.
@@ -453,7 +484,11 @@ class Reader final : public SeriesReader {
 std::unique_ptr<SeriesReader> ReadSeries(const ReaderParts& parts, int64_t min_t_ms,
                                          int64_t max_t_ms, const storage::SelectHints& hints,
                                          Postings selected) {
-  return std::make_unique<Reader>(parts, min_t_ms, max_t_ms, hints, std::move(selected));
+  std::shared_ptr<const Selection> selection =
+      Look(parts, min_t_ms, max_t_ms, hints.sorted, selected);
+  const size_t end = selection->order.size();
+  return std::make_unique<Reader>(parts, min_t_ms, max_t_ms, hints.limit, std::move(selection), 0,
+                                  end);
 }
 
 }  // namespace vedette::tsdb

@@ -39,7 +39,7 @@ class SeriesReader : public storage::SeriesSet {
   virtual std::shared_ptr<const TimelineView> view(uint32_t timeline) const = 0;
 };
 
-// Of the hints: shards, sorted, limit.
+// Of the hints: sorted, limit. Divides into parts unless there is a limit.
 std::unique_ptr<SeriesReader> ReadSeries(const ReaderParts& parts, int64_t min_t_ms,
                                          int64_t max_t_ms, const storage::SelectHints& hints,
                                          Postings selected);
