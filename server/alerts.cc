@@ -10,6 +10,7 @@
 #include "common/base/strings.h"
 #include "common/config/alertmanager.h"
 #include "common/config/register_secrets.h"
+#include "common/config/url_secrets.h"
 #include "common/log/log.h"
 #include "server/alerting/alerting.h"
 #include "server/discovery/manager.h"
@@ -65,6 +66,31 @@ std::string UrlOf(const AlertmanagerPool& pool, const TargetGroup& group, const 
   return StrCat(l.Get("__scheme__"), "://", address, l.Get("__alerts_path__"));
 }
 
+// prometheus_notifications_*, by Alertmanager: as in Prometheus, `sent` counts what failed as well.
+std::function<void(const std::string&, size_t, bool, double)> CountRequests(
+    metrics::Registry& registry, const Clock& clock) {
+  auto& sent = registry.AddCounterFamily("prometheus_notifications_sent_total",
+                                         "Alerts sent to an outside Alertmanager.",
+                                         {"alertmanager"});
+  auto& errors = registry.AddCounterFamily("prometheus_notifications_errors_total",
+                                           "Alerts that an outside Alertmanager did not take.",
+                                           {"alertmanager"});
+  auto& latency = registry.AddSummaryFamily("prometheus_notifications_latency_seconds",
+                                            "Duration of requests to an outside Alertmanager.",
+                                            {"alertmanager"}, clock);
+  auto& histogram = registry.AddHistogramFamily(
+      "prometheus_notifications_latency_histogram_seconds",
+      "Duration of requests to an outside Alertmanager.", {"alertmanager"}, {0.01, 0.1, 1, 10});
+  return [&](const std::string& url, size_t alerts, bool taken, double seconds) {
+    const std::string shown = config::HideUrlSecrets(url);
+    sent.With({shown}).Add(alerts);
+    metrics::Counter& failed = errors.With({shown});
+    if (!taken) failed.Add(alerts);
+    latency.With({shown}).Observe(seconds);
+    histogram.With({shown}).Observe(seconds);
+  };
+}
+
 // What is routed where no file says it: posted alerts and silences can be seen, nobody is told.
 constexpr std::string_view kNoConfig =
     "route: {receiver: nobody}\n"
@@ -79,15 +105,17 @@ Result<std::string> ReadTemplate(const std::string& file) {
 }  // namespace
 
 struct AlertPipeline::Parts {
-  Parts(const Options& o, storage::KeyValue& store, const Clock& c)
+  Parts(const Options& o, storage::KeyValue& store, const Clock& c, metrics::Registry& registry)
       : options(o),
         clock(c),
         alerting({}, store, c),
         sender({.queue_capacity = static_cast<size_t>(o.queue_capacity),
-                .batch_size = static_cast<size_t>(o.batch_size)},
+                .batch_size = static_cast<size_t>(o.batch_size),
+                .asked = CountRequests(registry, c)},
                c),
         discovery({.publish = [this](TargetGroupsSnapshot groups) { SetEndpoints(*groups); },
-                   .http = MakeDiscoveryHttp()}) {}
+                   .http = MakeDiscoveryHttp(),
+                   .events = MakeDiscoveryEvents(registry, "notify")}) {}
 
   // An outside Alertmanager has groups and silences of its own: a second set of them here, which
   // holds nothing back, would only mislead.
@@ -119,7 +147,7 @@ Result<std::unique_ptr<AlertPipeline>> AlertPipeline::Start(const Options& optio
                                                             storage::KeyValue& key_value,
                                                             const Clock& clock,
                                                             metrics::Registry& registry) {
-  auto parts = std::make_unique<Parts>(options, key_value, clock);
+  auto parts = std::make_unique<Parts>(options, key_value, clock, registry);
   VEDETTE_RETURN_IF_ERROR(parts->alerting.Load());
   VEDETTE_RETURN_IF_ERROR(parts->LoadReceivers());
   parts->alerting.Start();
@@ -151,10 +179,6 @@ Result<std::unique_ptr<AlertPipeline>> AlertPipeline::Start(const Options& optio
           {.labels = Labels::Of({{kMetricNameLabel, name}}), .value = static_cast<double>(v)});
       out.push_back(std::move(f));
     };
-    value("prometheus_notifications_sent_total", MetricType::kCounter,
-          "Alerts sent to outside Alertmanagers.", sent.sent);
-    value("prometheus_notifications_errors_total", MetricType::kCounter,
-          "Alerts that could not be sent to an outside Alertmanager.", sent.errors);
     value("prometheus_notifications_dropped_total", MetricType::kCounter,
           "Alerts dropped because the queue was full or nobody could be reached.", sent.dropped);
     value("prometheus_notifications_queue_length", MetricType::kGauge,

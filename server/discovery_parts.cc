@@ -3,6 +3,7 @@
 #include <string_view>
 #include <utility>
 
+#include "common/base/clock.h"
 #include "common/base/strings.h"
 #include "common/http/client.h"
 #include "common/log/log.h"
@@ -34,13 +35,22 @@ discovery::HttpPort MakeDiscoveryHttp() {
 }
 
 discovery::Events MakeDiscoveryEvents(metrics::Registry& registry, const std::string& name) {
+  const Clock& clock = SystemClock();
   auto& failures = registry.AddCounterFamily("prometheus_sd_refresh_failures_total",
                                              "Refreshes of a service discovery that failed.",
                                              {"config", "mechanism"});
-  auto& seconds =
-      registry.AddHistogramFamily("prometheus_sd_refresh_duration_seconds",
-                                  "What a refresh of a service discovery took, in seconds.",
-                                  {"config", "mechanism"});
+  auto& seconds = registry.AddSummaryFamily("prometheus_sd_refresh_duration_seconds",
+                                            "What a refresh of a service discovery took.",
+                                            {"config", "mechanism"}, clock);
+  auto& histogram = registry.AddHistogramFamily("prometheus_sd_refresh_duration_histogram_seconds",
+                                                "What a refresh of a service discovery took.",
+                                                {"config", "mechanism"}, {0.01, 0.1, 1, 10});
+  auto& file_scan =
+      registry.AddSummaryFamily("prometheus_sd_file_scan_duration_seconds",
+                                "What reading the files of targets took.", {}, clock);
+  auto& received = registry.AddCounterFamily(
+      "prometheus_sd_received_updates_total",
+      "Times that a service discovery came back with something new.", {"name"});
   auto& targets = registry.AddGaugeFamily("prometheus_sd_discovered_targets",
                                           "Targets that were discovered.", {"config", "name"});
   auto& updates = registry.AddCounterFamily("prometheus_sd_updates_total",
@@ -57,6 +67,9 @@ discovery::Events MakeDiscoveryEvents(metrics::Registry& registry, const std::st
   auto& kubernetes_failures = registry.AddCounterFamily(
       "prometheus_sd_kubernetes_failures_total",
       "Refreshes of Kubernetes service discovery that failed.", {});
+  file_scan.With({});
+  received.With({name});
+  updates.With({name});
   file_errors.With({});
   http_failures.With({});
   dns_failures.With({});
@@ -75,6 +88,12 @@ discovery::Events MakeDiscoveryEvents(metrics::Registry& registry, const std::st
   };
   events.refreshed = [&](std::string_view mechanism, std::string_view job, double took) {
     seconds.With({std::string(job), std::string(mechanism)}).Observe(took);
+    histogram.With({std::string(job), std::string(mechanism)}).Observe(took);
+    if (mechanism == "file") file_scan.With({}).Observe(took);
+    failures.With({std::string(job), std::string(mechanism)});  // 0 is worth being seen.
+  };
+  events.updated = [&, name](std::string_view, std::string_view) {
+    received.With({name}).Increment();
   };
   events.file_read = [&](std::string_view path, double mtime_seconds) {
     files.With({std::string(path)}).Set(mtime_seconds);

@@ -163,7 +163,7 @@ void ServerFlags::Bind() {
         "Comma separated: promql-experimental-functions, promql-extended-range-selectors, "
         "promql-binop-fill-modifiers, promql-delayed-name-removal, type-and-unit-labels, "
         "st-storage (keep start timestamps), use-start-timestamps (and look at them in rate() and "
-        "its kin). "
+        "its kin), created-timestamp-zero-ingestion (a sample of 0 at the start of what is scraped). "
         "Repeatable.");
   f.AddChoice("log.level", &o.log_level, {"debug", "info", "warn", "error"},
               "Least important lines that are logged.");
@@ -231,6 +231,7 @@ Result<flags::Flags::Outcome> ServerFlags::Parse(int argc, const char* const* ar
       {"type-and-unit-labels", &o.query.type_and_unit_labels},
       {"use-start-timestamps", &o.query.start_timestamps},
       {"st-storage", &o.start_timestamps},
+      {"created-timestamp-zero-ingestion", &o.start_zero_samples},
   };
   // Switches of Prometheus for what Vedette always does.
   constexpr std::string_view kAlwaysOn[] = {"exemplar-storage",       "promql-at-modifier",

@@ -66,6 +66,7 @@ struct ServerOptions {
   int64_t scrape_label_limit = 64;
   int64_t scrape_label_value_length_limit = 4096;
   bool start_timestamps = false;  // Kept: --enable-feature=st-storage or use-start-timestamps.
+  bool start_zero_samples = false;  // --enable-feature=created-timestamp-zero-ingestion.
   int64_t memory_limit_bytes = 0;  // 0: the control group's.
 
   int64_t for_outage_tolerance_ms = 3'600'000;

@@ -20,6 +20,11 @@ Status QueryLog::Use(const std::string& path) {
   return {};
 }
 
+bool QueryLog::enabled() const {
+  MutexLock lock(mu_);
+  return file_ != nullptr;
+}
+
 void LogAccess(const http::ServerOptions::Access& access) {
   constexpr int kServerErrors = 500;
   const bool failed = access.status >= kServerErrors;

@@ -16,12 +16,13 @@ class QueryLog {
  public:
   // From now on to this file, opened anew; "" to none. On an error nothing changes.
   Status Use(const std::string& path) VEDETTE_EXCLUDES(mu_);
+  bool enabled() const VEDETTE_EXCLUDES(mu_);
 
   // Writes a line if the request was a query.
   void Note(const http::ServerOptions::Access& access, int64_t now_ms) VEDETTE_EXCLUDES(mu_);
 
  private:
-  Mutex mu_;
+  mutable Mutex mu_;
   std::shared_ptr<log::LineFile> file_ VEDETTE_GUARDED_BY(mu_);
 };
 

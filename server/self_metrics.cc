@@ -1,5 +1,6 @@
 #include "server/self_metrics.h"
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
@@ -17,6 +18,10 @@ void Value(std::vector<MetricFamily>& out, std::string_view name, MetricType typ
   out.push_back(std::move(f));
 }
 
+constexpr MetricType kCounter = MetricType::kCounter;
+constexpr MetricType kGauge = MetricType::kGauge;
+
+// One family whose samples differ in one label.
 class Group {
  public:
   Group(std::vector<MetricFamily>& out, std::string_view name, MetricType type,
@@ -36,16 +41,68 @@ class Group {
   std::vector<MetricFamily>* out_;
 };
 
-constexpr MetricType kCounter = MetricType::kCounter;
-constexpr MetricType kGauge = MetricType::kGauge;
+// Instants of Prometheus, once in milliseconds and once in seconds; nothing while there is no sample.
+void Instant(std::vector<MetricFamily>& out, const std::string& name, std::string_view help,
+             int64_t t_ms) {
+  if (t_ms == INT64_MAX || t_ms == INT64_MIN) return;
+  Value(out, name, kGauge, StrCat(help, " In milliseconds."), static_cast<double>(t_ms));
+  Value(out, name + "_seconds", kGauge, help, static_cast<double>(t_ms) / 1000);
+}
 
-void Storage(const tsdb::TsdbStats& s, std::vector<MetricFamily>& out) {
+void Head(const tsdb::TsdbStats& s, std::vector<MetricFamily>& out) {
   const auto real = [](auto v) { return static_cast<double>(v); };
   Value(out, "prometheus_tsdb_head_series", kGauge, "Series held in memory.",
         real(s.active_series));
-  Value(out, "prometheus_tsdb_head_chunks", kGauge, "Timelines held in memory.", real(s.timelines));
-  Value(out, "prometheus_tsdb_head_samples_appended_total", kCounter, "Samples appended.",
-        real(s.appended_samples));
+  Value(out, "prometheus_tsdb_head_series_created_total", kCounter, "Series that began.",
+        real(s.active_series + s.removed_series));
+  Value(out, "prometheus_tsdb_head_series_removed_total", kCounter,
+        "Series that are no longer held in memory.", real(s.removed_series));
+  Value(out, "prometheus_tsdb_head_chunks", kGauge,
+        "Columns in memory that are not sealed yet: one for each series of each timeline.",
+        real(s.open_columns));
+  Value(out, "prometheus_tsdb_head_chunks_removed_total", kCounter, "Columns that were sealed.",
+        real(s.sealed_chunks));
+  {
+    Group g(out, "prometheus_tsdb_head_samples_appended_total", kCounter, "Samples appended.");
+    g.Add("type", "float", real(s.appended_samples - s.appended_histograms));
+    g.Add("type", "histogram", real(s.appended_histograms));
+  }
+  {
+    Group g(out, "prometheus_tsdb_head_out_of_order_samples_appended_total", kCounter,
+            "Samples that came out of order, and were taken.");
+    g.Add("type", "float", real(s.late_samples));
+    g.Add("type", "histogram", real(s.late_histograms));
+  }
+  Instant(out, "prometheus_tsdb_head_min_time", "The oldest sample in memory.", s.first_open_t_ms);
+  Instant(out, "prometheus_tsdb_head_max_time", "The newest sample.", s.max_t_ms);
+  Value(out, "prometheus_tsdb_head_truncations_total", kCounter,
+        "Looks for timelines to seal and to put away.", real(s.seals));
+  Value(out, "prometheus_tsdb_head_truncations_failed_total", kCounter, "Those that failed.",
+        real(s.seal_failures));
+}
+
+void Exemplars(const tsdb::TsdbStats& s, std::vector<MetricFamily>& out) {
+  const auto real = [](auto v) { return static_cast<double>(v); };
+  Value(out, "prometheus_tsdb_exemplar_exemplars_appended_total", kCounter, "Exemplars appended.",
+        real(s.exemplars_appended));
+  Value(out, "prometheus_tsdb_exemplar_exemplars_in_storage", kGauge, "Exemplars kept.",
+        real(s.exemplars_kept));
+  Value(out, "prometheus_tsdb_exemplar_series_with_exemplars_in_storage", kGauge,
+        "Series that have an exemplar.", real(s.exemplar_series));
+  Value(out, "prometheus_tsdb_exemplar_last_exemplars_timestamp_seconds", kGauge,
+        "The exemplar that has been kept longest.", real(s.first_exemplar_ms) / 1000);
+  Value(out, "prometheus_tsdb_exemplar_max_exemplars", kGauge,
+        "storage.exemplars.max_exemplars of the configuration.", real(s.max_exemplars));
+}
+
+void Storage(const tsdb::TsdbStats& s, std::vector<MetricFamily>& out) {
+  const auto real = [](auto v) { return static_cast<double>(v); };
+  Head(s, out);
+  Exemplars(s, out);
+  Instant(out, "prometheus_tsdb_lowest_timestamp",
+          "The oldest sample that retention has left, to the grain of a block.", s.lowest_t_ms);
+  Value(out, "prometheus_tsdb_blocks_loaded", kGauge, "Time partitions with sealed samples.",
+        real(s.windows));
   Value(out, "prometheus_tsdb_out_of_order_samples_total", kCounter,
         "Samples refused because they were out of order.", real(s.out_of_order_samples));
   Value(out, "prometheus_tsdb_too_old_samples_total", kCounter,
@@ -54,6 +111,26 @@ void Storage(const tsdb::TsdbStats& s, std::vector<MetricFamily>& out) {
   Value(out, "prometheus_tsdb_storage_blocks_bytes", kGauge, "Bytes on disk.", real(s.disk_bytes));
   Value(out, "prometheus_tsdb_wal_storage_size_bytes", kGauge, "Bytes of the log.",
         real(s.wal_bytes));
+  Value(out, "prometheus_tsdb_wal_writes_failed_total", kCounter,
+        "Commits that the disk did not take.", real(s.failed_commits));
+  Value(out, "prometheus_tsdb_compactions_triggered_total", kCounter,
+        "Rounds of the work in the background: sealing, retention, merging.",
+        real(s.maintenance_rounds));
+  Value(out, "prometheus_tsdb_compactions_failed_total", kCounter, "Those that failed.",
+        real(s.maintenance_failures));
+  Value(out, "prometheus_tsdb_reloads_total", kCounter,
+        "Attempts to open the database again after the disk had refused a write.",
+        real(s.reopenings));
+  Value(out, "prometheus_tsdb_reloads_failures_total", kCounter, "Those that failed.",
+        real(s.reopening_failures));
+  Value(out, "prometheus_tsdb_time_retentions_total", kCounter,
+        "Time partitions that went because they were too old.", real(s.dropped_by_time));
+  Value(out, "prometheus_tsdb_size_retentions_total", kCounter,
+        "Time partitions that went because the storage was too large.", real(s.dropped_by_size));
+  Value(out, "prometheus_tsdb_retention_limit_seconds", kGauge,
+        "How long samples are kept; 0: for ever.", real(s.retention_ms) / 1000);
+  Value(out, "prometheus_tsdb_retention_limit_bytes", kGauge,
+        "How large the storage may be; 0: any size.", real(s.retention_bytes));
   {
     Group g(out, "vedette_tsdb_selections_total", kCounter,
             "Selections of series: from decoded columns that were kept, read and kept for the next "
@@ -62,12 +139,6 @@ void Storage(const tsdb::TsdbStats& s, std::vector<MetricFamily>& out) {
     g.Add("columns", "read_and_kept", real(s.column_cache_fills));
     g.Add("columns", "read", real(s.column_cache_misses));
   }
-  // Zero by construction, and asked for by Prometheus' own alerts.
-  Value(out, "prometheus_tsdb_reloads_failures_total", kCounter, "Always 0: nothing is reloaded.",
-        0);
-  Value(out, "prometheus_tsdb_compactions_failed_total", kCounter,
-        "Background errors of the storage: 1 while there is one.",
-        s.background_error.empty() ? 0 : 1);
   Value(out, "vedette_tsdb_series", kGauge, "Series in the index.", real(s.series));
   Value(out, "vedette_tsdb_sealed_chunks_total", kCounter, "Chunks sealed since the start.",
         real(s.sealed_chunks));
@@ -136,8 +207,20 @@ void Scraping(const scrape::ScrapeManager& scrapes, std::vector<MetricFamily>& o
   count("prometheus_target_scrape_pools_total", "Scrape pools made.", m.pools_total);
   count("prometheus_target_scrape_pool_reloads_total", "Scrape pools reloaded.",
         m.pool_reloads_total);
-  count("prometheus_target_sync_failed_total", "Targets that could not be made.",
-        m.sync_failed_total);
+  const std::vector<scrape::ScrapeManager::PoolCounts> pools = scrapes.Counts();
+  const auto each = [&](std::string_view name, std::string_view help, auto value) {
+    Group g(out, name, kGauge, help);
+    for (const auto& pool : pools) g.Add("scrape_job", pool.job, static_cast<double>(value(pool)));
+  };
+  using Pool = scrape::ScrapeManager::PoolCounts;
+  each("prometheus_target_scrape_pool_targets", "Targets of a job.",
+       [](const Pool& p) { return p.targets; });
+  each("prometheus_target_scrape_pool_target_limit", "target_limit of a job; 0: none.",
+       [](const Pool& p) { return p.target_limit; });
+  each("prometheus_target_metadata_cache_entries", "Metric families that the targets told of.",
+       [](const Pool& p) { return p.metadata_entries; });
+  each("prometheus_target_metadata_cache_bytes", "Bytes of their names, help texts and units.",
+       [](const Pool& p) { return p.metadata_bytes; });
 }
 
 void Rules(const ruler::Ruler& rules, std::vector<MetricFamily>& out) {
@@ -169,6 +252,15 @@ void Rules(const ruler::Ruler& rules, std::vector<MetricFamily>& out) {
   each("prometheus_rule_group_last_evaluation_samples", kGauge,
        "Samples that the last evaluation wrote.",
        [&](const Status& s) { return real(s.samples_written); });
+  each("prometheus_rule_group_last_rule_duration_sum_seconds", kGauge,
+       "Duration of the last evaluation of each rule, summed up.", [](const Status& s) {
+         double sum = 0;
+         for (const ruler::RuleStatus& rule : s.rules) sum += rule.evaluation_seconds;
+         return sum;
+       });
+  each("prometheus_rule_group_last_restore_duration_seconds", kGauge,
+       "What looking up the state of alerts took after the start.",
+       [](const Status& s) { return s.restore_seconds; });
 }
 
 void Queries(const promql::Engine& engine, std::vector<MetricFamily>& out) {
@@ -181,19 +273,6 @@ void Queries(const promql::Engine& engine, std::vector<MetricFamily>& out) {
         real(t.samples));
   Value(out, "vedette_engine_queries_failed_total", kCounter, "Queries that ended in an error.",
         real(t.failed));
-  constexpr std::string_view kName = "prometheus_engine_query_duration_seconds";
-  MetricFamily f{.name = std::string(kName),
-                 .metadata = {.type = MetricType::kSummary, .help = "Where queries spend time."}};
-  for (const auto& [slice, seconds] : {std::pair{"queue_time", t.queue_seconds},
-                                       {"prepare_time", t.prepare_seconds},
-                                       {"inner_eval", t.eval_seconds}}) {
-    for (const auto& [suffix, v] : {std::pair{"_sum", seconds}, {"_count", real(t.queries)}}) {
-      f.samples.push_back(
-          {.labels = Labels::Of({{kMetricNameLabel, StrCat(kName, suffix)}, {"slice", slice}}),
-           .value = v});
-    }
-  }
-  out.push_back(std::move(f));
 }
 
 void Memory(const MemoryLimit& memory, std::vector<MetricFamily>& out) {

@@ -48,6 +48,7 @@
 #include "server/promql/parser/print.h"
 #include "server/rehearsal/condition.h"
 #include "server/memory_limit.h"
+#include "server/metric_hooks.h"
 #include "server/rehearse.h"
 #include "server/push/push_door.h"
 #include "server/push/push_store.h"
@@ -71,6 +72,8 @@ namespace {
 constexpr int64_t kDefaultRetentionMs = 15LL * 24 * 3600 * 1000;
 // What requests and calls under way may still take at the end.
 constexpr int64_t kStopMs = 5000;
+// In the storage from the start of a run to its end.
+constexpr std::string_view kRunningKey = "server/running";
 
 std::string Hostname() {
   char name[256] = {};
@@ -110,6 +113,8 @@ scrape::JobDefaults JobDefaultsOf(const ServerOptions& options,
                                   metrics::Family<metrics::Counter>& left_out) {
   scrape::JobDefaults defaults;
   defaults.strict_openmetrics = options.strict_openmetrics;
+  defaults.start_timestamps = options.start_timestamps;
+  defaults.start_zero_samples = options.start_zero_samples;
   const auto limit = [](int64_t flag) { return static_cast<uint64_t>(std::max<int64_t>(flag, 0)); };
   defaults.limits.body_size_bytes = limit(options.scrape_body_size_limit);
   defaults.limits.samples = limit(options.scrape_sample_limit);
@@ -176,6 +181,9 @@ struct Server::Parts {
   ~Parts() { Stop(); }
 
   Status Open();
+  // Says whether the run before was stopped in order, and that this one has not been.
+  Status NoteStart();
+  void NoteEnd();
   Status OpenDoors();
   Status OpenGrpc();
   Status OpenEnrolment();
@@ -214,12 +222,6 @@ struct Server::Parts {
   metrics::Family<metrics::Counter>& rpc_events = registry.AddCounterFamily(
       "vedette_grpc_events_total", "Refused handshakes and calls, and other events of gRPC.",
       {"event"});
-  metrics::Family<metrics::Histogram>& http_seconds = registry.AddHistogramFamily(
-      "prometheus_http_request_duration_seconds", "Duration of HTTP requests.", {"handler"},
-      {0.1, 0.2, 0.4, 1, 3, 8, 20, 60, 120});
-  metrics::Family<metrics::Counter>& http_requests = registry.AddCounterFamily(
-      "prometheus_http_requests_total", "HTTP requests.", {"handler", "code"});
-
   metrics::Family<metrics::Counter>& left_out = registry.AddCounterFamily(
       "vedette_target_series_left_out_total",
       "Scraped series left out because a label is longer than --scrape.label-value-length-limit.",
@@ -311,9 +313,11 @@ Status Server::Parts::Open() {
   storage.max_exemplars = static_cast<uint64_t>(sc.max_exemplars);
   storage.wal_sync_ms = options.wal_sync_ms;
   VEDETTE_RETURN_IF_ERROR(LimitStorage(options, sc, storage));
+  CountStorage(registry, clock, storage);
   Result<std::unique_ptr<tsdb::Tsdb>> opened = tsdb::Tsdb::Open(storage, clock);
   if (!opened.ok()) return opened.status().Annotate("--storage.tsdb.path");
   db = *std::move(opened);
+  VEDETTE_RETURN_IF_ERROR(NoteStart());
   if (options.start_timestamps) {
     start_times = std::make_unique<StartTimes>(db->appender(), db->queryable());
   }
@@ -327,6 +331,8 @@ Status Server::Parts::Open() {
   promql::EngineOptions query = options.query;
   query.default_subquery_step_ms = loaded.config.global.evaluation_interval_ms;
   if (memory.limit_bytes() > 0) query.memory_left = [this] { return memory.Left(); };
+  query.ended = CountQueries(registry, clock);
+  query.helpers = std::clamp(static_cast<int>(std::thread::hardware_concurrency()) - 1, 0, 8);
   engine = promql::MakeEngine(query, queryable(), clock);
 
   AlertPipeline::Options pipeline;
@@ -353,6 +359,7 @@ Status Server::Parts::Open() {
   ruling.condition = [parsing](const std::string& text) {
     return rehearsal::ConditionOf(text, parsing);
   };
+  ruling.events = CountRules(registry, clock);
   rules = std::make_unique<ruler::Ruler>(
       ruling, *engine, remote_write->appender(), queryable(), clock,
       [this](std::vector<Alert> found) { alerts->Take(std::move(found)); });
@@ -366,6 +373,7 @@ Status Server::Parts::Open() {
   scraping.problem = [](const std::string& job, const Status& why) {
     log::Warn("target left out", {{"job", job}, {"err", why}});
   };
+  scraping.events = CountScrapes(registry, clock);
   backfills = std::make_unique<BackfillWatch>(remote_write->appender(),
                                               [this](int64_t t_ms) { rules->FilledIn(t_ms); });
   scrapes = std::make_unique<scrape::ScrapeManager>(scraping, *backfills, clock);
@@ -379,6 +387,10 @@ Status Server::Parts::Open() {
   discovery = std::make_unique<discovery::DiscoveryManager>(std::move(discovering));
 
   AddSelfMetrics(registry, *db, *scrapes, *rules, *engine, memory);
+  registry.AddGaugeFn("prometheus_ready", "1 once everything has started.",
+                      [this] { return ready.load() ? 1.0 : 0.0; });
+  registry.AddGaugeFn("prometheus_engine_query_log_enabled", "1 with global.query_log_file.",
+                      [this] { return query_log.enabled() ? 1.0 : 0.0; });
   metrics::AddProcessMetrics(registry);
   metrics::AddBuildInfo(registry, "prometheus", kVersion);
   metrics::AddBuildInfo(registry, "vedette", kVersion);
@@ -397,6 +409,22 @@ Status Server::Parts::Open() {
   ready = true;
   log::Info("ready", {{"page", external.whole}, {"series", db->stats().series}});
   return {};
+}
+
+Status Server::Parts::NoteStart() {
+  VEDETTE_ASSIGN_OR_RETURN(const std::optional<std::string> left, db->key_value().Get(kRunningKey));
+  registry
+      .AddGauge("prometheus_tsdb_clean_start",
+                "1 where the run before was stopped in order, or there was none; 0 after a crash.")
+      .Set(left ? 0 : 1);
+  const storage::KeyValue::Change running{std::string(kRunningKey), "1"};
+  (void)db->key_value().Apply({&running, 1}, /*sync=*/true);  // Best effort, on a full disk.
+  return {};
+}
+
+void Server::Parts::NoteEnd() {
+  const storage::KeyValue::Change stopped{std::string(kRunningKey), std::nullopt};
+  (void)db->key_value().Apply({&stopped, 1}, /*sync=*/true);  // As above.
 }
 
 Status Server::Parts::Apply(Loaded loaded) {
@@ -828,16 +856,11 @@ Status Server::Parts::OpenDoors() {
   // is always one for whoever asks something quick.
   door.worker_threads = options.query.max_concurrency + promql::kMaxWaitingQueries + 16;
   door.max_connections_per_peer = door.max_connections;
-  door.on_access = [this](const http::ServerOptions::Access& access) {
+  door.on_access = [this, count = CountHttp(registry, prefix)](
+                       const http::ServerOptions::Access& access) {
     query_log.Note(access, clock.NowMs());
     LogAccess(access);
-    // Paths of the API are few; whatever else is asked for shares one name.
-    std::string handler = access.request.path;
-    if (access.status == 404 || handler.size() > 64) handler = "other";
-    if (handler.find("/label/") != std::string::npos) handler = "/api/v1/label/:name/values";
-    if (handler.find("/metrics/job") != std::string::npos) handler = "/metrics/job";
-    http_requests.With({handler, StrCat(access.status)}).Increment();
-    http_seconds.With({handler}).Observe(static_cast<double>(access.duration_us) / 1e6);
+    count(access);
   };
   Result<std::unique_ptr<http::Server>> started = http::Server::Start(door, std::move(router));
   if (!started.ok()) return started.status().Annotate("--web.listen-address");
@@ -850,7 +873,7 @@ Status Server::Parts::OpenDoors() {
 
 void Server::Parts::Stop() {
   if (std::exchange(stopped, true)) return;
-  ready = false;
+  const bool was_ready = ready.exchange(false);
   {
     MutexLock lock(state_mu);
     stopping = true;
@@ -880,6 +903,7 @@ void Server::Parts::Stop() {
   engine.reset();
   remote_write.reset();
   start_times.reset();
+  if (was_ready) NoteEnd();
   db.reset();
 }
 

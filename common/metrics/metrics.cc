@@ -55,6 +55,18 @@ void AppendSamples(MetricFamily& out, const Names& names, const Names& values, c
       {.labels = Base(out.name + "_count", names, values).Build(), .value = double(counts.back())});
 }
 
+void AppendSamples(MetricFamily& out, const Names& names, const Names& values, const Summary& s) {
+  const Summary::Values v = s.values();
+  LabelsBuilder builder = Base(out.name, names, values);
+  for (size_t i = 0; i < v.quantiles.size(); ++i) {
+    builder.Set("quantile", StrCat(Summary::kQuantiles[i]));
+    out.samples.push_back({.labels = builder.Build(), .value = v.quantiles[i]});
+  }
+  out.samples.push_back({.labels = Base(out.name + "_sum", names, values).Build(), .value = v.sum});
+  out.samples.push_back(
+      {.labels = Base(out.name + "_count", names, values).Build(), .value = double(v.count)});
+}
+
 }  // namespace
 
 Histogram::Histogram(std::vector<double> bounds) : bounds_(std::move(bounds)) {
@@ -95,7 +107,7 @@ std::vector<double> ExponentialBuckets(double first, double factor, int count) {
   return out;
 }
 
-// One family: of the four kinds exactly one is set.
+// One family: of the five kinds exactly one is set.
 struct Registry::Entry {
   std::string help;
   MetricType type;
@@ -103,6 +115,7 @@ struct Registry::Entry {
   std::unique_ptr<Family<Counter>> counters;
   std::unique_ptr<Family<Gauge>> gauges;
   std::unique_ptr<Family<Histogram>> histograms;
+  std::unique_ptr<Family<Summary>> summaries;
   ValueFn value;
 };
 
@@ -165,6 +178,14 @@ Family<Histogram>& Registry::AddHistogramFamily(std::string_view name, std::stri
           }).histograms;
 }
 
+Family<Summary>& Registry::AddSummaryFamily(std::string_view name, std::string_view help,
+                                            Names label_names, const Clock& clock) {
+  return *Find(name, help, MetricType::kSummary, label_names, [&](Entry& e) {
+            e.summaries = std::make_unique<Family<Summary>>(
+                label_names, [&clock] { return std::make_unique<Summary>(clock); });
+          }).summaries;
+}
+
 Counter& Registry::AddCounter(std::string_view name, std::string_view help) {
   return AddCounterFamily(name, help, {}).With({});
 }
@@ -218,6 +239,7 @@ std::vector<MetricFamily> Registry::Collect() const {
     if (entry->counters) entry->counters->ForEach(append);
     if (entry->gauges) entry->gauges->ForEach(append);
     if (entry->histograms) entry->histograms->ForEach(append);
+    if (entry->summaries) entry->summaries->ForEach(append);
     if (entry->value) {
       family.samples.push_back({.labels = Base(name, {}, {}).Build(), .value = entry->value()});
     }

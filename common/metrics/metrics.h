@@ -12,7 +12,9 @@
 #include <utility>
 #include <vector>
 
+#include "common/base/clock.h"
 #include "common/base/mutex.h"
+#include "common/metrics/summary.h"
 #include "common/model/metric_family.h"
 
 // How Vedette counts itself, and how C++ users may.
@@ -141,6 +143,9 @@ class Registry {
   Family<Histogram>& AddHistogramFamily(std::string_view name, std::string_view help,
                                         std::vector<std::string> label_names,
                                         std::vector<double> bounds = DefaultSecondsBuckets());
+  // The clock outlives the registry.
+  Family<Summary>& AddSummaryFamily(std::string_view name, std::string_view help,
+                                    std::vector<std::string> label_names, const Clock& clock);
 
   // A value asked for at every Collect.
   using ValueFn = std::function<double()>;
@@ -165,8 +170,9 @@ class Registry {
 };
 
 // process_cpu_seconds_total, process_resident_memory_bytes, process_virtual_memory_bytes,
-// process_open_fds, process_max_fds, process_start_time_seconds, process_threads: read from
-// `proc_root` at every Collect.
+// process_virtual_memory_max_bytes, process_open_fds, process_max_fds, process_start_time_seconds,
+// process_threads, process_network_receive_bytes_total, process_network_transmit_bytes_total: read
+// from `proc_root` at every Collect.
 void AddProcessMetrics(Registry& registry, std::string proc_root = "/proc");
 // <prefix>_build_info 1 with version and compiler.
 void AddBuildInfo(Registry& registry, std::string_view prefix, std::string_view version);

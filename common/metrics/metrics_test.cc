@@ -119,7 +119,12 @@ TEST(ProcessMetrics, ReadsAFixedProc) {
                                        "1000 123456 10 18446744073709551615\n";
   std::ofstream(root / "self/limits")
       << "Limit  Soft  Hard  Units\n"
-         "Max open files            1024                 4096   files\n";
+         "Max open files            1024                 4096   files\n"
+         "Max address space         unlimited            unlimited  bytes\n";
+  std::filesystem::create_directories(root / "self/net");
+  std::ofstream(root / "self/net/netstat") << "TcpExt: A B\nTcpExt: 1 2\n"
+                                              "IpExt: InNoRoutes InOctets OutOctets\n"
+                                              "IpExt: 0 700 800\n";
   std::ofstream(root / "stat") << "cpu 1 2\nbtime 1700000000\n";
   Registry registry;
   AddProcessMetrics(registry, root.string());
@@ -129,6 +134,9 @@ TEST(ProcessMetrics, ReadsAFixedProc) {
            {"process_cpu_seconds_total", 400 / ticks},
            {"process_open_fds", 2},
            {"process_max_fds", 1024},
+           {"process_virtual_memory_max_bytes", 18446744073709551615.0},
+           {"process_network_receive_bytes_total", 700},
+           {"process_network_transmit_bytes_total", 800},
            {"process_threads", 9},
            {"process_virtual_memory_bytes", 123456},
            {"process_resident_memory_bytes", 10.0 * double(sysconf(_SC_PAGESIZE))},

@@ -59,14 +59,32 @@ std::optional<double> BootSeconds(const std::string& proc_root) {
   return std::nullopt;
 }
 
-// "Max open files            1024                 524288               files": the soft limit.
-std::optional<double> MaxFds(const std::string& proc_root) {
-  constexpr std::string_view kStart = "Max open files";
-  std::istringstream lines(ReadWhole(proc_root + "/self/limits"));
+// "Max open files            1024                 524288               files": the soft limit, or
+// "unlimited".
+std::optional<std::string> SoftLimit(const std::string& limits, std::string_view what) {
+  std::istringstream lines(limits);
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.starts_with(what)) continue;
+    const std::string_view rest = Trim(std::string_view(line).substr(what.size()));
+    return std::string(rest.substr(0, rest.find(' ')));
+  }
+  return std::nullopt;
+}
+
+// A line of names and one of values, each after "IpExt:": the bytes of all network devices that this
+// process' namespace sees, as Prometheus' client takes them.
+std::optional<double> IpExt(const std::string& netstat, std::string_view name) {
+  constexpr std::string_view kStart = "IpExt:";
+  std::istringstream lines(netstat);
+  std::string names, values;
   for (std::string line; std::getline(lines, line);) {
     if (!line.starts_with(kStart)) continue;
-    const std::string_view rest = Trim(std::string_view(line).substr(kStart.size()));
-    return Number(rest.substr(0, rest.find(' ')));
+    (names.empty() ? names : values) = line.substr(kStart.size());
+  }
+  const std::vector<std::string_view> head = Split(Trim(names), ' ');
+  const std::vector<std::string_view> row = Split(Trim(values), ' ');
+  for (size_t i = 0; i < head.size() && i < row.size(); ++i) {
+    if (head[i] == name) return Number(row[i]);
   }
   return std::nullopt;
 }
@@ -117,9 +135,27 @@ void CollectProcess(const std::string& proc_root, std::atomic<double>& boot_seco
                 boot + field(kStartTicks) / ticks);
     }
   }
-  if (const auto max_fds = MaxFds(proc_root)) {
-    AppendOne(out, "process_max_fds", MetricType::kGauge,
-              "Maximum number of open file descriptors.", *max_fds);
+  const std::string limits = ReadWhole(proc_root + "/self/limits");
+  if (const auto files = SoftLimit(limits, "Max open files")) {
+    if (const auto max_fds = Number(*files)) {
+      AppendOne(out, "process_max_fds", MetricType::kGauge,
+                "Maximum number of open file descriptors.", *max_fds);
+    }
+  }
+  if (const auto space = SoftLimit(limits, "Max address space")) {
+    // No limit is the largest number there is, as Prometheus' clients have it.
+    const double bytes = Number(*space).value_or(18446744073709551615.0);
+    AppendOne(out, "process_virtual_memory_max_bytes", MetricType::kGauge,
+              "Maximum amount of virtual memory available in bytes.", bytes);
+  }
+  const std::string netstat = ReadWhole(proc_root + "/self/net/netstat");
+  if (const auto bytes = IpExt(netstat, "InOctets")) {
+    AppendOne(out, "process_network_receive_bytes_total", MetricType::kCounter,
+              "Bytes that the machine received by network, as the process sees it.", *bytes);
+  }
+  if (const auto bytes = IpExt(netstat, "OutOctets")) {
+    AppendOne(out, "process_network_transmit_bytes_total", MetricType::kCounter,
+              "Bytes that the machine sent by network, as the process sees it.", *bytes);
   }
   if (const auto open_fds = OpenFds(proc_root + "/self/fd")) {
     AppendOne(out, "process_open_fds", MetricType::kGauge, "Number of open file descriptors.",

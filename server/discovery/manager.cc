@@ -212,12 +212,19 @@ class DiscoveryManager::Impl {
       // Directories that did not exist before, or were made anew, are watched from now on.
       for (const std::string& directory : worker.directories) watcher_.Watch(directory);
 
-      MutexLock lock(mu_);
-      if (found.ok() && *found != worker.groups) {
-        worker.groups = *std::move(found);
-        dirty_ = true;
-        changed_.NotifyAll();
+      bool news = false;
+      {
+        MutexLock lock(mu_);
+        if (found.ok() && *found != worker.groups) {
+          worker.groups = *std::move(found);
+          dirty_ = true;
+          changed_.NotifyAll();
+          news = true;
+        }
       }
+      if (news && events.updated) events.updated(worker.provider->mechanism(), worker.job);
+
+      MutexLock lock(mu_);
       const auto deadline =
           begin + std::chrono::milliseconds(worker.provider->refresh_interval_ms());
       while (!worker.stop && !worker.kicked) {

@@ -19,6 +19,8 @@ struct Events {
       refresh_failed;
   // A look that succeeded and how long it took.
   std::function<void(std::string_view mechanism, std::string_view job, double seconds)> refreshed;
+  // A look that found something else than the one before; prometheus_sd_received_updates_total.
+  std::function<void(std::string_view mechanism, std::string_view job)> updated;
   // A file that could be read, with its modification time; prometheus_sd_file_mtime_seconds.
   std::function<void(std::string_view path, double mtime_seconds)> file_read;
   // How many raw targets a job has after an update; prometheus_sd_discovered_targets.

@@ -85,32 +85,37 @@ bool AlertmanagerSender::SendBatch() {
     endpoints = endpoints_;
   }
   if (batch.empty()) return false;
-  const int64_t started_ns = clock_.MonotonicNs();
   uint64_t errors = 0;
   bool told = false;
   const std::string body = Body(batch);
   for (const AlertmanagerEndpoint& e : *endpoints) {
     std::string own_body;
+    size_t told_of = batch.size();
     if (e.relabel) {
       std::vector<Alert> own = batch;
       Relabel(e.relabel, own);
+      told_of = own.size();
       if (own.empty()) {
         told = true;
         continue;
       }
       own_body = Body(own);
     }
+    const int64_t began_ns = clock_.MonotonicNs();
     const SendOutcome outcome = PostAndJudge(e.client,
                                              {.url = e.url,
                                               .headers = {{"Content-Type", "application/json"}},
                                               .body = e.relabel ? own_body : body,
                                               .timeout_ms = e.timeout_ms},
                                              "alertmanager", clock_.NowMs());
+    if (options_.asked) {
+      options_.asked(e.url, told_of, outcome.status.ok(),
+                     static_cast<double>(clock_.MonotonicNs() - began_ns) / 1e9);
+    }
     told |= outcome.status.ok();
     errors += outcome.status.ok() ? 0 : batch.size();
   }
   MutexLock lock(mu_);
-  counts_.latency_us = static_cast<uint64_t>((clock_.MonotonicNs() - started_ns) / 1000);
   counts_.errors += errors;
   (told ? counts_.sent : counts_.dropped) += batch.size();
   return true;

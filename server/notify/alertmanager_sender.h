@@ -20,6 +20,9 @@ struct SenderOptions {
   size_t queue_capacity = 10'000;
   size_t batch_size = 256;
   bool drain_on_shutdown = true;
+  // Told of each request: to whom, with how many alerts, whether it was taken, how long it took.
+  // Called by the sender's thread, without a lock; may be empty.
+  std::function<void(const std::string& url, size_t alerts, bool taken, double seconds)> asked;
 };
 
 // One external Alertmanager: where, and how to reach it.
@@ -34,8 +37,7 @@ struct AlertmanagerEndpoint {
 struct SenderCounts {
   uint64_t sent = 0;
   uint64_t errors = 0;
-  uint64_t dropped = 0;     // The queue was full, or nobody could be reached.
-  uint64_t latency_us = 0;  // Of the last batch.
+  uint64_t dropped = 0;  // The queue was full, or nobody could be reached.
 };
 
 // AlertmanagerSender posts alerts to external Alertmanagers, in API v2's form, to every endpoint: a

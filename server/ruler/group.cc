@@ -86,11 +86,15 @@ void RuleGroup::Evaluate(int64_t t_ms, uint64_t missed, const AlertSink& sink) {
     std::move(alerts.begin(), alerts.end(), std::back_inserter(due));
   }
   if (rounds_to_restore_ > 0 && --rounds_to_restore_ == 0) {
+    const int64_t restoring_ns = context_.clock.MonotonicNs();
     for (AlertingRule* rule : alerting_rules_) {
       if (!rule->Restore(query_t_ms, options_.restore).ok()) ++failures_;
     }
+    restore_seconds_ = static_cast<double>(context_.clock.MonotonicNs() - restoring_ns) / 1e9;
   }
-  Publish(static_cast<double>(context_.clock.MonotonicNs() - started_ns) / 1e9);
+  const double seconds = static_cast<double>(context_.clock.MonotonicNs() - started_ns) / 1e9;
+  if (context_.events.group_ran) context_.events.group_ran(seconds);
+  Publish(seconds);
   if (!due.empty()) sink(std::move(due));
 }
 
@@ -133,6 +137,7 @@ void RuleGroup::TakeStateFrom(RuleGroup& older) {
   missed_ = older.missed_;
   evaluations_ = older.evaluations_;
   failures_ = older.failures_;
+  restore_seconds_ = older.restore_seconds_;
   last_evaluation_ms_ = older.last_evaluation_ms_;
   Publish(0);
 }
@@ -161,6 +166,7 @@ void RuleGroup::Publish(double seconds) {
   status->evaluations = evaluations_;
   status->evaluation_failures = failures_;
   status->samples_written = samples_written_;
+  status->restore_seconds = restore_seconds_;
   for (const auto& rule : rules_) status->rules.push_back(rule->status());
   MutexLock lock(mu_);
   status_ = std::move(status);

@@ -75,6 +75,7 @@ class RuleGroup {
   int rounds_to_restore_ = 0;
   uint64_t iterations_ = 0, missed_ = 0, evaluations_ = 0, failures_ = 0, samples_written_ = 0;
   int64_t last_evaluation_ms_ = 0;
+  double restore_seconds_ = 0;
 
   mutable Mutex mu_;
   std::shared_ptr<const RuleGroupStatus> status_ VEDETTE_GUARDED_BY(mu_);

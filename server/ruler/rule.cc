@@ -101,6 +101,7 @@ Status Rule::Evaluate(int64_t t_ms, int64_t limit) {
     return Status();
   }();
   evaluation_seconds_ = static_cast<double>(context_.clock.MonotonicNs() - started_ns) / 1e9;
+  if (context_.events.rule_ran) context_.events.rule_ran(evaluation_seconds_);
   health_ = outcome.ok() ? RuleHealth::kOk : RuleHealth::kErr;
   last_error_ = std::string(outcome.message());
   return outcome.Annotate(StrCat("rule ", Quoted(config_.name())));
@@ -283,6 +284,7 @@ Result<std::vector<OutputSample>> AlertingRule::Interpret(int64_t t_ms, int64_t 
                                                 tmpl::Value(context_.external_url), value};
     auto expand = [&](const tmpl::Template& t) {
       Result<std::string> text = t.Execute(template_name, data, {}, variables);
+      if (context_.events.template_expanded) context_.events.template_expanded(text.ok());
       if (text.ok()) return *std::move(text);
       // The mistake shows where people will look; the alert is told all the same.
       return StrCat("<error expanding template: error executing template ", template_name, ": ",

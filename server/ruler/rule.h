@@ -37,6 +37,14 @@ using FindCondition = std::function<std::optional<AlertCondition>(const std::str
 // What Query::origin of a rule's expression begins with; its name and group follow.
 inline constexpr std::string_view kRuleOrigin = "rule ";
 
+// What rules do, told to whoever counts it. Called by the threads that evaluate, several at a time;
+// each may be empty.
+struct Events {
+  std::function<void(double seconds)> rule_ran;   // Whatever came of it.
+  std::function<void(double seconds)> group_ran;  // All rules of a group, at one instant.
+  std::function<void(bool ok)> template_expanded;
+};
+
 // What every rule needs from outside. Referred to, never owned; lives as long as the ruler.
 struct RuleContext {
   promql::Engine& engine;
@@ -47,6 +55,7 @@ struct RuleContext {
   std::string external_url;
   Labels external_labels;
   FindCondition condition;  // May be empty: evidence then knows no value at the end.
+  Events events;
 };
 
 // One rule of a group with its state. Evaluated by one thread at a time, under its group.

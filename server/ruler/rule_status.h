@@ -55,6 +55,7 @@ struct RuleGroupStatus {
   uint64_t evaluations = 0;  // Of rules.
   uint64_t evaluation_failures = 0;
   uint64_t samples_written = 0;  // Of the last iteration.
+  double restore_seconds = 0;    // What looking up `for` after the start took; 0: not done.
 };
 
 }  // namespace vedette::ruler

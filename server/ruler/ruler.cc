@@ -71,7 +71,8 @@ Status Ruler::Check(const RulerConfig& config) const {
                             nullptr,
                             options_.external_url,
                             config.external_labels,
-                            options_.condition};
+                            options_.condition,
+                            {}};
   for (const config::RuleGroupConfig& group : config.groups) {
     Result<std::unique_ptr<RuleGroup>> made =
         RuleGroup::Make(context, group, OptionsFor(group, config, false));
@@ -84,7 +85,7 @@ Status Ruler::Update(RulerConfig config) {
   VEDETTE_RETURN_IF_ERROR(CheckExpressions(config));
   std::shared_ptr<const RuleContext> context = std::make_shared<const RuleContext>(
       RuleContext{engine_, appender_, queryable_, clock_, &cancel_, options_.external_url,
-                  config.external_labels, options_.condition});
+                  config.external_labels, options_.condition, options_.events});
   bool should_restore = false;
   {
     MutexLock lock(mu_);

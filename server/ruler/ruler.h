@@ -31,6 +31,7 @@ struct RulerOptions {
   FindCondition condition;
   // Says whether an expression can be read; asked once for each rule of a new configuration.
   std::function<Status(const std::string& expr)> check_expression;
+  Events events;
 };
 
 // What a load of the configuration says about rules.

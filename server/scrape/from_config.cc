@@ -131,6 +131,11 @@ Result<std::shared_ptr<const Job>> JobFromConfig(const config::ScrapeConfig& con
       job->protocols.push_back(ToProtocol(protocol));
     }
   }
+  job->start_timestamps = defaults.start_timestamps;
+  job->start_zero_samples = defaults.start_zero_samples;
+  if (job->wants_starts() && job->protocols == Job().protocols) {
+    job->protocols.insert(job->protocols.begin(), exposition::Protocol::kPrometheusProto);
+  }
   if (config.fallback_scrape_protocol) {
     job->fallback_protocol = ToProtocol(*config.fallback_scrape_protocol);
   }

@@ -14,6 +14,10 @@ namespace vedette::scrape {
 // limited all the same.
 struct JobDefaults {
   bool strict_openmetrics = false;
+  // With either, PrometheusProto is asked for first where the file names no protocols: most programs
+  // tell their start timestamps in no other form.
+  bool start_timestamps = false;
+  bool start_zero_samples = false;
   Limits limits;
   // Told of a series that was left out because a value of it is over limits.label_value_bytes, which
   // as a default costs the series and not the scrape. May be empty. Thread-safe.

@@ -61,6 +61,11 @@ struct Job {
   // Every rule of OpenMetrics is enforced; otherwise what Prometheus enforces.
   bool strict_openmetrics = false;
   Limits limits;
+  // Start timestamps of what is scraped: kept beside the samples, or put in as samples of 0
+  // (--enable-feature=st-storage, created-timestamp-zero-ingestion).
+  bool start_timestamps = false;
+  bool start_zero_samples = false;
+  bool wants_starts() const { return start_timestamps || start_zero_samples; }
 
   // Told of every scrape that fails (scrape_failure_log_file). May be empty. Thread-safe.
   std::function<void(const std::string& url, const Status& why)> failed;

@@ -96,6 +96,7 @@ void LayoutCache::Forget() {
   meanings_.clear();
   line_of_.clear();
   lines_.clear();
+  starts_ = nullptr;
   metadata_ = std::make_shared<const MetadataMap>();
 }
 
@@ -144,6 +145,10 @@ Status LayoutCache::Ingest(std::string_view body, exposition::Protocol protocol,
 
 Status LayoutCache::IngestText(std::string_view body, TextDialect dialect, Context& context) {
   context.dialect = dialect;
+  if (context.job.wants_starts() && dialect == TextDialect::kOpenMetrics) {
+    if (starts_ == nullptr) starts_ = std::make_unique<StartLines>();
+    starts_->Begin();
+  }
   TextParser parser(body, dialect);
   size_t line = 0;      // Where in lines_ we believe to be.
   bool in_step = true;  // Nothing has differed so far, so next_lines_ is not kept yet.
@@ -204,6 +209,11 @@ Status LayoutCache::IngestText(std::string_view body, TextDialect dialect, Conte
     keys_.DropIndex();
     line_of_ = {};
   }
+  if (starts_ != nullptr) {
+    starts_->End([&](uint32_t key, int64_t start_ms) {
+      if (meanings_[key] < kFirstSpecial) context.timeline.SetStart(meanings_[key], start_ms);
+    });
+  }
   FlushMetadata(context);
   return Status();
 }
@@ -259,6 +269,9 @@ Status LayoutCache::IngestFamily(MetricFamily& family, uint32_t& line, Context& 
         LimitHistogram(std::move(sample.histogram), context.job.limits);
     if (!limited.ok()) return limited.status().Annotate(sample.labels.ToString());
     sample.histogram = *std::move(limited);
+    if (context.job.wants_starts()) {
+      context.timeline.SetStart(number, sample.start_ms.value_or(0));
+    }
     if (sample.t_ms && context.job.honor_timestamps) {
       if (!context.timeline.has_labels(number)) {
         VEDETTE_ASSIGN_OR_RETURN(std::optional<Labels> labels,
@@ -332,6 +345,11 @@ Status LayoutCache::ResolveText(uint32_t key, std::string_view text, Context& co
 
 Status LayoutCache::Resolve(uint32_t key, const SampleLine& line, Context& context) {
   VEDETTE_ASSIGN_OR_RETURN(const Labels exposed, exposition::ToLabels(line, context.type));
+  if (starts_ != nullptr &&
+      starts_->Note(key, exposed, context.type) == StartLines::Kind::kCreated) {
+    meanings_[key] = kCreated;
+    return Status();
+  }
   return ResolveLabels(key, exposed, EmptyNames(line), context);
 }
 
@@ -354,8 +372,12 @@ Status LayoutCache::Record(uint32_t key, std::string_view text, const SampleLine
   if (meanings_[key] == kUnresolved) {
     VEDETTE_RETURN_IF_ERROR(ResolveText(key, text, context));
   }
-  ++counts_.scraped;
   const uint32_t number = meanings_[key];
+  if (number == kCreated) {
+    starts_->Created(key, line.value);
+    return Status();
+  }
+  ++counts_.scraped;
   if (number == kDropped) return Status();
   ++counts_.kept;
   if (line.t_ms && context.job.honor_timestamps) {

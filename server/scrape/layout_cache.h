@@ -15,6 +15,7 @@
 #include "common/model/metric_family.h"
 #include "server/scrape/job.h"
 #include "server/scrape/key_table.h"
+#include "server/scrape/start_lines.h"
 #include "server/scrape/timeline.h"
 
 namespace vedette::scrape {
@@ -67,7 +68,8 @@ class LayoutCache {
     kDropped = 0xfffffffe,
     kComment = 0xfffffffd,
     kFirstType = 0xfffffff0,  // A TYPE line: kFirstType + type.
-    kFirstSpecial = kFirstType,
+    kCreated = 0xffffffef,    // Says since when others count, and is no series itself.
+    kFirstSpecial = kCreated,
   };
 
   struct Context;
@@ -99,6 +101,7 @@ class LayoutCache {
   uint64_t generation_ = 0;  // Of the timeline's numbers in meanings_.
   exposition::Protocol protocol_ = exposition::Protocol::kText0_0_4;
   std::shared_ptr<const MetadataMap> metadata_ = std::make_shared<const MetadataMap>();
+  std::unique_ptr<StartLines> starts_;  // Null unless the job wants start timestamps.
   Counts counts_;
 };
 

@@ -2,11 +2,13 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
+#include <string>
 
 namespace vedette::scrape {
 
 // What scraping counts about itself, under the names that Prometheus gives it; the composition root
-// shows them on /metrics.
+// shows them on /metrics. What is counted by job or by interval is in Events.
 struct Metrics {
   using Count = std::atomic<uint64_t>;
 
@@ -32,11 +34,15 @@ struct Metrics {
   Count series_refused_total{0};        // vedette_target_series_refused_total
   Count pools_total{0};                 // prometheus_target_scrape_pools_total
   Count pool_reloads_total{0};          // prometheus_target_scrape_pool_reloads_total
-  Count sync_total{0};                  // prometheus_target_sync_length_seconds_count
-  Count sync_microseconds_total{0};     // prometheus_target_sync_length_seconds_sum
-  Count sync_failed_total{0};           // prometheus_target_sync_failed_total
-  Count interval_count{0};              // prometheus_target_interval_length_seconds_count
-  Count interval_ms_total{0};           // prometheus_target_interval_length_seconds_sum
+};
+
+// What happens by job or by interval, handed out so that the metrics registry stays elsewhere. Called
+// from the manager's threads, several at a time, and under none of its locks that a scrape waits for.
+struct Events {
+  // A scrape began, so many seconds after the one before it of the same target.
+  std::function<void(int64_t interval_ms, double seconds)> began;
+  // Discovered targets became targets of a job: how long it took, how many could not be made.
+  std::function<void(const std::string& job, double seconds, uint64_t failed)> synced;
 };
 
 }  // namespace vedette::scrape

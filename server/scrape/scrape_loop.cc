@@ -56,6 +56,7 @@ ScrapeLoop::ScrapeLoop(Parts parts, storage::Appender& appender, const Clock& cl
         metadata_news_ = true;
       }),
       metadata_(cache_.metadata()) {
+  timeline_.PutZerosAtStarts(job_->start_zero_samples);
   MutexLock lock(mu_);
   status_.target = target_;
 }
@@ -117,6 +118,11 @@ TargetStatus ScrapeLoop::status() const {
 std::map<std::string, Metadata> ScrapeLoop::metadata() const {
   MutexLock lock(mu_);
   return *metadata_;
+}
+
+std::shared_ptr<const std::map<std::string, Metadata>> ScrapeLoop::shared_metadata() const {
+  MutexLock lock(mu_);
+  return metadata_;
 }
 
 void ScrapeLoop::Start(int64_t t_ms, Source::Fetched fetched) {
@@ -335,6 +341,7 @@ ScrapeLoop::Pulled& ScrapeLoop::PulledOf(const SourceState& state) {
                                     SourceLabels(state))
                        .first->second;
   pulled.state = state;
+  pulled.timeline.PutZerosAtStarts(job_->start_zero_samples);
   pulled.timeline.Begin();
   return pulled;
 }
@@ -401,6 +408,13 @@ Status ScrapeLoop::Apply(const wire::PulledSource& source, Pulled& pulled) {
 }
 
 Status ScrapeLoop::ApplyOne(const wire::PulledSource& source, Pulled& pulled) {
+  if (job_->wants_starts()) {
+    for (const auto& start : source.starts) {
+      if (start.position >= pulled.numbers.size()) continue;
+      const uint32_t number = pulled.numbers[start.position];
+      if (number != kDropped) pulled.timeline.SetStart(number, start.t_ms);
+    }
+  }
   pulled.special.clear();
   if (!source.histograms.empty() || !source.times.empty()) {
     pulled.special.assign(source.values.size(), 0);

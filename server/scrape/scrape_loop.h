@@ -79,6 +79,9 @@ class ScrapeLoop final : public SourceSink {
   // What the target has sent since the loop began; of an agent, each application's part by itself.
   std::vector<storage::ReceivedBytes> received() const VEDETTE_EXCLUDES(mu_);
   std::map<std::string, Metadata> metadata() const VEDETTE_EXCLUDES(mu_);
+  // The same without a copy. Targets that tell the same may share one.
+  std::shared_ptr<const std::map<std::string, Metadata>> shared_metadata() const
+      VEDETTE_EXCLUDES(mu_);
 
   // SourceSink:
   Status OnBody(std::string_view body, exposition::Protocol protocol) override;

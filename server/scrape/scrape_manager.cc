@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <iterator>
 #include <tuple>
+#include <unordered_map>
 #include <utility>
 
 #include "common/base/strings.h"
@@ -115,7 +116,6 @@ void ScrapeManager::Sync(Pool& pool, bool job_changed) {
     if (const auto it = groups_->find(job->name); it != groups_->end()) groups = &it->second;
   }
   TargetSet set = MakeTargets(*groups, *job);
-  metrics_.sync_failed_total += set.failures.size();
   if (options_.problem) {
     for (const Status& failure : set.failures) options_.problem(job->name, failure);
   }
@@ -171,9 +171,11 @@ void ScrapeManager::Sync(Pool& pool, bool job_changed) {
     for (const EntryPtr& entry : fresh) Schedule(entry, now_ms);
   }
   schedule_changed_.NotifyAll();
-  ++metrics_.sync_total;
-  metrics_.sync_microseconds_total +=
-      static_cast<uint64_t>((clock_.MonotonicNs() - started_ns) / 1000);
+  if (options_.events.synced) {
+    options_.events.synced(job->name,
+                           static_cast<double>(clock_.MonotonicNs() - started_ns) / 1e9,
+                           set.failures.size());
+  }
 }
 
 void ScrapeManager::Schedule(const EntryPtr& entry, int64_t now_ms) {
@@ -280,6 +282,8 @@ int64_t ScrapeManager::RunDue() {
     EntryPtr entry;
     int64_t t_ms;
     uint64_t turn;
+    int64_t interval_ms;
+    int64_t since_ms;  // The scrape before; -1: there was none.
   };
   std::vector<Due> due;
   std::vector<EntryPtr> late;
@@ -314,11 +318,8 @@ int64_t ScrapeManager::RunDue() {
       const int64_t tolerance_ms =
           std::min(options_.timestamp_tolerance_ms, target->interval_ms / 100);
       const int64_t t_ms = now_ms - alarm.at_ms <= tolerance_ms ? alarm.at_ms : now_ms;
-      if (entry.last_start_ms != 0) {
-        ++metrics_.interval_count;
-        metrics_.interval_ms_total +=
-            static_cast<uint64_t>(std::max<int64_t>(0, now_ms - entry.last_start_ms));
-      }
+      const int64_t since_ms =
+          entry.last_start_ms == 0 ? -1 : std::max<int64_t>(0, now_ms - entry.last_start_ms);
       entry.last_start_ms = now_ms;
       entry.under_way = true;
       entry.fetching = true;
@@ -326,7 +327,7 @@ int64_t ScrapeManager::RunDue() {
       ++entry.turn;
       ++fetching_;
       alarms_.push({now_ms + target->timeout_ms, order_++, alarm.entry, entry.turn});
-      due.push_back({alarm.entry, t_ms, entry.turn});
+      due.push_back({alarm.entry, t_ms, entry.turn, target->interval_ms, since_ms});
     }
     if (!alarms_.empty()) {
       nap_ms = std::clamp<int64_t>(alarms_.top().at_ms - now_ms, 0, kLongestNapMs);
@@ -334,6 +335,9 @@ int64_t ScrapeManager::RunDue() {
   }
   for (const EntryPtr& entry : late) entry->loop->Cancel();
   for (Due& one : due) {
+    if (one.since_ms >= 0 && options_.events.began) {
+      options_.events.began(one.interval_ms, static_cast<double>(one.since_ms) / 1000);
+    }
     one.entry->loop->Start(one.t_ms, [this, entry = one.entry, turn = one.turn](Status status) {
       OnFetched(entry, turn, std::move(status));
     });
@@ -484,6 +488,32 @@ ScrapeManager::Dropped ScrapeManager::DroppedTargets(const std::string& pool_nam
     dropped.counts[name] = pool->dropped_count;
   }
   return dropped;
+}
+
+std::vector<ScrapeManager::PoolCounts> ScrapeManager::Counts() const {
+  std::vector<PoolCounts> all;
+  // Targets of one kind share a map: each is measured once.
+  std::unordered_map<const void*, uint64_t> bytes_of;
+  MutexLock lock(pools_mu_);
+  for (const auto& [name, pool] : pools_) {
+    PoolCounts& counts = all.emplace_back();
+    counts.job = name;
+    counts.targets = pool->entries.size();
+    counts.target_limit = pool->job->limits.targets;
+    for (const auto& [identity, entry] : pool->entries) {
+      const std::shared_ptr<const std::map<std::string, Metadata>> map =
+          entry->loop->shared_metadata();
+      counts.metadata_entries += map->size();
+      const auto [it, fresh] = bytes_of.try_emplace(map.get(), 0);
+      if (fresh) {
+        for (const auto& [metric, m] : *map) {
+          it->second += metric.size() + m.help.size() + m.unit.size();
+        }
+      }
+      counts.metadata_bytes += it->second;
+    }
+  }
+  return all;
 }
 
 std::vector<ScrapeManager::TargetMetadata> ScrapeManager::MetadataByTarget() const {

@@ -60,6 +60,7 @@ class ScrapeManager {
     int64_t timestamp_tolerance_ms = 2;
     // Called for a target that cannot be made, and the like: for the log. May be empty.
     std::function<void(const std::string& job, const Status& why)> problem;
+    Events events;
   };
 
   // The references outlive the manager.
@@ -100,6 +101,15 @@ class ScrapeManager {
     std::map<std::string, uint64_t> counts;  // By pool, those not kept included.
   };
   Dropped DroppedTargets(const std::string& pool) const;
+  // Of each pool, in order of names, for the metrics about it.
+  struct PoolCounts {
+    std::string job;
+    uint64_t targets = 0;
+    uint64_t target_limit = 0;      // 0: none.
+    uint64_t metadata_entries = 0;  // Families that its targets told of; each target's.
+    uint64_t metadata_bytes = 0;    // Of their names, help texts and units.
+  };
+  std::vector<PoolCounts> Counts() const;
   struct TargetMetadata {
     std::shared_ptr<const Target> target;
     std::map<std::string, Metadata> families;

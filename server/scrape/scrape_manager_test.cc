@@ -73,7 +73,8 @@ class ScrapeManagerTest : public ::testing::Test {
             .source = [this](const Target& target, const Job&) -> Result<std::unique_ptr<Source>> {
               return std::unique_ptr<Source>(std::make_unique<FakeSource>(world_, target.address));
             },
-            .threads = 0},
+            .threads = 0,
+            .events = events_},
         storage_, clock_);
     Apply();
   }
@@ -116,6 +117,7 @@ class ScrapeManagerTest : public ::testing::Test {
   World world_;
   Job job_;
   int fingerprint_ = 0;
+  Events events_;
   std::unique_ptr<ScrapeManager> manager_;
 };
 
@@ -143,6 +145,35 @@ TEST_F(ScrapeManagerTest, ScrapesOnceAnIntervalWithReportSeries) {
   EXPECT_EQ(targets[0].health, Health::kUp);
   EXPECT_EQ(targets[0].target->url, "http://a:1/metrics");
   EXPECT_EQ(manager_->MetadataByTarget()[0].families.at("m").help, "Things.");
+}
+
+TEST_F(ScrapeManagerTest, TellsOfIntervalsAndSyncsAndCountsItsPools) {
+  std::vector<std::pair<int64_t, double>> began;
+  std::vector<std::pair<std::string, uint64_t>> synced;
+  events_.began = [&](int64_t interval_ms, double seconds) {
+    began.emplace_back(interval_ms, seconds);
+  };
+  events_.synced = [&](const std::string& job, double, uint64_t failed) {
+    synced.emplace_back(job, failed);
+  };
+  world_.bodies["a:1"] = world_.bodies["b:1"] = "# HELP m Help.\n# TYPE m gauge\nm 1\n";
+  job_.limits.targets = 5;
+  Make();
+  Targets({"a:1", "b:1"});
+  Pass(30'000);
+  EXPECT_EQ(synced, (std::vector<std::pair<std::string, uint64_t>>{{"node", 0}, {"node", 0}}));
+  ASSERT_GE(began.size(), 4u) << "the first scrape of each has none before it";
+  for (const auto& [interval_ms, seconds] : began) {
+    EXPECT_EQ(interval_ms, 10'000);
+    EXPECT_NEAR(seconds, 10, 0.01);
+  }
+  const std::vector<ScrapeManager::PoolCounts> pools = manager_->Counts();
+  ASSERT_EQ(pools.size(), 1u);
+  EXPECT_EQ(pools[0].job, "node");
+  EXPECT_EQ(pools[0].targets, 2u);
+  EXPECT_EQ(pools[0].target_limit, 5u);
+  EXPECT_EQ(pools[0].metadata_entries, 2u);
+  EXPECT_EQ(pools[0].metadata_bytes, 2 * (1 + 5u));
 }
 
 TEST_F(ScrapeManagerTest, AVanishedSeriesGetsOneStaleMarker) {

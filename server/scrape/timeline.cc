@@ -1,6 +1,8 @@
 #include "server/scrape/timeline.h"
 
 #include <algorithm>
+#include <map>
+#include <memory>
 #include <span>
 #include <utility>
 
@@ -10,15 +12,6 @@ namespace {
 // A timeline starts over when it has more than so many numbers for each live series.
 constexpr uint64_t kNumbersPerLive = 3;
 constexpr uint64_t kNumbersToSpare = 1024;
-
-void Add(storage::CommitStats& sum, const storage::CommitStats& more) {
-  sum.appended += more.appended;
-  sum.duplicate += more.duplicate;
-  sum.out_of_order += more.out_of_order;
-  sum.too_old += more.too_old;
-  sum.too_far_ahead += more.too_far_ahead;
-  sum.series_limit += more.series_limit;
-}
 
 }  // namespace
 
@@ -55,6 +48,8 @@ void Timeline::StartOver() {
   positions_.clear();
   flags_.clear();
   labels_.clear();
+  starts_.clear();
+  began_.clear();
   in_order_ = true;
   next_position_ = 0;
   live_count_ = 0;
@@ -92,6 +87,16 @@ void Timeline::AddExemplar(uint32_t number, Exemplar exemplar) {
   exemplars_.push_back({number, std::move(exemplar)});
 }
 
+void Timeline::SetStart(uint32_t number, int64_t start_ms) {
+  if (starts_.size() <= number) {
+    if (start_ms == 0) return;
+    starts_.resize(numbers_.size());
+  }
+  if (starts_[number] == start_ms) return;
+  starts_[number] = start_ms;
+  if (zeros_ && start_ms != 0) began_.push_back(number);
+}
+
 void Timeline::KeepLabels(uint32_t number, const Labels& labels) {
   labels_.emplace(number, labels);
   flags_[number] |= kLabelsKept;
@@ -100,7 +105,8 @@ void Timeline::KeepLabels(uint32_t number, const Labels& labels) {
 void Timeline::SetTimed(uint32_t number, int64_t t_ms, double value,
                         std::shared_ptr<const Histogram> histogram, bool track) {
   flags_[number] |= kTimedNow | kLabelsKept | (track ? kTrackTimed : 0);
-  timed_.push_back({number, {t_ms, value}, std::move(histogram)});
+  timed_.push_back({number, {t_ms, value}, std::move(histogram),
+                    number < starts_.size() ? starts_[number] : 0});
 }
 
 bool Timeline::Present(uint32_t number) const {
@@ -155,7 +161,11 @@ Status Timeline::Place(uint64_t* refused) {
 Result<storage::CommitStats> Timeline::Send(int64_t t_ms, bool backfill) {
   storage::CommitStats sum;
   uint64_t refused = 0;
+  const uint32_t known_positions = next_position_;
   VEDETTE_RETURN_IF_ERROR(Place(&refused));
+  if (!began_.empty() && !backfill) {
+    VEDETTE_RETURN_IF_ERROR(SendZeros(t_ms, known_positions));
+  }
   storage::Row row{.t_ms = t_ms, .backfill = backfill};
   if (in_order_) {
     row.values = {column_.data(), next_position_};
@@ -185,13 +195,66 @@ Result<storage::CommitStats> Timeline::Send(int64_t t_ms, bool backfill) {
     }
     row.values = permuted_;
   }
+  if (!starts_.empty()) {
+    CollectStarts();
+    row.starts = row_starts_;
+  }
   VEDETTE_ASSIGN_OR_RETURN(sum, writer_->Commit(row));
+  if (!backfill) last_t_ms_ = t_ms;
   sum.series_limit += refused;
   if (!timed_.empty()) {
     VEDETTE_ASSIGN_OR_RETURN(const storage::CommitStats timed, SendTimed());
-    Add(sum, timed);
+    sum += timed;
   }
   return sum;
+}
+
+void Timeline::CollectStarts() {
+  row_starts_.clear();
+  for (uint32_t n = 0; n < starts_.size(); ++n) {
+    if (starts_[n] == 0 || positions_[n] == kNoPosition || IsAbsent(column_[n]) ||
+        IsStale(column_[n])) {
+      continue;
+    }
+    row_starts_.push_back({positions_[n], starts_[n]});
+  }
+}
+
+// What is refused on the way is no loss: the storage has something of that time already.
+Status Timeline::SendZeros(int64_t t_ms, uint32_t known_positions) {
+  std::map<int64_t, std::vector<uint32_t>> by_start;
+  for (const uint32_t n : began_) {
+    const int64_t start_ms = starts_[n];
+    if (positions_[n] == kNoPosition || IsAbsent(column_[n]) || IsStale(column_[n])) {
+      starts_[n] = 0;  // Told of again when there is a sample.
+      continue;
+    }
+    const bool known = positions_[n] < known_positions;
+    if (start_ms >= t_ms || t_ms - start_ms > kOldestStartMs) continue;
+    if (known && start_ms <= last_t_ms_) continue;
+    by_start[start_ms].push_back(n);
+  }
+  began_.clear();
+  for (const auto& [start_ms, numbers] : by_start) {
+    std::vector<double> zeros(next_position_, kAbsent);
+    std::vector<storage::HistogramAt> histograms;
+    for (const uint32_t n : numbers) {
+      zeros[positions_[n]] = 0;
+      const auto h = std::ranges::find(histograms_, n, &storage::HistogramAt::position);
+      if (h == histograms_.end()) continue;
+      auto empty = std::make_shared<Histogram>();
+      empty->reset_hint = Histogram::ResetHint::kReset;
+      empty->schema = h->histogram->schema;
+      empty->zero_threshold = h->histogram->zero_threshold;
+      empty->custom_values = h->histogram->custom_values;
+      histograms.push_back({positions_[n], std::move(empty)});
+    }
+    VEDETTE_RETURN_IF_ERROR(
+        writer_
+            ->Commit({.t_ms = start_ms, .values = zeros, .histograms = histograms, .optional = true})
+            .status());
+  }
+  return Status();
 }
 
 Result<storage::CommitStats> Timeline::SendTimed() {
@@ -205,8 +268,10 @@ Result<storage::CommitStats> Timeline::SendTimed() {
     if (timed.histogram != nullptr) {
       histograms.push_back({timed.sample.t_ms, timed.histogram});
       series.histograms = {&histograms.back(), 1};
+      if (timed.start_ms != 0) series.histogram_starts = {&timed.start_ms, 1};
     } else {
       series.samples = {&timed.sample, 1};
+      if (timed.start_ms != 0) series.sample_starts = {&timed.start_ms, 1};
     }
   }
   return appender_.Write(batch);
@@ -253,7 +318,7 @@ Result<Timeline::Outcome> Timeline::Commit(int64_t t_ms) {
     if (ended > 0) {
       VEDETTE_ASSIGN_OR_RETURN(const storage::CommitStats stats,
                                before_->writer->Commit({.t_ms = t_ms, .values = ends}));
-      Add(outcome.stats, stats);
+      outcome.stats += stats;
       outcome.stale += ended;
     }
     before_ = nullptr;

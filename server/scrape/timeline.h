@@ -63,7 +63,15 @@ class Timeline {
   void SetTimed(uint32_t number, int64_t t_ms, double value,
                 std::shared_ptr<const Histogram> histogram, bool track);
 
-  // Forgets what was set since Begin().
+  // Since when the samples of a series count; 0: that is not known. It stays until it is set again.
+  void SetStart(uint32_t number, int64_t start_ms);
+  // From now on a start that is new is committed as a sample of 0 at that instant, before the row that
+  // brought it: where it is at most kOldestStartMs older than the row, and newer than the row before.
+  // So the first value of a counter is an increase.
+  void PutZerosAtStarts(bool on) { zeros_ = on; }
+  static constexpr int64_t kOldestStartMs = 3600 * 1000;
+
+  // Forgets what was set since Begin(), but for starts.
   void Abandon();
 
   struct Outcome {
@@ -103,6 +111,8 @@ class Timeline {
   // Gives storage positions to what is set and has none, and counts those that were refused.
   Status Place(uint64_t* refused);
   Result<storage::CommitStats> Send(int64_t t_ms, bool backfill);
+  Status SendZeros(int64_t t_ms, uint32_t known_positions);
+  void CollectStarts();
   Result<storage::CommitStats> SendTimed();
 
   storage::Appender& appender_;
@@ -122,11 +132,17 @@ class Timeline {
     uint32_t number;
     Sample sample;
     std::shared_ptr<const Histogram> histogram;
+    int64_t start_ms = 0;
   };
   std::vector<Timed> timed_;
   std::vector<double> permuted_;
   std::vector<storage::HistogramAt> permuted_histograms_;
   std::vector<storage::ExemplarAt> permuted_exemplars_;
+  std::vector<int64_t> starts_;  // By number; empty unless there is one.
+  std::vector<uint32_t> began_;  // Numbers whose start is new, for PutZerosAtStarts.
+  std::vector<storage::StartAt> row_starts_;
+  bool zeros_ = false;
+  int64_t last_t_ms_ = INT64_MIN;  // Of the last row that was committed in its turn.
   bool in_order_ = true;  // positions_[n] == n wherever there is a position.
   uint32_t next_position_ = 0;
   uint64_t live_count_ = 0;

@@ -1,6 +1,7 @@
 #include "server/start_times/start_times.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <deque>
 #include <unordered_map>
 #include <utility>
@@ -93,8 +94,6 @@ class Joiner final : public storage::Querier {
     std::unique_ptr<SeriesSet> samples = inner_->Select(hints, And(matchers, ""));
     if (!hints.start_times) return samples;
     SelectHints companions = hints;
-    companions.shards = 1;
-    companions.shard = 0;
     companions.limit = 0;
     companions.start_times = false;
     return std::make_unique<JoinedSet>(std::move(samples),
@@ -137,7 +136,66 @@ class Joiner final : public storage::Querier {
   const std::unique_ptr<storage::Querier> inner_;
 };
 
+// Writes the rows of one timeline, and the starts of its samples into another.
+class TimelineWithStarts final : public storage::TimelineWriter {
+ public:
+  TimelineWithStarts(storage::Appender& appender, std::string owner)
+      : appender_(appender), owner_(std::move(owner)), samples_(appender.OpenTimeline(owner_)) {}
+
+  Result<uint32_t> AddSeries(const Labels& labels) override { return samples_->AddSeries(labels); }
+  Labels LabelsAt(uint32_t position) const override { return samples_->LabelsAt(position); }
+
+  Result<storage::CommitStats> Commit(const storage::Row& row) override {
+    Result<storage::CommitStats> stats = samples_->Commit(row);
+    if (stats.ok() && (!row.starts.empty() || companions_ != nullptr)) KeepStarts(row);
+    return stats;
+  }
+
+ private:
+  static constexpr uint32_t kNone = UINT32_MAX;
+
+  void KeepStarts(const storage::Row& row) {
+    values_.assign(values_.size(), kAbsent);
+    for (const storage::StartAt& start : row.starts) {
+      const uint32_t at = CompanionAt(start.position);
+      if (at != kNone) values_[at] = static_cast<double>(start.start_ms);
+    }
+    // A series that ends takes its companion along.
+    for (uint32_t p = 0; p < companion_of_.size() && p < row.values.size(); ++p) {
+      if (companion_of_[p] != kNone && IsStale(row.values[p])) values_[companion_of_[p]] = kStaleNan;
+    }
+    if (companions_ == nullptr || std::ranges::all_of(values_, IsAbsent)) return;
+    (void)companions_->Commit(  // The samples are what counts.
+        {.t_ms = row.t_ms, .values = values_, .backfill = row.backfill, .optional = row.optional});
+  }
+
+  // kNone where a budget is used up.
+  uint32_t CompanionAt(uint32_t position) {
+    if (companion_of_.size() <= position) companion_of_.resize(position + 1, kNone);
+    uint32_t& at = companion_of_[position];
+    if (at != kNone) return at;
+    if (companions_ == nullptr) companions_ = appender_.OpenTimeline(owner_);
+    const Result<uint32_t> added =
+        companions_->AddSeries(CompanionOf(samples_->LabelsAt(position)));
+    if (!added.ok()) return kNone;
+    at = *added;
+    values_.resize(std::max<size_t>(values_.size(), at + 1), kAbsent);
+    return at;
+  }
+
+  storage::Appender& appender_;
+  const std::string owner_;
+  const std::unique_ptr<storage::TimelineWriter> samples_;
+  std::unique_ptr<storage::TimelineWriter> companions_;  // Made with the first start.
+  std::vector<uint32_t> companion_of_;                   // By position of the series.
+  std::vector<double> values_;                           // By position of the companion.
+};
+
 }  // namespace
+
+std::unique_ptr<storage::TimelineWriter> StartTimes::OpenTimeline(const std::string& owner) {
+  return std::make_unique<TimelineWithStarts>(appender_, owner);
+}
 
 Result<storage::CommitStats> StartTimes::Write(std::span<const SeriesBatch> batch) {
   Result<storage::CommitStats> stats = appender_.Write(batch);

@@ -20,7 +20,7 @@ namespace vedette {
 // are in SeriesColumns::start_ms.
 //
 //   StartTimes starts(db.appender(), db.queryable());
-//   starts.Write(batch);               // batch[i].sample_starts
+//   starts.Write(batch);               // batch[i].sample_starts; of a timeline row.starts.
 //   MakeEngine(options, starts, clock);
 //
 // Thread-safe where the two storages are; they outlive it.
@@ -31,9 +31,8 @@ class StartTimes final : public storage::Appender, public storage::Queryable {
   StartTimes(storage::Appender& appender, const storage::Queryable& queryable)
       : appender_(appender), queryable_(queryable) {}
 
-  std::unique_ptr<storage::TimelineWriter> OpenTimeline(const std::string& owner) override {
-    return appender_.OpenTimeline(owner);
-  }
+  // Companions are in a timeline of their own, beside that of their series, and best effort too.
+  std::unique_ptr<storage::TimelineWriter> OpenTimeline(const std::string& owner) override;
   // The outcome is that of the samples; companions come after them, best effort.
   Result<storage::CommitStats> Write(std::span<const storage::SeriesBatch> batch) override;
   void SetMetadata(const std::string& metric_name, const Metadata& metadata) override {

@@ -77,6 +77,27 @@ TEST_F(StartTimesTest, StartsStandBesideTheirSamples) {
   EXPECT_TRUE(set->status().ok());
 }
 
+TEST(StartTimesOfTimelines, AreAColumnBesideTheirSeriesAndEndWithIt) {
+  testing::MemoryAppender written;
+  const MemoryStorage unread;
+  StartTimes starts(written, unread);
+  const auto writer = starts.OpenTimeline("node");
+  const Labels labels = Labels::Of({{"__name__", "c_total"}});
+  ASSERT_EQ(*writer->AddSeries(Labels::Of({{"__name__", "up"}})), 0u);
+  ASSERT_EQ(*writer->AddSeries(labels), 1u);
+  const std::vector<double> values = {1, 5};
+  const std::vector<storage::StartAt> told = {{1, 500}};
+  const auto stats = writer->Commit({.t_ms = 1000, .values = values, .starts = told});
+  ASSERT_TRUE(stats.ok());
+  EXPECT_EQ(stats->appended, 2u) << "companions are nobody's samples";
+  ASSERT_TRUE(writer->Commit({.t_ms = 2000, .values = values}).ok());
+  const std::vector<double> end = {1, kStaleNan};
+  ASSERT_TRUE(writer->Commit({.t_ms = 3000, .values = end}).ok());
+  EXPECT_EQ(written.ToString("{__name__=\"c_total\", __start_timestamp__=\"1\"}"),
+            "500@1000 stale@3000");
+  EXPECT_EQ(written.series().size(), 3u) << "one without a start has no companion";
+}
+
 TEST_F(StartTimesTest, ARangeThatBeginsLaterStillFindsTheRightOnes) {
   const auto set = querier_->Select({.start_ms = 2500, .end_ms = 10'000, .start_times = true}, kAll);
   ASSERT_TRUE(set->Next());

@@ -22,9 +22,26 @@ struct CommitStats {
   uint64_t too_old = 0;        // Out of order and beyond storage.tsdb.out_of_order_time_window.
   uint64_t too_far_ahead = 0;  // In the future by more than the storage accepts.
   uint64_t series_limit = 0;   // Of a series that was refused because a budget is used up.
+  // How many of `appended`, and of refused(), are native histograms.
+  uint64_t appended_histograms = 0;
+  uint64_t refused_histograms = 0;
+  // Taken, and those that were there already. Not among the samples.
+  uint64_t exemplars = 0;
 
   uint64_t refused() const {
     return duplicate + out_of_order + too_old + too_far_ahead + series_limit;
+  }
+  CommitStats& operator+=(const CommitStats& more) {
+    appended += more.appended;
+    duplicate += more.duplicate;
+    out_of_order += more.out_of_order;
+    too_old += more.too_old;
+    too_far_ahead += more.too_far_ahead;
+    series_limit += more.series_limit;
+    appended_histograms += more.appended_histograms;
+    refused_histograms += more.refused_histograms;
+    exemplars += more.exemplars;
+    return *this;
   }
 };
 
@@ -39,6 +56,12 @@ struct ExemplarAt {
   Exemplar exemplar;
 };
 
+// Since when the sample at one position of a row counts, in milliseconds.
+struct StartAt {
+  uint32_t position = 0;
+  int64_t start_ms = 0;
+};
+
 // One instant of a timeline: values[p] is the sample of the series at position p of the layout;
 // kAbsent where that series was not sampled. `values` may be shorter than the layout: the rest is
 // absent. A position named in `histograms` has a histogram instead of its value.
@@ -49,6 +72,10 @@ struct Row {
   std::span<const ExemplarAt> exemplars;
   // The row fills a gap: it may be older than rows already there, as old as retention goes.
   bool backfill = false;
+  // Where it is known; a storage that keeps no start timestamps looks away.
+  std::span<const StartAt> starts;
+  // Made up by the writer: what is refused of it is nobody's loss, and is not counted.
+  bool optional = false;
 };
 
 // TimelineWriter is one writer's place in the storage: a scrape target, or a rule group. Its series

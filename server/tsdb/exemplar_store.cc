@@ -21,6 +21,7 @@ std::string SlotKey(uint32_t slot) {
 
 Status ExemplarStore::Load(const DamageSink& damage) {
   StoreIterator it = store_.Iterate(Family::kMeta);
+  std::vector<Entry> found;
   MutexLock lock(mu_);
   it.Seek(kPrefix);
   for (; it.valid() || PassDamage(it, "exemplars", damage); it.Next()) {
@@ -35,23 +36,23 @@ Status ExemplarStore::Load(const DamageSink& damage) {
     if (!in.ok() || !series.ok() || !labels.ok()) continue;  // One exemplar less.
     e.series = *std::move(series);
     e.exemplar.labels = *std::move(labels);
-    ring_.push_back(std::move(e));
+    found.push_back(std::move(e));
   }
-  std::ranges::sort(ring_, {}, &Entry::sequence);
-  if (!ring_.empty()) next_ = ring_.back().sequence + 1;
-  while (ring_.size() > capacity_) ring_.pop_front();
+  std::ranges::sort(found, {}, &Entry::sequence);
+  if (!found.empty()) next_ = found.back().sequence + 1;
+  for (Entry& e : found) Push(std::move(e));
   return it.status();
 }
 
-void ExemplarStore::Add(const Labels& series, const Exemplar& exemplar, StoreBatch& batch) {
-  if (capacity_ == 0) return;
+bool ExemplarStore::Add(const Labels& series, const Exemplar& exemplar, StoreBatch& batch) {
+  if (capacity_ == 0) return false;
   Entry e{0, series, exemplar};
   if (!e.exemplar.t_ms) e.exemplar.t_ms = 0;
   MutexLock lock(mu_);
   // Every scrape brings the same exemplar again until there is a newer one.
   const size_t look = std::min<size_t>(ring_.size(), 64);
   for (size_t i = ring_.size() - look; i < ring_.size(); ++i) {
-    if (ring_[i].series == series && ring_[i].exemplar == e.exemplar) return;
+    if (ring_[i].series == series && ring_[i].exemplar == e.exemplar) return true;
   }
   e.sequence = next_++;
   std::string value;
@@ -61,8 +62,28 @@ void ExemplarStore::Add(const Labels& series, const Exemplar& exemplar, StoreBat
   PutFixed(value, exemplar.value);
   PutSigned(value, *e.exemplar.t_ms);
   batch.Put(store_, Family::kMeta, SlotKey(static_cast<uint32_t>(e.sequence % capacity_)), value);
-  ring_.push_back(std::move(e));
-  if (ring_.size() > capacity_) ring_.pop_front();
+  Push(std::move(e));
+  ++appended_;
+  return true;
+}
+
+void ExemplarStore::Push(Entry entry) {
+  ++in_ring_[entry.series.Hash()];
+  ring_.push_back(std::move(entry));
+  while (ring_.size() > capacity_) {
+    const auto it = in_ring_.find(ring_.front().series.Hash());
+    if (it != in_ring_.end() && --it->second == 0) in_ring_.erase(it);
+    ring_.pop_front();
+  }
+}
+
+ExemplarStore::Stats ExemplarStore::stats() const {
+  MutexLock lock(mu_);
+  return {.appended = appended_,
+          .kept = ring_.size(),
+          .series = in_ring_.size(),
+          .oldest_ms = ring_.empty() ? 0 : *ring_.front().exemplar.t_ms,
+          .capacity = capacity_};
 }
 
 Result<std::vector<storage::SeriesExemplars>> ExemplarStore::Select(

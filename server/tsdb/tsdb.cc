@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <atomic>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -240,7 +241,12 @@ class Tsdb::Impl final : public storage::Appender,
     s.sealed_chunks = c.sealed_chunks;
     s.min_t_ms = head_.min_t_ms();
     s.max_t_ms = head_.max_t_ms();
+    s.removed_series = head_.removed_series();
     s.appended_samples = c.appended;
+    s.appended_histograms = c.appended_histograms;
+    s.late_samples = c.late;
+    s.late_histograms = c.late_histograms;
+    s.failed_commits = c.failed_commits;
     s.duplicate_samples = c.duplicate;
     s.out_of_order_samples = c.out_of_order;
     s.too_old_samples = c.too_old;
@@ -252,7 +258,33 @@ class Tsdb::Impl final : public storage::Appender,
     s.disk_bytes = store_->disk_bytes();
     s.wal_bytes = store_->wal_bytes();
     s.index_memory_bytes = index_.memory_bytes();
-    head_.Memory(&s.head_memory_bytes, &s.samples_in_head);
+    const Head::OpenData open = head_.Open();
+    s.head_memory_bytes = open.bytes;
+    s.samples_in_head = open.samples;
+    s.open_columns = open.columns;
+    s.first_open_t_ms = open.first_t_ms;
+    const std::vector<int32_t> windows = presence_.Windows(INT32_MIN, INT32_MAX);
+    s.windows = windows.size();
+    // What was written once may be gone: the oldest is in the first window, or in memory.
+    s.lowest_t_ms = open.first_t_ms;
+    if (!windows.empty()) s.lowest_t_ms = std::min(s.lowest_t_ms, windows.front() * window_ms_);
+    s.lowest_t_ms = std::max(s.lowest_t_ms, s.min_t_ms);
+    s.maintenance_rounds = maintenance_rounds_;
+    s.maintenance_failures = maintenance_failures_;
+    s.reopenings = reopenings_;
+    s.reopening_failures = reopening_failures_;
+    s.seals = seals_;
+    s.seal_failures = seal_failures_;
+    s.dropped_by_time = retention_.dropped_by_time();
+    s.dropped_by_size = retention_.dropped_by_size();
+    s.retention_ms = options_.retention_ms;
+    s.retention_bytes = options_.retention_bytes;
+    const ExemplarStore::Stats exemplars = exemplars_.stats();
+    s.exemplars_appended = exemplars.appended;
+    s.exemplars_kept = exemplars.kept;
+    s.exemplar_series = exemplars.series;
+    s.first_exemplar_ms = exemplars.oldest_ms;
+    s.max_exemplars = exemplars.capacity;
     s.store_memory_bytes = store_->memory_bytes();
     const ColumnCache::Stats columns = columns_.stats();
     s.column_cache_bytes = columns.bytes;
@@ -292,7 +324,7 @@ class Tsdb::Impl final : public storage::Appender,
     ByteChange change{.bytes_before = store_->disk_bytes()};
     VEDETTE_RETURN_IF_ERROR(head_.SealAll());
     for (int32_t window : presence_.Windows(INT32_MIN, INT32_MAX)) {
-      VEDETTE_ASSIGN_OR_RETURN(Compactor::Outcome merged, compactor_.Merge(window, nullptr));
+      VEDETTE_ASSIGN_OR_RETURN(Compactor::Outcome merged, Merge(window, nullptr));
       change.series += merged.series;
       change.samples += merged.samples;
     }
@@ -337,19 +369,49 @@ class Tsdb::Impl final : public storage::Appender,
   Status Snapshot(const std::string& directory) { return store_->Checkpoint(directory); }
 
   Status Maintain() {
+    ++maintenance_rounds_;
+    Status status = MaintainOnce();
+    if (!status.ok() && status.code() != StatusCode::kCancelled) ++maintenance_failures_;
+    return status;
+  }
+
+  bool writable() const { return !store_->failed(); }
+
+ private:
+  Status MaintainOnce() {
     for (const std::string& found : store_->TakeNewDamage()) damage_.Add(found);
-    VEDETTE_RETURN_IF_ERROR(store_->RecoverIfFailed());
+    VEDETTE_RETURN_IF_ERROR(Recover());
     MutexLock lock(maintenance_mu_);
-    VEDETTE_RETURN_IF_ERROR(head_.SealIdle());
+    ++seals_;
+    if (Status sealed = head_.SealIdle(); !sealed.ok()) {
+      ++seal_failures_;
+      return sealed;
+    }
     if (head_.max_t_ms() != INT64_MIN) {
       VEDETTE_RETURN_IF_ERROR(retention_.Apply(head_.max_t_ms()));
     }
     return MergeClosed();
   }
 
-  bool writable() const { return !store_->failed(); }
+  // Where a write has failed: opens the store again.
+  Status Recover() {
+    if (!store_->failed()) return {};
+    ++reopenings_;
+    Status status = store_->RecoverIfFailed();
+    reopening_failures_ += !status.ok();
+    return status;
+  }
 
- private:
+  Result<Compactor::Outcome> Merge(int32_t window, const Compactor::Pace& pace)
+      VEDETTE_REQUIRES(maintenance_mu_) {
+    const int64_t began_ns = clock_.MonotonicNs();
+    Result<Compactor::Outcome> outcome = compactor_.Merge(window, pace);
+    if (options_.merged && outcome.status().code() != StatusCode::kCancelled) {
+      options_.merged(static_cast<double>(clock_.MonotonicNs() - began_ns) / 1e9, outcome.ok());
+    }
+    return outcome;
+  }
+
   // Something is missing and nobody knows what it was: everything that the rest depends on is found
   // out anew from the sealed data themselves.
   Status AfterDamage() {
@@ -387,7 +449,7 @@ class Tsdb::Impl final : public storage::Appender,
       VEDETTE_ASSIGN_OR_RETURN(std::optional<std::string> done, store_->Get(Family::kMeta, key));
       if (done) continue;
       VEDETTE_ASSIGN_OR_RETURN(Compactor::Outcome merged,
-                               compactor_.Merge(window, [this](uint64_t n) { return Pace(n); }));
+                               Merge(window, [this](uint64_t n) { return Pace(n); }));
       (void)merged;
       StoreBatch batch;
       batch.Put(*store_, Family::kMeta, key, "");
@@ -419,7 +481,7 @@ class Tsdb::Impl final : public storage::Appender,
         if (stopping_) return;
       }
       waited_ms += std::min(kRecoverMs, options_.maintenance_interval_ms);
-      if (store_->failed()) (void)store_->RecoverIfFailed();  // Shown by stats().
+      (void)Recover();  // Shown by stats().
       if (waited_ms < options_.maintenance_interval_ms) continue;
       waited_ms = 0;
       (void)Maintain();  // What fails is tried again in the next round.
@@ -437,6 +499,9 @@ class Tsdb::Impl final : public storage::Appender,
   ExemplarStore exemplars_;
   Head head_;
 
+  std::atomic<uint64_t> maintenance_rounds_{0}, maintenance_failures_{0};
+  std::atomic<uint64_t> seals_{0}, seal_failures_{0};
+  std::atomic<uint64_t> reopenings_{0}, reopening_failures_{0};
   mutable DamageReport damage_;
   Mutex maintenance_mu_;  // One rewriting of sealed data at a time.
   Compactor compactor_;
@@ -462,7 +527,8 @@ Result<std::unique_ptr<Tsdb>> Tsdb::Open(const TsdbOptions& options, const Clock
                                         .sync_interval_ms = options.wal_sync_ms,
                                         .read_only = options.read_only,
                                         .max_write_buffer_bytes = options.max_write_buffer_bytes,
-                                        .file_system = options.file_system}));
+                                        .file_system = options.file_system,
+                                        .log_synced = options.log_synced}));
   VEDETTE_ASSIGN_OR_RETURN(int64_t window_ms, SettleWindow(*store, options.window_ms));
   auto impl = std::make_unique<Impl>(options, clock, std::move(store), window_ms);
   VEDETTE_RETURN_IF_ERROR(impl->Start());

@@ -62,6 +62,11 @@ struct TsdbOptions {
   // Decoded columns of what is asked again and again. 0: none are kept.
   size_t column_cache_bytes = 64 << 20;
 
+  // Told what a sync of the log took, and the merging of one window. From the storage's threads; may
+  // be empty.
+  std::function<void(double seconds)> log_synced;
+  std::function<void(double seconds, bool ok)> merged;
+
   // For a look at a directory that nothing may change, not even to mend it: see StoreOptions.
   bool read_only = false;
 
@@ -92,8 +97,18 @@ struct TsdbStats {
   uint64_t samples_in_head = 0;
   int64_t min_t_ms = 0;  // INT64_MAX / INT64_MIN of an empty storage.
   int64_t max_t_ms = 0;
+  // The oldest sample that retention has left, to the grain of a window; INT64_MAX as above.
+  int64_t lowest_t_ms = 0;
+  uint64_t windows = 0;       // Time partitions with sealed data.
+  uint64_t open_columns = 0;  // In memory, not sealed: one for each series of each timeline.
+  int64_t first_open_t_ms = 0;  // The oldest sample in them; INT64_MAX: there is none.
+  uint64_t removed_series = 0;  // Since the start: no longer held by a timeline in memory.
 
   uint64_t appended_samples = 0;  // Since the start, as the refused ones below.
+  uint64_t appended_histograms = 0;  // Of them.
+  uint64_t late_samples = 0;         // Out of order, and taken; histograms are apart.
+  uint64_t late_histograms = 0;
+  uint64_t failed_commits = 0;  // That the disk did not take.
   uint64_t duplicate_samples = 0;
   uint64_t out_of_order_samples = 0;
   uint64_t too_old_samples = 0;
@@ -102,6 +117,24 @@ struct TsdbStats {
   uint64_t series_refused = 0;
   uint64_t damaged_chunks = 0;      // And whatever else was found damaged since the start:
   std::vector<std::string> damage;  // the first of it, a sentence each.
+
+  // Of the work in the background, since the start.
+  uint64_t maintenance_rounds = 0;
+  uint64_t maintenance_failures = 0;
+  uint64_t reopenings = 0;  // Attempts to go on after the disk refused a write.
+  uint64_t reopening_failures = 0;
+  uint64_t seals = 0;  // Looks for timelines to seal.
+  uint64_t seal_failures = 0;
+  uint64_t dropped_by_time = 0;  // Windows.
+  uint64_t dropped_by_size = 0;
+  int64_t retention_ms = 0;  // As it was opened with, like the next.
+  uint64_t retention_bytes = 0;
+
+  uint64_t exemplars_appended = 0;  // Since the start.
+  uint64_t exemplars_kept = 0;
+  uint64_t exemplar_series = 0;
+  int64_t first_exemplar_ms = 0;  // 0: there is none.
+  uint64_t max_exemplars = 0;
 
   uint64_t disk_bytes = 0;
   uint64_t wal_bytes = 0;

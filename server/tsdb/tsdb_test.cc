@@ -100,6 +100,26 @@ class TsdbTest : public ::testing::Test {
     }
     EXPECT_TRUE(set->status().ok()) << set->status().ToString();
     EXPECT_TRUE(set->warnings().empty());
+    EXPECT_EQ(ReadInParts(*querier, hints, matchers), out);
+    return out;
+  }
+  // The same, part by part, as two threads do.
+  static Model ReadInParts(storage::Querier& querier, const storage::SelectHints& hints,
+                           const std::vector<Matcher>& matchers) {
+    Model out;
+    auto whole = querier.Select(hints, matchers);
+    const uint64_t size = whole->places() / 3 + 1;
+    for (uint64_t first = 0; first < whole->places(); first += size) {
+      const auto part = whole->Part(first, size);
+      while (part->Next()) {
+        const storage::SeriesColumns& c = part->at();
+        EXPECT_FALSE(out.contains(c.labels)) << "in two parts: " << c.labels.ToString();
+        for (size_t i = 0; i < c.t_ms.size(); ++i) {
+          out[c.labels][c.t_ms[i]] = std::bit_cast<uint64_t>(c.values[i]);
+        }
+      }
+      EXPECT_TRUE(part->status().ok()) << part->status().ToString();
+    }
     return out;
   }
 
@@ -582,6 +602,93 @@ TEST_F(TsdbTest, ReadersAndWritersRunBesideEachOther) {
   const Model got = Read();
   EXPECT_EQ(got.size(), 50u);
   EXPECT_EQ(got.at(SeriesNamed(100)).size(), 1500u);
+}
+
+TEST_F(TsdbTest, ACommitSaysWhatBecameOfSamplesHistogramsAndExemplarsEach) {
+  Open();
+  auto h = std::make_shared<Histogram>();
+  h->count = 5;
+  auto other = std::make_shared<Histogram>();
+  other->count = 6;
+  using HistogramSample = storage::SeriesBatch::HistogramSample;
+  const std::vector<Sample> samples = {{kNow, 1}, {kNow + 1000, 2}};
+  const std::vector<HistogramSample> histograms = {{kNow, h}, {kNow + 1000, h}};
+  const std::vector<Exemplar> exemplars = {{Labels::Of({{"trace_id", "a"}}), 1, kNow},
+                                           {Labels::Of({{"trace_id", "b"}}), 1, kNow}};
+  const std::vector<storage::SeriesBatch> first = {
+      {.labels = SeriesNamed(1), .samples = samples, .exemplars = exemplars},
+      {.labels = SeriesNamed(2), .histograms = histograms}};
+  const auto write = [&](const std::vector<storage::SeriesBatch>& batch) {
+    Result<CommitStats> stats = db_->appender().Write(batch);
+    EXPECT_TRUE(stats.ok()) << stats.status().ToString();
+    return stats.ok() ? *stats : CommitStats();
+  };
+  CommitStats s = write(first);
+  EXPECT_EQ(s.appended, 4u);
+  EXPECT_EQ(s.appended_histograms, 2u);
+  EXPECT_EQ(s.exemplars, 2u);
+  EXPECT_EQ(s.refused(), 0u);
+  s = write(first);  // The same again is no fault.
+  EXPECT_EQ(s.appended, 4u);
+  EXPECT_EQ(s.appended_histograms, 2u);
+  EXPECT_EQ(s.exemplars, 2u);
+
+  const std::vector<Sample> late = {{kNow - 1000, 1}, {kNow + 2000, 3}};
+  const std::vector<HistogramSample> bad = {
+      {kNow, other}, {kNow - 1000, h}, {kNow + 2000, h}, {kNow + (int64_t{1} << 40), h}};
+  s = write({{.labels = SeriesNamed(1), .samples = late},
+             {.labels = SeriesNamed(2), .histograms = bad}});
+  EXPECT_EQ(s.appended, 2u);
+  EXPECT_EQ(s.appended_histograms, 1u);
+  EXPECT_EQ(s.duplicate, 1u);
+  EXPECT_EQ(s.out_of_order, 2u);
+  EXPECT_EQ(s.too_far_ahead, 1u);
+  EXPECT_EQ(s.refused_histograms, 3u);
+  EXPECT_EQ(db_->stats().appended_histograms, 5u);
+
+  TsdbOptions none = Options();
+  none.max_exemplars = 0;
+  Open(none);
+  EXPECT_EQ(write(first).exemplars, 0u) << "none are kept";
+}
+
+TEST_F(TsdbTest, StatsTellWhatIsInMemoryAndWhatIsOnDisk) {
+  TsdbOptions options = Options();
+  options.out_of_order_window_ms = 600'000;
+  Open(options);
+  TsdbStats s = db_->stats();
+  EXPECT_EQ(s.windows, 0u);
+  EXPECT_EQ(s.lowest_t_ms, INT64_MAX);
+  EXPECT_EQ(s.first_open_t_ms, INT64_MAX);
+  auto writer = db_->appender().OpenTimeline("node");
+  const std::vector<double> values = {1, 2};
+  (void)*writer->AddSeries(SeriesNamed(1));
+  (void)*writer->AddSeries(SeriesNamed(2));
+  ASSERT_TRUE(writer->Commit({.t_ms = kNow, .values = values}).ok());
+  const std::vector<Sample> late = {{kNow + 10'000, 1}};
+  const std::vector<Sample> later = {{kNow + 5'000, 1}};
+  const std::vector<storage::SeriesBatch> one = {{.labels = SeriesNamed(3), .samples = late}};
+  const std::vector<storage::SeriesBatch> two = {{.labels = SeriesNamed(3), .samples = later}};
+  ASSERT_TRUE(db_->appender().Write(one).ok());
+  ASSERT_TRUE(db_->appender().Write(two).ok());
+  s = db_->stats();
+  EXPECT_EQ(s.open_columns, 3u);
+  EXPECT_EQ(s.first_open_t_ms, kNow);
+  EXPECT_EQ(s.lowest_t_ms, kNow);
+  EXPECT_EQ(s.late_samples, 1u);
+  EXPECT_EQ(s.active_series, 3u);
+  EXPECT_EQ(s.removed_series, 0u);
+  writer.reset();
+  ASSERT_TRUE(db_->Maintain().ok());
+  s = db_->stats();
+  EXPECT_EQ(s.active_series, 1u);
+  EXPECT_EQ(s.removed_series, 2u);
+  EXPECT_EQ(s.windows, 1u);
+  EXPECT_EQ(s.open_columns, 1u);
+  EXPECT_EQ(s.lowest_t_ms, kNow) << "not before what was ever written";
+  EXPECT_EQ(s.seals, 1u);
+  EXPECT_EQ(s.maintenance_rounds, 1u);
+  EXPECT_EQ(s.maintenance_failures, 0u);
 }
 
 }  // namespace

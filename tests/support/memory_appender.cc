@@ -36,6 +36,7 @@ class MemoryAppender::Writer final : public storage::TimelineWriter {
       is_histogram[h.position] = true;
       appender_.series_[layout_[h.position]].histograms.emplace_back(row.t_ms, h.histogram);
       ++stats.appended;
+      ++stats.appended_histograms;
     }
     for (size_t p = 0; p < row.values.size(); ++p) {
       if (IsAbsent(row.values[p]) || is_histogram[p]) continue;
@@ -44,6 +45,10 @@ class MemoryAppender::Writer final : public storage::TimelineWriter {
     }
     for (const storage::ExemplarAt& e : row.exemplars) {
       appender_.series_[layout_[e.position]].exemplars.push_back(e.exemplar);
+      ++stats.exemplars;
+    }
+    for (const storage::StartAt& start : row.starts) {
+      appender_.series_[layout_[start.position]].starts.emplace_back(row.t_ms, start.start_ms);
     }
     return stats;
   }
@@ -78,6 +83,7 @@ Result<storage::CommitStats> MemoryAppender::Write(std::span<const storage::Seri
     Result<Series*> series = SeriesOf(one.labels);
     if (!series.ok()) {
       stats.series_limit += one.samples.size() + one.histograms.size();
+      stats.refused_histograms += one.histograms.size();
       continue;
     }
     Series& s = **series;
@@ -85,6 +91,8 @@ Result<storage::CommitStats> MemoryAppender::Write(std::span<const storage::Seri
     for (const auto& h : one.histograms) s.histograms.emplace_back(h.t_ms, h.histogram);
     s.exemplars.insert(s.exemplars.end(), one.exemplars.begin(), one.exemplars.end());
     stats.appended += one.samples.size() + one.histograms.size();
+    stats.appended_histograms += one.histograms.size();
+    stats.exemplars += one.exemplars.size();
   }
   return stats;
 }

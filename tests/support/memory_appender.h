@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/base/mutex.h"
@@ -30,6 +31,7 @@ class MemoryAppender final : public storage::Appender {
     std::vector<Sample> samples;  // In the order of arrival; stale markers are in it.
     std::vector<std::pair<int64_t, std::shared_ptr<const Histogram>>> histograms;
     std::vector<Exemplar> exemplars;
+    std::vector<std::pair<int64_t, int64_t>> starts;  // Instant of a sample, and since when it counts.
     std::string owner;  // Of the writer that added it last; "" through Write alone.
   };
 

@@ -1,6 +1,5 @@
 #include "server/api/http/write.h"
 
-#include <algorithm>
 #include <memory>
 #include <optional>
 
@@ -16,6 +15,16 @@ constexpr std::string_view kVersion1 = "prometheus.WriteRequest";
 Reply Text(int status, std::string_view message) {
   return {
       .status = status, .content_type = "text/plain; charset=utf-8", .body = StrCat(message, "\n")};
+}
+
+// What 2.0 wants to know of every request that was read: what is stored now, to the sample.
+void AddWritten(const storage::CommitStats& stats, Reply& reply) {
+  reply.headers.emplace_back("X-Prometheus-Remote-Write-Samples-Written",
+                             StrCat(stats.appended - stats.appended_histograms));
+  reply.headers.emplace_back("X-Prometheus-Remote-Write-Histograms-Written",
+                             StrCat(stats.appended_histograms));
+  reply.headers.emplace_back("X-Prometheus-Remote-Write-Exemplars-Written",
+                             StrCat(stats.exemplars));
 }
 
 // "application/x-protobuf;proto=..." to its message; nothing where it is another type.
@@ -37,9 +46,9 @@ WriteDoor::WriteDoor(storage::Appender& appender, metrics::Registry& registry)
       samples_(registry.AddCounter("vedette_remote_write_samples_total",
                                    "Samples stored from remote write.")),
       histograms_(registry.AddCounter("vedette_remote_write_histograms_total",
-                                      "Native histograms received by remote write.")),
+                                      "Native histograms stored from remote write.")),
       exemplars_(registry.AddCounter("vedette_remote_write_exemplars_total",
-                                     "Exemplars received by remote write.")),
+                                     "Exemplars stored from remote write.")),
       refused_(
           registry.AddCounter("vedette_remote_write_refused_samples_total",
                               "Samples of remote writes that could not be stored: out of order, "
@@ -74,15 +83,16 @@ Reply WriteDoor::Write(const Call& call, std::string_view content_type) {
     stats = appender_.Write(request.series());
   }
   if (!stats.ok()) {
-    if (stats.status().code() == StatusCode::kInvalidArgument)
-      return Text(400, stats.status().message());
-    return Text(503, stats.status().message());
+    const bool senders_fault = stats.status().code() == StatusCode::kInvalidArgument;
+    Reply reply = Text(senders_fault ? 400 : 503, stats.status().message());
+    if (v2) AddWritten({}, reply);
+    return reply;
   }
   request.Remember(cache_);
   for (const auto& [name, metadata] : request.metadata()) appender_.SetMetadata(name, metadata);
   samples_.Add(stats->appended);
-  histograms_.Add(request.histograms());
-  exemplars_.Add(request.exemplars());
+  histograms_.Add(stats->appended_histograms);
+  exemplars_.Add(stats->exemplars);
   refused_.Add(stats->refused());
   invalid_series_.Add(request.invalid_series());
 
@@ -97,15 +107,7 @@ Reply WriteDoor::Write(const Call& call, std::string_view content_type) {
   add(stats->too_far_ahead, "samples too far in the future");
   add(stats->series_limit, "samples of series that a series limit refused");
   if (!fault.empty()) reply = Text(400, fault);
-  if (v2) {
-    const uint64_t refused_floats = std::min(stats->refused(), request.samples());
-    reply.headers.emplace_back("X-Prometheus-Remote-Write-Samples-Written",
-                               StrCat(request.samples() - refused_floats));
-    reply.headers.emplace_back("X-Prometheus-Remote-Write-Histograms-Written",
-                               StrCat(request.histograms()));
-    reply.headers.emplace_back("X-Prometheus-Remote-Write-Exemplars-Written",
-                               StrCat(request.exemplars()));
-  }
+  if (v2) AddWritten(*stats, reply);
   return reply;
 }
 

@@ -41,6 +41,24 @@ RemoteWrite::RemoteWrite(Options options, storage::Appender& inner, storage::Key
   registry.AddGaugeFn("prometheus_remote_storage_highest_timestamp_in_seconds",
                       "The newest instant put into the queue.",
                       [&counts] { return static_cast<double>(counts.newest_ms.load()) / 1000; });
+  // Beside queue_highest_sent_timestamp_seconds, with its labels: the difference is how far behind a
+  // receiver is.
+  registry.AddCallback([this](std::vector<MetricFamily>& out) {
+    constexpr std::string_view kName = "prometheus_remote_storage_queue_highest_timestamp_seconds";
+    MetricFamily family{.name = std::string(kName),
+                        .metadata = {.type = MetricType::kGauge,
+                                     .help = "The newest instant that waits for this receiver, or "
+                                             "has been sent to it."}};
+    const double newest = static_cast<double>(appender_.counts().newest_ms.load()) / 1000;
+    MutexLock lock(mu_);
+    for (const auto& [id, shown] : shown_) {
+      family.samples.push_back({.labels = Labels::Of({{kMetricNameLabel, kName},
+                                                      {"remote_name", shown.name},
+                                                      {"url", shown.url}}),
+                                .value = newest});
+    }
+    if (!family.samples.empty()) out.push_back(std::move(family));
+  });
   registry.AddGaugeFn("vedette_remote_storage_queue_entries", "Commits that wait in the queue.",
                       [this] { return static_cast<double>(queue_.head() - queue_.tail()); });
   registry.AddGaugeFn("vedette_remote_storage_queue_bytes", "What they take.",
@@ -96,12 +114,14 @@ Status RemoteWrite::Apply(const std::vector<config::RemoteWriteConfig>& configs,
     return it == wanted.end() || it->second.config != one.second->config() ||
            it->second.external_labels != one.second->external_labels();
   });
+  std::erase_if(shown_, [&](const auto& one) { return !senders_.contains(one.first); });
   for (const std::string& id : queue_.Destinations()) {
     if (wanted.contains(id)) continue;
     VEDETTE_RETURN_IF_ERROR(queue_.RemoveDestination(id));
   }
   for (auto& [id, options] : wanted) {
     if (senders_.contains(id)) continue;
+    shown_[id] = {options.name, options.url};
     log::Info("remote write", {{"remote_name", options.name}, {"url", options.url}});
     VEDETTE_ASSIGN_OR_RETURN(
         senders_[id], Sender::Start(std::move(options), queue_, &metadata_, clock_, registry_));

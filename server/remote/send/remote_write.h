@@ -69,6 +69,11 @@ class RemoteWrite {
   QueueingAppender appender_;
   Mutex mu_;
   std::map<std::string, std::unique_ptr<Sender>> senders_ VEDETTE_GUARDED_BY(mu_);
+  struct Shown {
+    std::string name;
+    std::string url;  // Without secrets.
+  };
+  std::map<std::string, Shown> shown_ VEDETTE_GUARDED_BY(mu_);  // Of each of senders_.
 };
 
 }  // namespace vedette::remote

@@ -18,6 +18,7 @@ Status Retention::Apply(int64_t newest_ms) {
     const auto over = [&](const RetentionRule& r) { return Over(r.keep_ms, age_ms); };
     if (rest_over && std::ranges::all_of(options_.rules, over)) {
       VEDETTE_RETURN_IF_ERROR(compactor_.Drop(window));
+      ++dropped_by_time_;
     } else if (rest_over || std::ranges::any_of(options_.rules, over)) {
       if (of_rules.empty()) {
         for (const RetentionRule& r : options_.rules) of_rules.push_back(index_.Select(r.matchers));
@@ -29,6 +30,7 @@ Status Retention::Apply(int64_t newest_ms) {
   for (int32_t window : presence_.Windows(INT32_MIN, current - 1)) {
     if (store_.disk_bytes() <= options_.max_bytes) break;
     VEDETTE_RETURN_IF_ERROR(compactor_.Drop(window));
+    ++dropped_by_size_;
   }
   return {};
 }

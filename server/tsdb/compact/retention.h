@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <vector>
 
@@ -34,6 +35,10 @@ class Retention {
 
   Status Apply(int64_t newest_ms);
 
+  // Windows that went whole since the start; from any thread.
+  uint64_t dropped_by_time() const { return dropped_by_time_; }
+  uint64_t dropped_by_size() const { return dropped_by_size_; }
+
  private:
   // Whether data that ended so long ago are to go.
   static bool Over(int64_t keep_ms, int64_t age_ms) { return keep_ms > 0 && age_ms >= keep_ms; }
@@ -45,6 +50,8 @@ class Retention {
   const SeriesIndex& index_;
   Presence& presence_;
   Compactor& compactor_;
+  std::atomic<uint64_t> dropped_by_time_{0};
+  std::atomic<uint64_t> dropped_by_size_{0};
 };
 
 }  // namespace vedette::tsdb

@@ -190,7 +190,10 @@ void Head::StageOld(Commit& commit, Timeline& t, int64_t t_ms, std::span<const d
       ++(SameBits(existing, values[p]) ? commit.stats.appended : commit.stats.duplicate);
       continue;
     }
-    if (HasNewer(t, *view, p, t_ms) && !OldAllowed(t_ms, backfill, commit.stats)) continue;
+    if (HasNewer(t, *view, p, t_ms)) {
+      if (!OldAllowed(t_ms, backfill, commit.stats)) continue;
+      if (!backfill) ++counters_.late;
+    }
     ++commit.stats.appended;
     commit.min_t_ms = std::min(commit.min_t_ms, t_ms);
     commit.max_t_ms = std::max(commit.max_t_ms, t_ms);
@@ -338,7 +341,9 @@ Status Head::StageHistogram(Commit& commit, uint32_t series, int64_t t_ms, const
   VEDETTE_ASSIGN_OR_RETURN(std::optional<std::string> existing,
                            store_.Get(Family::kHistograms, key));
   if (existing) {
-    ++(*existing == value ? commit.stats.appended : commit.stats.duplicate);
+    const bool same = *existing == value;
+    ++(same ? commit.stats.appended : commit.stats.duplicate);
+    ++(same ? commit.stats.appended_histograms : commit.stats.refused_histograms);
     return {};
   }
   // The newest of this series, in this window or a later one.
@@ -349,13 +354,20 @@ Status Head::StageHistogram(Commit& commit, uint32_t series, int64_t t_ms, const
     newer = newer ||
             (it.valid() && it.key().starts_with(HistogramKey(w, metric, series, 0).substr(0, 12)));
   }
-  if (newer && !OldAllowed(t_ms, backfill, commit.stats)) return {};
+  if (newer) {
+    if (!OldAllowed(t_ms, backfill, commit.stats)) {
+      ++commit.stats.refused_histograms;
+      return {};
+    }
+    if (!backfill) ++counters_.late_histograms;
+  }
   commit.batch.Put(store_, Family::kHistograms, key, value);
   presence_.Mark(window, std::span(&series, 1), commit.batch);
   histograms_.Mark(window, std::span(&series, 1), commit.batch);
   commit.present.emplace_back(window, series);
   commit.histograms.emplace_back(window, series);
   ++commit.stats.appended;
+  ++commit.stats.appended_histograms;
   commit.min_t_ms = std::min(commit.min_t_ms, t_ms);
   commit.max_t_ms = std::max(commit.max_t_ms, t_ms);
   return {};
@@ -392,6 +404,7 @@ Status Head::Flush(Commit& commit) VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_ana
     status = store_.Write(commit.batch);
   }
   if (!status.ok()) {
+    ++counters_.failed_commits;
     Abandon(commit);
     return status;
   }

@@ -178,6 +178,7 @@ std::map<std::string, RefusedOwner> Head::refused_owners() const {
 void Head::Uncharge(const std::string& owner, uint64_t series) {
   MutexLock lock(budget_mu_);
   charged_ -= series;
+  uncharged_ += series;
   const auto it = charged_by_owner_.find(owner);
   if (it == charged_by_owner_.end()) return;
   it->second -= series;
@@ -187,6 +188,11 @@ void Head::Uncharge(const std::string& owner, uint64_t series) {
 uint64_t Head::active_series() const {
   MutexLock lock(budget_mu_);
   return charged_;
+}
+
+uint64_t Head::removed_series() const {
+  MutexLock lock(budget_mu_);
+  return uncharged_;
 }
 
 std::map<std::string, uint64_t> Head::series_by_owner() const {
@@ -199,21 +205,26 @@ uint64_t Head::timelines() const {
   return timelines_.size();
 }
 
-void Head::Memory(uint64_t* bytes, uint64_t* samples) const {
-  *bytes = 0;
-  *samples = 0;
+Head::OpenData Head::Open() const {
+  OpenData out;
   for (const std::shared_ptr<Timeline>& t : AllTimelines()) {
     const std::shared_ptr<const TimelineView> view = t->View();
-    *bytes += sizeof(Timeline) + sizeof(TimelineView);
+    out.bytes += sizeof(Timeline) + sizeof(TimelineView);
+    size_t columns = 0;
     for (const auto& b : view->blocks) {
-      *bytes += b->bytes().size() + b->positions() / 8;
-      *samples += b->positions() * b->instants().size();
+      out.bytes += b->bytes().size() + b->positions() / 8;
+      out.samples += b->positions() * b->instants().size();
+      columns = std::max(columns, b->positions());
     }
     for (const auto& r : view->rows) {
-      *bytes += r->values.size() * sizeof(double) + 64;
-      *samples += r->values.size();
+      out.bytes += r->values.size() * sizeof(double) + 64;
+      out.samples += r->values.size();
+      columns = std::max(columns, r->values.size());
     }
+    out.columns += columns;
+    if (!view->empty()) out.first_t_ms = std::min(out.first_t_ms, view->first_t_ms());
   }
+  return out;
 }
 
 void Head::Weigh(const WeighSeries& visit) const {
@@ -276,6 +287,7 @@ void Head::Count(const storage::CommitStats& s) {
   counters_.too_old += s.too_old;
   counters_.too_far_ahead += s.too_far_ahead;
   counters_.series_limit += s.series_limit;
+  counters_.appended_histograms += s.appended_histograms;
 }
 
 // ---- timelines
@@ -507,6 +519,7 @@ Result<storage::CommitStats> Head::Writer::Commit(const storage::Row& row) {
     if (e.position >= t.layout.size()) return InvalidArgument("an exemplar beyond the layout");
   }
   if (!head_.TimeAllowed(row.t_ms, samples, commit.stats)) {
+    commit.stats.refused_histograms += row.histograms.size();
     head_.Count(commit.stats);
     return commit.stats;
   }
@@ -525,10 +538,13 @@ Result<storage::CommitStats> Head::Writer::Commit(const storage::Row& row) {
   for (const storage::ExemplarAt& e : row.exemplars) {
     storage::ExemplarAt at = e;
     if (!at.exemplar.t_ms) at.exemplar.t_ms = row.t_ms;
-    head_.exemplars_.Add(head_.index_.LabelsOf(t.layout[e.position]), at.exemplar, commit.batch);
+    commit.stats.exemplars += head_.exemplars_.Add(head_.index_.LabelsOf(t.layout[e.position]),
+                                                   at.exemplar, commit.batch);
   }
   VEDETTE_RETURN_IF_ERROR(head_.Flush(commit));
-  head_.Count(commit.stats);
+  storage::CommitStats counted = commit.stats;
+  if (row.optional) counted.duplicate = counted.out_of_order = counted.too_old = 0;
+  head_.Count(counted);
   return commit.stats;
 }
 
@@ -630,6 +646,7 @@ Result<storage::CommitStats> Head::Write(std::span<const storage::SeriesBatch> b
       const std::string owner(labels.Get("job"));
       if (!Charge(owner).ok()) {
         commit.stats.series_limit += b.samples.size() + b.histograms.size();
+        commit.stats.refused_histograms += b.histograms.size();
         series[i] = UINT32_MAX;
         continue;
       }
@@ -731,11 +748,16 @@ Result<storage::CommitStats> Head::Write(std::span<const storage::SeriesBatch> b
   for (uint32_t i = 0; status.ok() && i < batch.size(); ++i) {
     if (series[i] == UINT32_MAX) continue;
     for (const auto& h : batch[i].histograms) {
-      if (!TimeAllowed(h.t_ms, 1, commit.stats)) continue;
+      if (!TimeAllowed(h.t_ms, 1, commit.stats)) {
+        ++commit.stats.refused_histograms;
+        continue;
+      }
       status = StageHistogram(commit, series[i], h.t_ms, *h.histogram, false);
       if (!status.ok()) break;
     }
-    for (const Exemplar& e : batch[i].exemplars) exemplars_.Add(labels_of(i), e, commit.batch);
+    for (const Exemplar& e : batch[i].exemplars) {
+      commit.stats.exemplars += exemplars_.Add(labels_of(i), e, commit.batch);
+    }
   }
   if (status.ok()) status = Flush(commit);
   if (!status.ok()) Abandon(commit);

@@ -97,13 +97,18 @@ struct HeadOptions {
 class ExemplarSink {
  public:
   virtual ~ExemplarSink() = default;
-  virtual void Add(const Labels& series, const Exemplar& exemplar, StoreBatch& batch) = 0;
+  // False: exemplars are not kept here.
+  virtual bool Add(const Labels& series, const Exemplar& exemplar, StoreBatch& batch) = 0;
 };
 
 // Counted since the start.
 struct HeadCounters {
   std::atomic<uint64_t> appended{0}, duplicate{0}, out_of_order{0}, too_old{0}, too_far_ahead{0},
       series_limit{0}, series_refused{0}, sealed_chunks{0}, damaged{0};
+  // Native histograms among `appended`, and samples that came out of order and were taken.
+  std::atomic<uint64_t> appended_histograms{0}, late{0}, late_histograms{0};
+  // Commits that the disk did not take.
+  std::atomic<uint64_t> failed_commits{0};
 };
 
 // An owner that asked for more series than its budget, or the storage's, has left.
@@ -177,9 +182,17 @@ class Head {
   HeadCounters& counters() { return counters_; }
   uint64_t timelines() const;
   uint64_t active_series() const;
+  uint64_t removed_series() const;  // Since the start: no longer active.
   std::map<std::string, uint64_t> series_by_owner() const;
   std::map<std::string, RefusedOwner> refused_owners() const;
-  void Memory(uint64_t* bytes, uint64_t* samples) const;
+  // What is in memory and not sealed yet.
+  struct OpenData {
+    uint64_t bytes = 0;
+    uint64_t samples = 0;
+    uint64_t columns = 0;              // One for each series of each timeline: chunks in the making.
+    int64_t first_t_ms = INT64_MAX;  // The oldest sample's.
+  };
+  OpenData Open() const;
   // What the series have of that memory, in no order; one in two timelines is visited twice. `loose`:
   // its samples came by Write(), not by a timeline's writer. Waits for commits that are under way.
   using WeighSeries = std::function<void(uint32_t series, uint64_t bytes, bool loose)>;
@@ -254,6 +267,7 @@ class Head {
 
   mutable Mutex budget_mu_;
   uint64_t charged_ VEDETTE_GUARDED_BY(budget_mu_) = 0;
+  uint64_t uncharged_ VEDETTE_GUARDED_BY(budget_mu_) = 0;  // Since the start.
   std::map<std::string, uint64_t> charged_by_owner_ VEDETTE_GUARDED_BY(budget_mu_);
   std::map<std::string, RefusedOwner> refused_ VEDETTE_GUARDED_BY(budget_mu_);
 

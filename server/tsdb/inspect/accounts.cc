@@ -270,8 +270,7 @@ Result<CostReport> TakeAccounts(const AccountedParts& parts, const CostRequest& 
                  .index = tables(Family::kSeries),
                  .other = tables(Family::kMeta) + files.other};
   report.total.disk_bytes = files.total();
-  uint64_t samples = 0;
-  parts.head.Memory(&report.memory.head, &samples);
+  report.memory.head = parts.head.Open().bytes;
   report.memory.index = parts.index.memory_bytes();
   report.memory.store = parts.store.memory_bytes();
   report.total.memory_bytes = report.memory.head + report.memory.index + report.memory.store;

@@ -139,6 +139,7 @@ struct Store::Rep {
   std::shared_ptr<ErrorListener> listener = std::make_shared<ErrorListener>();
   std::shared_ptr<rocksdb::Cache> cache;
   bool sync_always = false;
+  std::function<void(double seconds)> log_synced;
   Mutex recover_mu;  // One recovery at a time.
 
   Mutex mu;
@@ -217,9 +218,13 @@ struct Store::Rep {
       if (const auto now = Current(); now == nullptr || now->read_only) continue;
       if (listener->TakeGrown()) WitnessManifest();
       if (sync_always || listener->failed() || !unsynced.exchange(false)) continue;
+      const auto began = std::chrono::steady_clock::now();
       if (rocksdb::Status s = SyncLog(); !s.ok()) {
         unsynced = true;
         listener->Note(s);
+      } else if (log_synced) {
+        log_synced(
+            std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count());
       }
     }
   }
@@ -356,6 +361,7 @@ Store::Store(std::unique_ptr<Rep> rep) : rep_(std::move(rep)) {}
 Result<std::unique_ptr<Store>> Store::Open(const StoreOptions& options) {
   auto rep = std::make_unique<Rep>(options.path);
   rep->sync_always = options.sync_interval_ms == 0;
+  rep->log_synced = options.log_synced;
   rep->cache = rocksdb::NewLRUCache(options.block_cache_bytes, 2);
 
   std::error_code error;

@@ -40,6 +40,8 @@ struct StoreOptions {
   // large as is best.
   size_t max_write_buffer_bytes = 0;
   std::shared_ptr<rocksdb::FileSystem> file_system;  // Null: the machine's own. Tests bring faults.
+  // Told what each sync of the log took that the thread of sync_interval_ms asked for. May be empty.
+  std::function<void(double seconds)> log_synced;
 };
 
 class Store;
