@@ -27,8 +27,14 @@ using BlankLabels = std::map<std::string, std::vector<std::string>, std::less<>>
 //
 //   sink.Family("node_cpu_seconds_total", MetricType::kCounter, "Seconds a CPU spent in each
 //   mode."); sink.Add({{"cpu", "0"}, {"mode", "idle"}}, 1234.5);
+// A collector says much the same at each collection. A sink that begins with what an earlier one of
+// the same collector took keeps its memory: a family that is opened and a sample that is added as
+// before costs a compare, and only the value is written. What is not said again is not there.
 class MetricSink {
  public:
+  MetricSink() = default;
+  explicit MetricSink(std::vector<MetricFamily> earlier) : families_(std::move(earlier)) {}
+
   void Family(std::string_view name, MetricType type, std::string_view help);
   void Add(LabelPairs labels, double value);
   void Add(std::span<const Label> labels, double value);
@@ -59,16 +65,23 @@ class MetricSink {
   };
 
   MetricFamily& current();
-  // Where the family is, or families_.size().
+  // Where the family is that was opened by this name, or opened().
   size_t Find(std::string_view name);
+  // Makes families_[opened()] the one of this name, an earlier one where there is one, and current.
+  void Open(std::string_view name);
+  size_t opened() const { return counts_.size(); }
   void AddLabels(std::string_view name, std::span<const Label> labels, double value);
+  FamilySample& NextSample();
 
+  // Those that were opened, then what is left of the earlier ones. No name twice.
   std::vector<MetricFamily> families_;
+  // Samples added so far, of each family that was opened; those behind them are earlier ones.
+  std::vector<size_t> counts_;
   std::unordered_map<std::string, size_t, NameHash, std::equal_to<>> index_;  // Into families_, of the
                                                                              // first of many.
   size_t current_ = 0;
   BlankLabels blanks_;
-  std::vector<Label> pairs_;  // Of AddPart, kept for its memory.
+  std::vector<Label> pairs_, wanted_;  // Of AddPart and AddLabels, kept for their memory.
 };
 
 // A Collector reads one corner of the machine. Collect() runs on a collection thread, one call at a

@@ -36,11 +36,14 @@ bool Contains(const std::vector<std::string>& names, std::string_view name) {
 // room for all from the start: it does not grow.
 using FamilyIndex = std::unordered_map<std::string_view, size_t>;
 
-void Merge(std::vector<MetricFamily>& into, FamilyIndex& index, std::vector<MetricFamily> from) {
+// `owners` has the number of each family's collector.
+void Merge(std::vector<MetricFamily>& into, FamilyIndex& index, std::vector<size_t>& owners,
+           std::vector<MetricFamily> from, size_t owner) {
   for (MetricFamily& family : from) {
     const auto at = index.find(family.name);
     if (at == index.end()) {
       into.push_back(std::move(family));
+      owners.push_back(owner);
       index.emplace(into.back().name, into.size() - 1);
     } else {
       std::ranges::move(family.samples, std::back_inserter(into[at->second].samples));
@@ -54,7 +57,9 @@ void Merge(std::vector<MetricFamily>& into, FamilyIndex& index, std::vector<Metr
 struct SnapshotTaker::Run {
   std::shared_ptr<Collector> collector;
   size_t source = 0;
+  size_t number = 0;        // Of the collector, on the shelf.
   int64_t deadline_ms = 0;  // Monotonic.
+  std::vector<MetricFamily> earlier;  // Until it begins.
 
   // Guarded by the pool's lock.
   uint64_t collection = 0;  // Which one waits for it.
@@ -72,6 +77,45 @@ struct SnapshotTaker::Outcome {
   double seconds = 0;
   std::vector<MetricFamily> families;
   BlankLabels blanks;
+};
+
+// A snapshot that knows whose its families are.
+struct SnapshotTaker::Kept {
+  TakenSnapshot taken;
+  std::vector<std::vector<size_t>> owners;  // Of each source's families.
+};
+
+// What snapshots that nobody holds any more leave behind, by collector; the last place is the agent's
+// own. Outlives the taker as long as somebody holds a snapshot. Thread-safe.
+class SnapshotTaker::Shelf {
+ public:
+  explicit Shelf(size_t collectors) : own(collectors), places_(collectors + 1) {}
+
+  std::vector<MetricFamily> Take(size_t number) VEDETTE_EXCLUDES(mu_) {
+    MutexLock lock(mu_);
+    return std::exchange(places_[number], {});
+  }
+
+  void Put(Kept& kept) VEDETTE_EXCLUDES(mu_) {
+    // Places that are filled already, by a collection of a part, are left as they are.
+    std::vector<std::vector<MetricFamily>> found(own + 1);
+    for (size_t s = 0; s < kept.taken.snapshot.sources.size(); ++s) {
+      std::vector<MetricFamily>& families = kept.taken.snapshot.sources[s].families;
+      for (size_t f = 0; f < families.size(); ++f) {
+        found[kept.owners[s][f]].push_back(std::move(families[f]));
+      }
+    }
+    MutexLock lock(mu_);
+    for (size_t i = 0; i < places_.size(); ++i) {
+      if (places_[i].empty()) places_[i].swap(found[i]);
+    }
+  }
+
+  const size_t own;  // The agent's place.
+
+ private:
+  Mutex mu_;
+  std::vector<std::vector<MetricFamily>> places_ VEDETTE_GUARDED_BY(mu_);
 };
 
 // The threads. Outlives the taker as long as a collector hangs in one of them.
@@ -204,7 +248,7 @@ class SnapshotTaker::Pool : public std::enable_shared_from_this<Pool> {
         queue_.pop_front();
       }
       const int64_t began = SystemClock().MonotonicNs();
-      MetricSink sink;
+      MetricSink sink(std::move(run->earlier));
       Status status;
       try {
         status = run->collector->Collect(sink);
@@ -248,7 +292,11 @@ SnapshotTaker::SnapshotTaker(Options options, std::vector<Source> sources)
     : options_(std::move(options)),
       sources_(std::move(sources)),
       pool_(std::make_shared<Pool>(options_.threads)),
-      sequence_(options_.last_sequence) {}
+      sequence_(options_.last_sequence) {
+  size_t collectors = 0;
+  for (const Source& source : sources_) collectors += source.collectors.size();
+  shelf_ = std::make_shared<Shelf>(collectors);
+}
 
 SnapshotTaker::~SnapshotTaker() { pool_->Stop(); }
 
@@ -301,9 +349,10 @@ Result<std::shared_ptr<const TakenSnapshot>> SnapshotTaker::Take(const TakeOptio
     }
   }
   std::shared_ptr<const TakenSnapshot> taken = Collect(options, sequence);
+  std::shared_ptr<const TakenSnapshot> before;  // Ends after the lock: it is a lot to put away.
   MutexLock lock(mu_);
   collecting_ = false;
-  if (everything) last_ = taken;
+  if (everything) before = std::exchange(last_, taken);
   finished_.NotifyAll();
   return taken;
 }
@@ -315,7 +364,11 @@ std::shared_ptr<const TakenSnapshot> SnapshotTaker::last() const {
 
 std::shared_ptr<const TakenSnapshot> SnapshotTaker::Collect(const TakeOptions& options,
                                                             uint64_t sequence) {
-  auto taken = std::make_shared<TakenSnapshot>();
+  const std::shared_ptr<Kept> kept(new Kept, [shelf = shelf_](Kept* old) {
+    shelf->Put(*old);
+    delete old;
+  });
+  TakenSnapshot* const taken = &kept->taken;
   Snapshot& snapshot = taken->snapshot;
   snapshot.run_id = options_.run_id;
   snapshot.sequence = sequence;
@@ -323,15 +376,20 @@ std::shared_ptr<const TakenSnapshot> SnapshotTaker::Collect(const TakeOptions& o
   const int64_t began = MonotonicMs();
 
   std::vector<std::shared_ptr<Run>> runs;
+  size_t next = 0;
   for (size_t i = 0; i < sources_.size(); ++i) {
     const Source& source = sources_[i];
+    const size_t first = std::exchange(next, next + source.collectors.size());
     if (!options.sources.empty() && !Contains(options.sources, source.name)) continue;
-    for (const auto& collector : source.collectors) {
+    for (size_t k = 0; k < source.collectors.size(); ++k) {
+      const auto& collector = source.collectors[k];
       if (!options.collectors.empty() && !Contains(options.collectors, collector->name())) continue;
       if (Contains(options.exclude_collectors, collector->name())) continue;
       auto run = std::make_shared<Run>();
       run->collector = collector;
       run->source = i;
+      run->number = first + k;
+      run->earlier = shelf_->Take(run->number);
       run->deadline_ms = began + std::min(source.deadline_ms, options.timeout_ms);
       runs.push_back(std::move(run));
     }
@@ -340,6 +398,7 @@ std::shared_ptr<const TakenSnapshot> SnapshotTaker::Collect(const TakeOptions& o
 
   std::vector<SourceSnapshot> found(sources_.size());
   std::vector<FamilyIndex> indexes(sources_.size());
+  std::vector<std::vector<size_t>> owners(sources_.size());
   std::vector<bool> asked(sources_.size(), false);
   std::vector<Outcome> outcomes(runs.size());
   std::vector<size_t> rooms(sources_.size(), kRoomForOwn);
@@ -381,7 +440,7 @@ std::shared_ptr<const TakenSnapshot> SnapshotTaker::Collect(const TakeOptions& o
     state.duration_seconds =
         run.collector->waits() ? std::max(state.duration_seconds, outcome.duration_seconds)
                                : state.duration_seconds + outcome.duration_seconds;
-    Merge(out.families, indexes[run.source], std::move(families));
+    Merge(out.families, indexes[run.source], owners[run.source], std::move(families), run.number);
     for (auto& [family, labels] : outcomes[i].blanks) {
       auto& all = taken->blanks[family];
       for (std::string& label : labels) {
@@ -400,7 +459,7 @@ std::shared_ptr<const TakenSnapshot> SnapshotTaker::Collect(const TakeOptions& o
     out.state.kind = source.kind;
     out.state.address = source.address;
     if (&source == std::to_address(host) && options_.self != nullptr) {
-      MetricSink sink;
+      MetricSink sink(shelf_->Take(shelf_->own));
       options_.self(taken->runs, sink);
       std::vector<MetricFamily> own = sink.Take();
       if (out.families.size() + own.size() > out.families.capacity()) {
@@ -409,15 +468,16 @@ std::shared_ptr<const TakenSnapshot> SnapshotTaker::Collect(const TakeOptions& o
         indexes[i].clear();
         for (size_t k = 0; k < out.families.size(); ++k) indexes[i].emplace(out.families[k].name, k);
       }
-      Merge(out.families, indexes[i], std::move(own));
+      Merge(out.families, indexes[i], owners[i], std::move(own), shelf_->own);
     }
     // A host whose collectors all failed still says so in its own metrics. What failed beside
     // others that did not is in the runs.
     out.state.up = out.state.up || !out.families.empty();
     if (out.state.up) out.state.error.clear();
     snapshot.sources.push_back(std::move(out));
+    kept->owners.push_back(std::move(owners[i]));
   }
-  return taken;
+  return {kept, taken};
 }
 
 }  // namespace vedette::agent

@@ -66,6 +66,9 @@ struct TakenSnapshot {
 // again. Whoever asks while a collection is under way gets that one. A collection costs what its
 // collectors cost, on at most `threads` threads as long as none of them dawdles.
 //
+// A collector's families are made from those of its run before the last, which nobody holds any more:
+// most of it is the same, and so its memory is.
+//
 // A source is up if a collector of it succeeded or found anything: `mysql_up 0` is a metric too.
 // Thread-safe.
 class SnapshotTaker {
@@ -99,6 +102,8 @@ class SnapshotTaker {
  private:
   struct Run;
   struct Outcome;
+  struct Kept;
+  class Shelf;
   class Pool;
 
   Status CheckNames(const TakeOptions& options) const;
@@ -107,6 +112,7 @@ class SnapshotTaker {
   const Options options_;
   const std::vector<Source> sources_;
   std::shared_ptr<Pool> pool_;
+  std::shared_ptr<Shelf> shelf_;
 
   mutable Mutex mu_;
   CondVar finished_;
