@@ -1,24 +1,25 @@
 #include "agent/container/cgroup.h"
 
 #include <dirent.h>
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <cmath>
 #include <cstring>
+#include <iterator>
 #include <set>
 #include <utility>
 
 #include "agent/collector/kept_files.h"
+#include "common/base/clock.h"
 #include "common/base/strings.h"
 
 namespace vedette::agent {
 namespace {
 
-constexpr size_t kMaxFileBytes = 1 << 20;
 // Version 1 says "no limit" as a number near 2^63.
 constexpr double kNoLimit = 4611686018427387904.0;
 constexpr double kTicksPerSecond = 100;  // USER_HZ, on every architecture that we build for.
@@ -179,19 +180,7 @@ void FinishMemory(CgroupStats& stats) {
 
 }  // namespace
 
-std::optional<std::string> ReadSmallFile(const std::string& path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return std::nullopt;
-  std::string out;
-  char buffer[4096];
-  ssize_t n = 0;
-  while (out.size() < kMaxFileBytes && (n = read(fd, buffer, sizeof buffer)) > 0) {
-    out.append(buffer, static_cast<size_t>(n));
-  }
-  close(fd);
-  if (n < 0) return std::nullopt;
-  return out;
-}
+std::optional<std::string> ReadSmallFile(const std::string& path) { return ReadGroupFile(path); }
 
 Result<CgroupReader::Trees> CgroupReader::FindTrees() const {
   Trees trees;
@@ -227,22 +216,43 @@ Result<CgroupReader::Trees> CgroupReader::FindTrees() const {
   return trees;
 }
 
+Result<CgroupReader::Trees> CgroupReader::KnownTrees() const {
+  constexpr int64_t kGoodNs = 60'000'000'000;
+  const int64_t now = SystemClock().MonotonicNs();
+  {
+    MutexLock lock(mu_);
+    if (trees_ && now - trees_ns_ < kGoodNs) return *trees_;
+  }
+  VEDETTE_ASSIGN_OR_RETURN(Trees trees, FindTrees());
+  MutexLock lock(mu_);
+  trees_ = trees;
+  trees_ns_ = now;
+  return trees;
+}
+
 Result<std::vector<CgroupStats>> CgroupReader::Read() const {
-  VEDETTE_ASSIGN_OR_RETURN(const Trees trees, FindTrees());
+  VEDETTE_ASSIGN_OR_RETURN(const Trees trees, KnownTrees());
   std::set<std::string> ids;
+  Listed listed;
   bool cut = false;
   if (trees.version2) {
     Walk(trees.unified, "", 0, ids, cut);
   } else {
     for (const char* controller : {"cpu", "cpuacct", "memory", "blkio"}) {
       const auto at = trees.controllers.find(controller);
-      if (at != trees.controllers.end()) Walk(at->second, "", 0, ids, cut);
+      if (at == trees.controllers.end()) continue;
+      const auto [folder, is_new] = listed.try_emplace(at->second);
+      if (!is_new) continue;  // One folder for two controllers.
+      Walk(at->second, "", 0, folder->second, cut);
+      ids.insert(folder->second.begin(), folder->second.end());
     }
+    cut = cut || ids.size() > kMaxGroups;
+    while (ids.size() > kMaxGroups) ids.erase(std::prev(ids.end()));
   }
   std::vector<CgroupStats> out;
   for (const std::string& id : ids) {
     CgroupStats stats{.id = id};
-    ReadGroup(trees, stats);
+    ReadGroup(trees, listed, stats);
     out.push_back(std::move(stats));
   }
   if (cut) {
@@ -262,17 +272,17 @@ std::string CgroupReader::MainTree(const Trees& trees) {
 }
 
 std::optional<CgroupStats> CgroupReader::ReadOne(const std::string& id) const {
-  const auto trees = FindTrees();
+  const auto trees = KnownTrees();
   if (!trees.ok() || !Exists(MainTree(*trees) + id)) return std::nullopt;
   CgroupStats stats{.id = id};
-  ReadGroup(*trees, stats);
+  ReadGroup(*trees, {}, stats);
   // It went away meanwhile: half of what was read is from before.
   if (!Exists(MainTree(*trees) + id)) return std::nullopt;
   return stats;
 }
 
 std::vector<std::string> CgroupReader::IdsBelow(const std::string& id) const {
-  const auto trees = FindTrees();
+  const auto trees = KnownTrees();
   if (!trees.ok()) return {};
   std::set<std::string> ids;
   bool cut = false;
@@ -281,17 +291,17 @@ std::vector<std::string> CgroupReader::IdsBelow(const std::string& id) const {
 }
 
 std::vector<std::string> CgroupReader::Folders(const std::string& id) const {
-  const auto trees = FindTrees();
+  const auto trees = KnownTrees();
   if (!trees.ok()) return {};
   return {MainTree(*trees) + (id == "/" ? "" : id)};
 }
 
-void CgroupReader::ReadGroup(const Trees& trees, CgroupStats& stats) const {
+void CgroupReader::ReadGroup(const Trees& trees, const Listed& listed, CgroupStats& stats) const {
   const std::string below = stats.id == "/" ? "" : stats.id;
   if (trees.version2) {
     ReadVersion2(trees.unified + below, stats);
   } else {
-    ReadVersion1(trees, stats);
+    ReadVersion1(trees, listed, stats);
     // Only systemd makes its groups in the unified tree, too.
     if (!trees.unified.empty() && Exists(trees.unified + below)) {
       ReadPressure(trees.unified + below, stats);
@@ -300,14 +310,16 @@ void CgroupReader::ReadGroup(const Trees& trees, CgroupStats& stats) const {
   FinishMemory(stats);
 }
 
-void CgroupReader::ReadVersion1(const Trees& trees, CgroupStats& s) const {
+void CgroupReader::ReadVersion1(const Trees& trees, const Listed& listed, CgroupStats& s) const {
   const auto folder = [&](const char* controller) -> std::string {
     const auto at = trees.controllers.find(controller);
     if (at == trees.controllers.end()) return "";
     if (s.id == "/") return at->second;
-    // A group may be in some of the trees only: one look instead of one for each of its files.
     std::string f = at->second + s.id;
-    return Exists(f) ? f : "";
+    // A group may be in some of the trees only: one look instead of one for each of its files.
+    const auto ids = listed.find(at->second);
+    const bool there = ids == listed.end() ? Exists(f) : ids->second.contains(s.id);
+    return there ? f : "";
   };
   if (const std::string f = folder("cpuacct"); !f.empty()) {
     s.start_time_seconds = ModifiedAt(f);

@@ -3,10 +3,12 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "common/base/mutex.h"
 #include "common/base/status.h"
 
 namespace vedette::agent {
@@ -49,7 +51,7 @@ struct CgroupStats {
 
 // Reads the control groups under `root` (/sys/fs/cgroup): version 1 (one tree a controller),
 // version 2 (one tree), or both side by side (the unified tree then has what version 1 lacks:
-// pressure). Each call walks the trees anew. Thread-compatible.
+// pressure). Each call walks the trees anew. Thread-safe.
 class CgroupReader {
  public:
   CgroupReader(std::string root, std::string procfs)
@@ -79,18 +81,25 @@ class CgroupReader {
     std::map<std::string, std::string> controllers;  // Version 1: controller to folder.
   };
   Result<Trees> FindTrees() const;
+  // The same, found once a minute: trees are mounted when the machine starts.
+  Result<Trees> KnownTrees() const VEDETTE_EXCLUDES(mu_);
   // The tree that shows all groups: version 2's, or that of a controller that everybody uses.
   static std::string MainTree(const Trees& trees);
-  void ReadGroup(const Trees& trees, CgroupStats& stats) const;
-  void ReadVersion1(const Trees& trees, CgroupStats& stats) const;
+  // The groups that each folder of a tree has; none: look for each group yourself.
+  using Listed = std::map<std::string, std::set<std::string>, std::less<>>;
+  void ReadGroup(const Trees& trees, const Listed& listed, CgroupStats& stats) const;
+  void ReadVersion1(const Trees& trees, const Listed& listed, CgroupStats& stats) const;
   void ReadVersion2(const std::string& folder, CgroupStats& stats) const;
 
   const std::string root_;
   const std::string procfs_;
+  mutable Mutex mu_;
+  mutable std::optional<Trees> trees_ VEDETTE_GUARDED_BY(mu_);
+  mutable int64_t trees_ns_ VEDETTE_GUARDED_BY(mu_) = 0;
 };
 
-// A whole small file; empty optional if it cannot be read. Pseudo files have no size, so it is read
-// to its end, at most a megabyte.
+// A whole small file, one of the kernel's over a descriptor that is kept; nothing if it cannot be
+// read.
 std::optional<std::string> ReadSmallFile(const std::string& path);
 
 }  // namespace vedette::agent

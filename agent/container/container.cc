@@ -423,8 +423,8 @@ class ContainerCollector final : public Collector {
   using Extra = std::initializer_list<std::pair<std::string_view, std::string_view>>;
 
   static void Put(MetricSink& sink, const Group& g, Extra extra, double value) {
-    std::vector<Label> labels;
-    labels.reserve(g.labels.size() + extra.size());
+    thread_local std::vector<Label> labels;  // Kept for its memory.
+    labels.clear();
     for (const auto& [n, v] : g.labels) labels.push_back({n, v});
     for (const auto& [n, v] : extra) labels.push_back({n, v});
     sink.Add(labels, value);

@@ -73,6 +73,7 @@ std::string ValidUtf8(std::string_view text) {
 
 std::vector<std::string_view> Words(std::string_view line) {
   std::vector<std::string_view> words;
+  words.reserve(16);  // Most lines have fewer.
   size_t at = 0;
   for (;;) {
     at = line.find_first_not_of(" \t", at);

@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <utility>
@@ -139,47 +140,69 @@ Result<std::vector<Interface>> FromProcfs(const Host& host) {
 Status CollectNetdev(const Host& host, MetricSink& sink) {
   VEDETTE_ASSIGN_OR_RETURN(const std::vector<Interface> interfaces,
                            host.options.netdev_netlink ? FromNetlink() : FromProcfs(host));
+  std::vector<const Interface*> shown;
+  for (const Interface& i : interfaces) {
+    if (host.netdev.Passes(i.name)) shown.push_back(&i);
+  }
   for (size_t c = 0; c < kCounters.size(); ++c) {
-    for (const Interface& i : interfaces) {
-      if (c >= i.known || !host.netdev.Passes(i.name)) continue;
-      sink.Family(StrCat("node_network_", kCounters[c], "_total"), MetricType::kCounter,
-                  StrCat("Network device statistic ", kCounters[c], "."));
-      sink.Add({{"device", i.name}}, static_cast<double>(i.counters[c]));
+    bool opened = false;
+    for (const Interface* i : shown) {
+      if (c >= i->known) continue;
+      if (!opened) {
+        sink.Family(StrCat("node_network_", kCounters[c], "_total"), MetricType::kCounter,
+                    StrCat("Network device statistic ", kCounters[c], "."));
+      }
+      opened = true;
+      sink.Add({{"device", i->name}}, static_cast<double>(i->counters[c]));
     }
   }
   return host.options.netdev_address_info ? AddAddresses(host, sink) : Status();
 }
 
+// A file of a device's folder that holds a number.
+struct Attribute {
+  const char* file;
+  const char* name;
+  MetricType type = MetricType::kGauge;
+  double unit = 1;
+};
+constexpr Attribute kAttributes[] = {
+    {"addr_assign_type", "address_assign_type"},
+    {"carrier", "carrier"},
+    {"carrier_changes", "carrier_changes_total", MetricType::kCounter},
+    {"carrier_up_count", "carrier_up_changes_total", MetricType::kCounter},
+    {"carrier_down_count", "carrier_down_changes_total", MetricType::kCounter},
+    {"dev_id", "device_id"},
+    {"dormant", "dormant"},
+    {"flags", "flags"},
+    {"ifindex", "iface_id"},
+    {"iflink", "iface_link"},
+    {"link_mode", "iface_link_mode"},
+    {"mtu", "mtu_bytes"},
+    {"name_assign_type", "name_assign_type"},
+    {"netdev_group", "net_dev_group"},
+    // Megabits per second become bytes per second.
+    {"speed", "speed_bytes", MetricType::kGauge, 1e6 / 8},
+    {"tx_queue_len", "transmit_queue_length"},
+    {"type", "protocol_type"},
+};
+
+// The family and the help of each of kAttributes, made once: a machine with containers has many
+// devices.
+using Named = std::array<std::pair<std::string, std::string>, std::size(kAttributes)>;
+const Named& NamesOfAttributes() {
+  static const auto* names = [] {
+    auto* out = new Named();
+    for (size_t i = 0; i < out->size(); ++i) {
+      (*out)[i] = {StrCat("node_network_", kAttributes[i].name),
+                   StrCat("Network device property: ", kAttributes[i].name)};
+    }
+    return out;
+  }();
+  return *names;
+}
+
 Status CollectNetclass(const Host& host, MetricSink& sink) {
-  struct Attribute {
-    const char* file;
-    const char* name;
-    const char* help;
-    MetricType type = MetricType::kGauge;
-    double unit = 1;
-  };
-  static constexpr Attribute kAttributes[] = {
-      {"addr_assign_type", "address_assign_type", "address_assign_type"},
-      {"carrier", "carrier", "carrier"},
-      {"carrier_changes", "carrier_changes_total", "carrier_changes_total", MetricType::kCounter},
-      {"carrier_up_count", "carrier_up_changes_total", "carrier_up_changes_total",
-       MetricType::kCounter},
-      {"carrier_down_count", "carrier_down_changes_total", "carrier_down_changes_total",
-       MetricType::kCounter},
-      {"dev_id", "device_id", "device_id"},
-      {"dormant", "dormant", "dormant"},
-      {"flags", "flags", "flags"},
-      {"ifindex", "iface_id", "iface_id"},
-      {"iflink", "iface_link", "iface_link"},
-      {"link_mode", "iface_link_mode", "iface_link_mode"},
-      {"mtu", "mtu_bytes", "mtu_bytes"},
-      {"name_assign_type", "name_assign_type", "name_assign_type"},
-      {"netdev_group", "net_dev_group", "net_dev_group"},
-      // Megabits per second become bytes per second.
-      {"speed", "speed_bytes", "speed_bytes", MetricType::kGauge, 1e6 / 8},
-      {"tx_queue_len", "transmit_queue_length", "transmit_queue_length"},
-      {"type", "protocol_type", "protocol_type"},
-  };
   const std::string root = host.Sys("class/net");
   for (const std::string& device : ListDirectory(root)) {
     if (!host.netclass.Passes(device)) continue;
@@ -199,7 +222,8 @@ Status CollectNetclass(const Host& host, MetricSink& sink) {
               {"operstate", *state},
               {"ifalias", ReadAttribute(dir + "ifalias").value_or("")}},
              1);
-    for (const Attribute& a : kAttributes) {
+    for (size_t i = 0; i < std::size(kAttributes); ++i) {
+      const Attribute& a = kAttributes[i];
       const auto text = ReadAttribute(dir + a.file);
       if (!text) continue;
       const auto value = text->starts_with("0x")
@@ -207,8 +231,7 @@ Status CollectNetclass(const Host& host, MetricSink& sink) {
                              : Number<int64_t>(*text);
       if (!value) continue;
       if (a.unit != 1 && *value < 0 && host.options.netclass_ignore_invalid_speed) continue;
-      sink.Family(StrCat("node_network_", a.name), a.type,
-                  StrCat("Network device property: ", a.help));
+      sink.Family(NamesOfAttributes()[i].first, a.type, NamesOfAttributes()[i].second);
       sink.Add({{"device", device}}, static_cast<double>(*value) * a.unit);
     }
   }

@@ -1,4 +1,5 @@
 #include <array>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,21 +22,34 @@ std::string MeminfoName(std::string_view key, bool kilobytes) {
   return name;
 }
 
-Status CollectMeminfo(const Host& host, MetricSink& sink) {
+// A line of meminfo and the family that shows it. The kernel writes the same lines each time.
+struct MeminfoLine {
+  std::string key;
+  bool kilobytes = false;
+  std::string family, help;
+  MetricType type = MetricType::kGauge;
+};
+
+Status CollectMeminfo(const Host& host, std::vector<MeminfoLine>& known, MetricSink& sink) {
   VEDETTE_ASSIGN_OR_RETURN(const std::string text, ReadFile(host.Proc("meminfo")));
+  size_t row = 0;
   ForEachLine(text, [&](std::string_view line) {
     const size_t colon = line.find(':');
     if (colon == std::string_view::npos) return;
     const std::string_view key = line.substr(0, colon);
-    const auto words = Words(line.substr(colon + 1));
-    if (words.empty()) return;
-    const bool kilobytes = words.size() > 1;
-    const double value = Real(words[0]).value_or(0) * (kilobytes ? 1024 : 1);
-    const std::string name = MeminfoName(key, kilobytes);
-    const MetricType type = name.ends_with("_total") ? MetricType::kCounter : MetricType::kGauge;
-    sink.Family(name, type,
-                StrCat("Memory information field ", std::string_view(name).substr(12), "."));
-    sink.Add({}, value);
+    const std::string_view rest = Trim(line.substr(colon + 1));
+    if (rest.empty()) return;
+    const bool kilobytes = rest.find(' ') != std::string_view::npos;
+    if (known.size() <= row) known.emplace_back();
+    MeminfoLine& l = known[row++];
+    if (l.key != key || l.kilobytes != kilobytes) {
+      const std::string family = MeminfoName(key, kilobytes);
+      l = {std::string(key), kilobytes, family,
+           StrCat("Memory information field ", std::string_view(family).substr(12), "."),
+           family.ends_with("_total") ? MetricType::kCounter : MetricType::kGauge};
+    }
+    sink.Family(l.family, l.type, l.help);
+    sink.Add({}, Real(rest).value_or(0) * (kilobytes ? 1024 : 1));
   });
   return {};
 }
@@ -43,11 +57,12 @@ Status CollectMeminfo(const Host& host, MetricSink& sink) {
 Status CollectVmstat(const Host& host, MetricSink& sink) {
   VEDETTE_ASSIGN_OR_RETURN(const std::string text, ReadFile(host.Proc("vmstat")));
   ForEachLine(text, [&](std::string_view line) {
-    const auto words = Words(line);
-    if (words.size() != 2 || !host.vmstat.Passes(words[0])) return;
-    sink.Family(StrCat("node_vmstat_", words[0]), MetricType::kUnknown,
-                StrCat("/proc/vmstat information field ", words[0], "."));
-    sink.Add({}, Real(words[1]).value_or(0));
+    const size_t blank = line.find(' ');
+    const std::string_view name = line.substr(0, blank);
+    if (blank == std::string_view::npos || !host.vmstat.Passes(name)) return;
+    sink.Family(StrCat("node_vmstat_", name), MetricType::kUnknown,
+                StrCat("/proc/vmstat information field ", name, "."));
+    sink.Add({}, Real(line.substr(blank + 1)).value_or(0));
   });
   return {};
 }
@@ -253,7 +268,10 @@ Status CollectSwap(const Host& host, MetricSink& sink) {
 }  // namespace
 
 void AddMemoryCollectors(const HostPtr& host, Collectors& out) {
-  Add(out, {"meminfo", "/proc/meminfo"}, host, CollectMeminfo);
+  Add(out, {"meminfo", "/proc/meminfo"},
+      [host, known = std::make_shared<std::vector<MeminfoLine>>()](MetricSink& sink) {
+        return CollectMeminfo(*host, *known, sink);
+      });
   Add(out, {"vmstat", "/proc/vmstat"}, host, CollectVmstat);
   Add(out, {"meminfo_numa", "/sys/devices/system/node/node*/{meminfo,numastat}", kOff}, host,
       CollectMeminfoNuma);

@@ -4,6 +4,7 @@
 #include <functional>
 #include <iterator>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -16,56 +17,103 @@
 namespace vedette::agent {
 namespace {
 
-using NetstatFields = std::vector<std::pair<std::string, double>>;
+// The counters of the network's protocols. There are hundreds, a dozen or two are wanted, and the
+// kernel always names them in the same order: which ones are wanted is found out once, and again when
+// a line of names is not what it was.
+class Netstat {
+ public:
+  explicit Netstat(HostPtr host) : host_(std::move(host)) {}
 
-// /proc/net/netstat and snmp: a line of names and a line of values for each protocol.
-Status ReadPairedLines(const std::string& path, NetstatFields& out) {
-  VEDETTE_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
-  std::vector<std::string_view> names;
-  ForEachLine(text, [&](std::string_view line) {
-    const auto words = Words(line);
-    if (words.empty()) return;
-    if (names.empty() || names[0] != words[0] || names.size() != words.size()) {
-      names = words;
-      return;
-    }
+  Status Collect(MetricSink& sink) {
+    VEDETTE_RETURN_IF_ERROR(AddPairedLines(host_->Proc("net/netstat"), netstat_, sink));
+    VEDETTE_RETURN_IF_ERROR(AddPairedLines(host_->Proc("net/snmp"), snmp_, sink));
+    AddSnmp6(sink);
+    return {};
+  }
+
+ private:
+  struct Field {
+    size_t word = 0;
+    std::string family, help;
+  };
+  // A line of names, and the wanted ones of them.
+  struct Layout {
+    std::string names;
+    size_t words = 0;
+    std::vector<Field> wanted;
+  };
+
+  Field FieldOf(size_t word, std::string_view protocol, std::string_view name) const {
+    return {word, StrCat("node_netstat_", protocol, "_", name),
+            StrCat("Statistic ", protocol, name, ".")};
+  }
+
+  // /proc/net/netstat and snmp: a line of names and a line of values for each protocol.
+  Status AddPairedLines(const std::string& path, std::vector<Layout>& layouts, MetricSink& sink) {
+    VEDETTE_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
+    std::string_view names;
+    size_t pair = 0;
+    ForEachLine(text, [&](std::string_view line) {
+      const std::string_view protocol = line.substr(0, line.find(':') + 1);
+      if (protocol.empty()) return;
+      if (!names.starts_with(protocol)) {
+        names = line;
+        return;
+      }
+      if (layouts.size() <= pair) layouts.emplace_back();
+      Layout& layout = layouts[pair++];
+      if (layout.names != names) layout = LayoutOf(names);
+      names = {};
+      const auto words = Words(line);
+      if (words.size() != layout.words) return;
+      for (const Field& f : layout.wanted) {
+        sink.Family(f.family, MetricType::kUnknown, f.help);
+        sink.Add({}, Real(words[f.word]).value_or(0));
+      }
+    });
+    return {};
+  }
+
+  Layout LayoutOf(std::string_view names) const {
+    const auto words = Words(names);
+    Layout layout{.names = std::string(names), .words = words.size()};
     const std::string_view protocol = words[0].substr(0, words[0].size() - 1);
     for (size_t i = 1; i < words.size(); ++i) {
-      out.emplace_back(StrCat(protocol, "_", names[i]), Real(words[i]).value_or(0));
+      if (!host_->netstat.Passes(StrCat(protocol, "_", words[i]))) continue;
+      layout.wanted.push_back(FieldOf(i, protocol, words[i]));
     }
-    names.clear();
-  });
-  return {};
-}
-
-// /proc/net/snmp6: "Ip6InReceives 8": the protocol ends with the 6.
-void ReadSnmp6(const std::string& path, NetstatFields& out) {
-  const Result<std::string> text = ReadFile(path);
-  if (!text.ok()) return;  // IPv6 is switched off.
-  ForEachLine(*text, [&](std::string_view line) {
-    const auto words = Words(line);
-    const size_t six = words.empty() ? std::string_view::npos : words[0].find('6');
-    if (words.size() < 2 || six == std::string_view::npos) return;
-    out.emplace_back(StrCat(words[0].substr(0, six + 1), "_", words[0].substr(six + 1)),
-                     Real(words[1]).value_or(0));
-  });
-}
-
-Status CollectNetstat(const Host& host, MetricSink& sink) {
-  NetstatFields found;
-  VEDETTE_RETURN_IF_ERROR(ReadPairedLines(host.Proc("net/netstat"), found));
-  VEDETTE_RETURN_IF_ERROR(ReadPairedLines(host.Proc("net/snmp"), found));
-  ReadSnmp6(host.Proc("net/snmp6"), found);
-  for (const auto& [name, value] : found) {
-    if (!host.netstat.Passes(name)) continue;
-    const size_t underscore = name.find('_');
-    const std::string_view text = name;
-    sink.Family(StrCat("node_netstat_", name), MetricType::kUnknown,
-                StrCat("Statistic ", text.substr(0, underscore), text.substr(underscore + 1), "."));
-    sink.Add({}, value);
+    return layout;
   }
-  return {};
-}
+
+  // /proc/net/snmp6: "Ip6InReceives 8": the protocol ends with the 6.
+  void AddSnmp6(MetricSink& sink) {
+    const Result<std::string> text = ReadFile(host_->Proc("net/snmp6"));
+    if (!text.ok()) return;  // IPv6 is switched off.
+    size_t row = 0;
+    ForEachLine(*text, [&](std::string_view line) {
+      const std::string_view key = line.substr(0, line.find_first_of(" \t"));
+      if (snmp6_.size() <= row) snmp6_.emplace_back();
+      Layout& layout = snmp6_[row++];
+      if (layout.names != key) {
+        layout = {.names = std::string(key)};
+        const size_t six = key.find('6');
+        const bool wanted =
+            six != std::string_view::npos &&
+            host_->netstat.Passes(StrCat(key.substr(0, six + 1), "_", key.substr(six + 1)));
+        if (wanted) {
+          layout.wanted.push_back(FieldOf(1, key.substr(0, six + 1), key.substr(six + 1)));
+        }
+      }
+      if (layout.wanted.empty() || key.size() == line.size()) return;
+      sink.Family(layout.wanted[0].family, MetricType::kUnknown, layout.wanted[0].help);
+      sink.Add({}, Real(Trim(line.substr(key.size()))).value_or(0));
+    });
+  }
+
+  const HostPtr host_;
+  std::vector<Layout> netstat_, snmp_;
+  std::vector<Layout> snmp6_;  // By line.
+};
 
 void AddSockstat(std::string_view text, MetricSink& sink) {
   ForEachLine(text, [&](std::string_view line) {
@@ -332,7 +380,10 @@ Status CollectIpvs(const Host& host, MetricSink& sink) {
 }  // namespace
 
 void AddProtocolCollectors(const HostPtr& host, Collectors& out) {
-  Add(out, {"netstat", "/proc/net/{netstat,snmp,snmp6}"}, host, CollectNetstat);
+  Add(out, {"netstat", "/proc/net/{netstat,snmp,snmp6}"},
+      [netstat = std::make_shared<Netstat>(host)](MetricSink& sink) {
+        return netstat->Collect(sink);
+      });
   Add(out, {"sockstat", "/proc/net/{sockstat,sockstat6}"}, host, CollectSockstat);
   Add(out, {"udp_queues", "/proc/net/{udp,udp6}"}, host, CollectUdpQueues);
   Add(out, {"conntrack", "/proc/sys/net/netfilter, /proc/net/stat/nf_conntrack"}, host,
