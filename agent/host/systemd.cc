@@ -1,15 +1,17 @@
 #include <systemd/sd-bus.h>
-#include <unistd.h>
 
 #include <array>
-#include <cstring>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
+#include "agent/host/bus.h"
 #include "agent/host/collector_groups.h"
 #include "agent/host/files.h"
 #include "common/base/strings.h"
@@ -23,97 +25,28 @@ constexpr char kManager[] = "org.freedesktop.systemd1.Manager";
 constexpr char kLogin[] = "org.freedesktop.login1";
 constexpr char kLoginPath[] = "/org/freedesktop/login1";
 constexpr char kLoginManager[] = "org.freedesktop.login1.Manager";
-constexpr uint64_t kCallUsec = 4'000'000;
+// What a unit's type depends on is read from disk at a reload alone; older systemds do not say when
+// that was, and are asked each time.
+constexpr char kReloaded[] = "UnitsLoadTimestampMonotonic";
 
-struct BusCloser {
-  void operator()(sd_bus* bus) const { sd_bus_flush_close_unref(bus); }
-};
-struct MessageUnref {
-  void operator()(sd_bus_message* m) const { sd_bus_message_unref(m); }
-};
-using MessagePtr = std::unique_ptr<sd_bus_message, MessageUnref>;
-
-// Bus is one connection: to the system's bus, or to systemd itself where there is none.
-class Bus {
- public:
-  static Result<Bus> Open(const HostOptions& options) {
-    const std::string socket =
-        options.systemd_private ? "/run/systemd/private" : options.dbus_socket;
-    if (access(socket.c_str(), F_OK) != 0) {
-      return NotFound(StrCat(socket, ": there is no D-Bus here"));
-    }
-    sd_bus* raw = nullptr;
-    if (sd_bus_new(&raw) < 0) return Internal("D-Bus: out of memory");
-    Bus bus(raw, options.systemd_private);
-    int error = sd_bus_set_address(raw, ("unix:path=" + socket).c_str());
-    if (error >= 0) error = sd_bus_set_bus_client(raw, options.systemd_private ? 0 : 1);
-    if (error >= 0) error = sd_bus_set_method_call_timeout(raw, kCallUsec);
-    if (error >= 0) error = sd_bus_start(raw);
-    if (error < 0) return Unavailable(StrCat("D-Bus at ", socket, ": ", std::strerror(-error)));
-    return bus;
-  }
-
-  Result<MessagePtr> Call(const char* service, const char* path, const char* interface,
-                          const char* method) const {
-    sd_bus_error error = SD_BUS_ERROR_NULL;
-    sd_bus_message* reply = nullptr;
-    const int code = sd_bus_call_method(bus_.get(), private_ ? nullptr : service, path, interface,
-                                        method, &error, &reply, "");
-    return Take(code, error, reply, method);
-  }
-
-  Result<MessagePtr> Property(const char* service, const char* path, const char* interface,
-                              const char* name, const char* type) const {
-    sd_bus_error error = SD_BUS_ERROR_NULL;
-    sd_bus_message* reply = nullptr;
-    const int code = sd_bus_get_property(bus_.get(), private_ ? nullptr : service, path, interface,
-                                         name, &error, &reply, type);
-    return Take(code, error, reply, name);
-  }
-
-  Result<std::string> Text(const char* path, const char* interface, const char* name) const {
-    VEDETTE_ASSIGN_OR_RETURN(const MessagePtr m, Property(kSystemd, path, interface, name, "s"));
-    const char* text = nullptr;
-    if (sd_bus_message_read(m.get(), "s", &text) < 0) return DataLoss(StrCat(name, " is no text"));
-    return std::string(text);
-  }
-
-  // An unsigned number of the D-Bus type 'u' or 't'.
-  Result<double> Number(const char* path, const char* interface, const char* name,
-                        char type) const {
-    const char signature[2] = {type, 0};
-    VEDETTE_ASSIGN_OR_RETURN(const MessagePtr m,
-                             Property(kSystemd, path, interface, name, signature));
-    uint32_t narrow = 0;
-    uint64_t wide = 0;
-    const int code = type == 'u' ? sd_bus_message_read(m.get(), "u", &narrow)
-                                 : sd_bus_message_read(m.get(), "t", &wide);
-    if (code < 0) return DataLoss(StrCat(name, " is no number"));
-    return type == 'u' ? static_cast<double>(narrow) : static_cast<double>(wide);
-  }
-
- private:
-  Bus(sd_bus* bus, bool is_private) : bus_(bus), private_(is_private) {}
-
-  static Result<MessagePtr> Take(int code, sd_bus_error& error, sd_bus_message* reply,
-                                 const char* what) {
-    MessagePtr owned(reply);
-    if (code >= 0) return owned;
-    const std::string reason = error.message != nullptr ? error.message : std::strerror(-code);
-    sd_bus_error_free(&error);
-    return Unavailable(StrCat(what, ": ", reason));
-  }
-
-  std::unique_ptr<sd_bus, BusCloser> bus_;
-  bool private_;
-};
+Result<Bus> OpenBus(const HostOptions& options) {
+  return Bus::Open(options.systemd_private ? "/run/systemd/private" : options.dbus_socket,
+                   options.systemd_private);
+}
 
 struct Unit {
   std::string name, load_state, active_state, path;
 };
 
+// What is kept between two runs: the connection, and what does not change.
+struct Systemd {
+  std::unique_ptr<Bus> bus;
+  double reloaded_usec = 0;
+  std::unordered_map<std::string, std::string> types;  // By unit.
+};
+
 Result<std::vector<Unit>> ListUnits(const Bus& bus) {
-  VEDETTE_ASSIGN_OR_RETURN(const MessagePtr reply,
+  VEDETTE_ASSIGN_OR_RETURN(const BusMessage reply,
                            bus.Call(kSystemd, kSystemdPath, kManager, "ListUnits"));
   sd_bus_message* m = reply.get();
   std::vector<Unit> units;
@@ -134,83 +67,113 @@ Result<std::vector<Unit>> ListUnits(const Bus& bus) {
 constexpr std::array<const char*, 5> kStates = {"active", "activating", "deactivating", "inactive",
                                                 "failed"};
 
-void AddUnit(const Bus& bus, const HostOptions& options, const Unit& unit, MetricSink& sink) {
-  const std::string_view name = unit.name;
-  const char* path = unit.path.c_str();
-  const bool service = name.ends_with(".service");
-  constexpr char kService[] = "org.freedesktop.systemd1.Service";
-  const auto add = [&](const char* family, MetricType type, const char* help, double value) {
-    sink.Family(family, type, help);
-    sink.Add({{"name", name}}, value);
-  };
-  using enum MetricType;
-  std::string type;
-  if (service) {
-    if (const auto text = bus.Text(path, kService, "Type"); text.ok()) type = *text;
-  } else if (name.ends_with(".mount")) {
-    const auto text = bus.Text(path, "org.freedesktop.systemd1.Mount", "Type");
-    if (text.ok()) type = *text;
-  }
-  sink.Family("node_systemd_unit_state", kGauge, "Systemd unit");
-  for (const char* state : kStates) {
-    sink.Add({{"name", name}, {"state", state}, {"type", type}},
-             unit.active_state == state ? 1 : 0);
-  }
-  if (service && options.systemd_restarts) {
-    if (const auto n = bus.Number(path, kService, "NRestarts", 'u'); n.ok()) {
-      add("node_systemd_service_restart_total", kCounter,
-          "Service unit count of Restart triggers", *n);
+constexpr char kUnit[] = "org.freedesktop.systemd1.Unit";
+constexpr char kService[] = "org.freedesktop.systemd1.Service";
+constexpr char kMount[] = "org.freedesktop.systemd1.Mount";
+constexpr char kTimer[] = "org.freedesktop.systemd1.Timer";
+constexpr char kSocket[] = "org.freedesktop.systemd1.Socket";
+
+// A property of some units that is a family.
+struct UnitProperty {
+  std::string_view suffix;  // Of the units that have it; "" for all.
+  const char* interface;
+  const char* property;
+  char type;
+  const char* family;
+  MetricType kind;
+  const char* help;
+  bool HostOptions::* wanted;  // Null: always.
+  double unit = 1;             // What the number is divided by.
+};
+
+constexpr UnitProperty kProperties[] = {
+    {".service", kService, "NRestarts", 'u', "node_systemd_service_restart_total",
+     MetricType::kCounter, "Service unit count of Restart triggers",
+     &HostOptions::systemd_restarts},
+    {".service", kService, "TasksCurrent", 't', "node_systemd_unit_tasks_current",
+     MetricType::kGauge, "Current number of tasks per Systemd unit", &HostOptions::systemd_tasks},
+    {".service", kService, "TasksMax", 't', "node_systemd_unit_tasks_max", MetricType::kGauge,
+     "Maximum number of tasks per Systemd unit", &HostOptions::systemd_tasks},
+    {"", kUnit, "ActiveEnterTimestamp", 't', "node_systemd_unit_start_time_seconds",
+     MetricType::kGauge, "Start time of the unit since unix epoch in seconds.",
+     &HostOptions::systemd_start_time, 1e6},
+    {".timer", kTimer, "LastTriggerUSec", 't', "node_systemd_timer_last_trigger_seconds",
+     MetricType::kGauge, "Seconds since epoch of last trigger.", nullptr, 1e6},
+    {".socket", kSocket, "NAccepted", 'u', "node_systemd_socket_accepted_connections_total",
+     MetricType::kCounter, "Total number of accepted socket connections", nullptr},
+    {".socket", kSocket, "NConnections", 'u', "node_systemd_socket_current_connections",
+     MetricType::kGauge, "Current number of socket connections", nullptr},
+    // A gauge, whatever its name says: so the exporter has it.
+    {".socket", kSocket, "NRefused", 'u', "node_systemd_socket_refused_connections_total",
+     MetricType::kGauge, "Total number of refused socket connections", nullptr},
+};
+
+// The kind of a unit that has a type: a service's "simple", a mount's "ext4".
+const char* TypedInterface(std::string_view name) {
+  if (name.ends_with(".service")) return kService;
+  return name.ends_with(".mount") ? kMount : nullptr;
+}
+
+// A unit's question about a property, by its index in kProperties; kType asks for the type.
+constexpr size_t kType = std::size(kProperties);
+struct Asked {
+  const Unit* unit;
+  size_t property;
+};
+struct UnitQuestions {
+  std::vector<Asked> asked;
+  std::vector<BusQuestion> questions;  // As many.
+};
+
+UnitQuestions QuestionsOf(const std::vector<const Unit*>& units, const Systemd& systemd,
+                          const HostOptions& options) {
+  UnitQuestions out;
+  for (const Unit* unit : units) {
+    const char* typed = TypedInterface(unit->name);
+    if (typed != nullptr && !systemd.types.contains(unit->name)) {
+      out.asked.push_back({unit, kType});
+      out.questions.push_back({unit->path.c_str(), typed, "Type", 's'});
+    }
+    for (size_t i = 0; i < std::size(kProperties); ++i) {
+      const UnitProperty& p = kProperties[i];
+      if (!unit->name.ends_with(p.suffix)) continue;
+      if (p.wanted != nullptr && !(options.*p.wanted)) continue;
+      out.asked.push_back({unit, i});
+      out.questions.push_back({unit->path.c_str(), p.interface, p.property, p.type});
     }
   }
-  if (service && options.systemd_tasks) {
-    // All ones: not counted, or no limit.
-    constexpr double kNone = 18446744073709551615.0;
-    const auto now = bus.Number(path, kService, "TasksCurrent", 't');
-    const auto max = bus.Number(path, kService, "TasksMax", 't');
-    if (now.ok() && *now != kNone) {
-      add("node_systemd_unit_tasks_current", kGauge, "Current number of tasks per Systemd unit",
-          *now);
-    }
-    if (max.ok() && *max != kNone) {
-      add("node_systemd_unit_tasks_max", kGauge, "Maximum number of tasks per Systemd unit", *max);
+  return out;
+}
+
+void AddUnits(const std::vector<const Unit*>& units, const UnitQuestions& answers,
+              Systemd& systemd, MetricSink& sink) {
+  for (size_t i = 0; i < answers.asked.size(); ++i) {
+    const Asked& asked = answers.asked[i];
+    if (asked.property != kType || !answers.questions[i].answered) continue;
+    systemd.types[asked.unit->name] = answers.questions[i].text;
+  }
+  sink.Family("node_systemd_unit_state", MetricType::kGauge, "Systemd unit");
+  for (const Unit* unit : units) {
+    const auto type = systemd.types.find(unit->name);
+    const std::string_view type_text = type == systemd.types.end() ? "" : type->second;
+    for (const char* state : kStates) {
+      sink.Add({{"name", unit->name}, {"state", state}, {"type", type_text}},
+               unit->active_state == state ? 1 : 0);
     }
   }
-  if (options.systemd_start_time) {
-    double seconds = 0;
-    if (unit.active_state == "active") {
-      const auto usec =
-          bus.Number(path, "org.freedesktop.systemd1.Unit", "ActiveEnterTimestamp", 't');
-      if (!usec.ok()) return;
-      seconds = *usec / 1e6;
+  // All ones: not counted, or no limit.
+  constexpr double kNone = 18446744073709551615.0;
+  for (size_t i = 0; i < answers.asked.size(); ++i) {
+    const Asked& asked = answers.asked[i];
+    if (asked.property == kType || !answers.questions[i].answered) continue;
+    const UnitProperty& p = kProperties[asked.property];
+    double value = answers.questions[i].number;
+    if (p.wanted == &HostOptions::systemd_tasks && value == kNone) continue;
+    if (p.wanted == &HostOptions::systemd_start_time && asked.unit->active_state != "active") {
+      value = 0;
     }
-    add("node_systemd_unit_start_time_seconds", kGauge,
-        "Start time of the unit since unix epoch in seconds.", seconds);
-  }
-  if (name.ends_with(".timer")) {
-    const auto usec = bus.Number(path, "org.freedesktop.systemd1.Timer", "LastTriggerUSec", 't');
-    if (usec.ok()) {
-      add("node_systemd_timer_last_trigger_seconds", kGauge,
-          "Seconds since epoch of last trigger.", *usec / 1e6);
-    }
-  }
-  if (name.ends_with(".socket")) {
-    constexpr char kSocket[] = "org.freedesktop.systemd1.Socket";
-    const auto accepted = bus.Number(path, kSocket, "NAccepted", 'u');
-    const auto current = bus.Number(path, kSocket, "NConnections", 'u');
-    const auto refused = bus.Number(path, kSocket, "NRefused", 'u');
-    if (accepted.ok()) {
-      add("node_systemd_socket_accepted_connections_total", kCounter,
-          "Total number of accepted socket connections", *accepted);
-    }
-    if (current.ok()) {
-      add("node_systemd_socket_current_connections", kGauge,
-          "Current number of socket connections", *current);
-    }
-    if (refused.ok()) {
-      // A gauge, whatever its name says: so the exporter has it.
-      add("node_systemd_socket_refused_connections_total", kGauge,
-          "Total number of refused socket connections", *refused);
-    }
+    sink.Family(p.family, p.kind, p.help);
+    sink.Add({{"name", asked.unit->name}}, value / p.unit);
   }
 }
 
@@ -227,42 +190,75 @@ void AddVersion(const std::string& version, MetricSink& sink) {
            Real(std::string_view(version).substr(digit, end - digit)).value_or(0));
 }
 
-Status CollectSystemd(const Host& host, MetricSink& sink) {
-  VEDETTE_ASSIGN_OR_RETURN(const Bus bus, Bus::Open(host.options));
-  if (const auto version = bus.Text(kSystemdPath, kManager, "Version"); version.ok()) {
-    AddVersion(*version, sink);
+// Forgets the types of units where they may have changed.
+void CheckTypes(Systemd& systemd, const std::vector<Unit>& units, const BusQuestion& reloaded) {
+  if (!reloaded.answered || reloaded.number != systemd.reloaded_usec) systemd.types.clear();
+  systemd.reloaded_usec = reloaded.number;
+  // One that went away may come back as another.
+  std::unordered_set<std::string_view> there;
+  for (const Unit& unit : units) there.insert(unit.name);
+  std::erase_if(systemd.types, [&](const auto& type) { return !there.contains(type.first); });
+}
+
+// Shows nothing before the last answer is there.
+Status AskSystemd(Systemd& systemd, const Host& host, MetricSink& sink) {
+  VEDETTE_ASSIGN_OR_RETURN(const std::vector<Unit> units, ListUnits(*systemd.bus));
+  BusQuestion manager[] = {{kSystemdPath, kManager, "Version", 's'},
+                           {kSystemdPath, kManager, "Virtualization", 's'},
+                           {kSystemdPath, kManager, "SystemState", 's'},
+                           {kSystemdPath, kManager, kReloaded, 't'}};
+  const auto& [version, virtualization, state, reloaded] = manager;
+  VEDETTE_RETURN_IF_ERROR(systemd.bus->Ask(kSystemd, manager));
+  if (!state.answered) return Unavailable("systemd does not say its SystemState");
+  CheckTypes(systemd, units, reloaded);
+  std::vector<const Unit*> shown;
+  for (const Unit& unit : units) {
+    if (unit.load_state == "loaded" && host.systemd_units.Passes(unit.name)) shown.push_back(&unit);
   }
-  if (const auto kind = bus.Text(kSystemdPath, kManager, "Virtualization"); kind.ok()) {
+  UnitQuestions about_units = QuestionsOf(shown, systemd, host.options);
+  VEDETTE_RETURN_IF_ERROR(systemd.bus->Ask(kSystemd, about_units.questions));
+
+  if (version.answered) AddVersion(version.text, sink);
+  if (virtualization.answered) {
+    const std::string& kind = virtualization.text;
     sink.Family("node_systemd_virtualization_info", MetricType::kGauge,
                 "Detected virtualization technology");
-    sink.Add({{"virtualization_type", kind->empty() ? "none" : *kind}}, 1);
+    sink.Add({{"virtualization_type", kind.empty() ? "none" : kind}}, 1);
   }
-  VEDETTE_ASSIGN_OR_RETURN(const std::vector<Unit> units, ListUnits(bus));
   sink.Family("node_systemd_units", MetricType::kGauge, "Summary of systemd unit states");
-  for (const char* state : kStates) {
+  for (const char* name : kStates) {
     double count = 0;
-    for (const Unit& unit : units) count += unit.active_state == state ? 1 : 0;
-    sink.Add({{"state", state}}, count);
+    for (const Unit& unit : units) count += unit.active_state == name ? 1 : 0;
+    sink.Add({{"state", name}}, count);
   }
-  VEDETTE_ASSIGN_OR_RETURN(const std::string state,
-                           bus.Text(kSystemdPath, kManager, "SystemState"));
   sink.Gauge("node_systemd_system_running",
              "Whether the system is operational (see 'systemctl is-system-running')",
-             state == "running" ? 1 : 0);
-  for (const Unit& unit : units) {
-    if (unit.load_state == "loaded" && host.systemd_units.Passes(unit.name)) {
-      AddUnit(bus, host.options, unit, sink);
-    }
-  }
+             state.text == "running" ? 1 : 0);
+  AddUnits(shown, about_units, systemd, sink);
   return {};
+}
+
+// The connection is kept: to log in to the bus costs more than most questions.
+Status CollectSystemd(const Host& host, Systemd& systemd, MetricSink& sink) {
+  const bool kept = systemd.bus != nullptr;
+  if (!kept) {
+    VEDETTE_ASSIGN_OR_RETURN(Bus bus, OpenBus(host.options));
+    systemd.bus = std::make_unique<Bus>(std::move(bus));
+  }
+  Status status = AskSystemd(systemd, host, sink);
+  if (status.ok()) return status;
+  systemd = {};
+  // The bus was started anew, perhaps. What hangs is not asked twice.
+  const bool again = kept && status.code() == StatusCode::kUnavailable;
+  return again ? CollectSystemd(host, systemd, sink) : status;
 }
 
 // Sessions by seat, by whether they are remote, by type and class.
 Status CollectLogind(const Host& host, MetricSink& sink) {
-  VEDETTE_ASSIGN_OR_RETURN(const Bus bus, Bus::Open(host.options));
+  VEDETTE_ASSIGN_OR_RETURN(const Bus bus, OpenBus(host.options));
   const auto names_of = [&](const char* method,
                             const char* signature) -> Result<std::vector<std::string>> {
-    VEDETTE_ASSIGN_OR_RETURN(const MessagePtr reply,
+    VEDETTE_ASSIGN_OR_RETURN(const BusMessage reply,
                              bus.Call(kLogin, kLoginPath, kLoginManager, method));
     sd_bus_message* m = reply.get();
     std::vector<std::string> out;
@@ -332,7 +328,10 @@ Status CollectLogind(const Host& host, MetricSink& sink) {
 
 void AddSystemdCollectors(const HostPtr& host, Collectors& out) {
   // On by default as Debian has it: a unit that failed is what people look for first.
-  Add(out, {"systemd", "D-Bus: systemd's units and their properties"}, host, CollectSystemd);
+  Add(out, {"systemd", "D-Bus: systemd's units and their properties"},
+      [host, systemd = std::make_shared<Systemd>()](MetricSink& sink) {
+        return CollectSystemd(*host, *systemd, sink);
+      });
   Add(out, {"logind", "D-Bus: logind's sessions", kOff}, host, CollectLogind);
 }
 
