@@ -135,6 +135,38 @@ void AddBtrfsAllocation(const std::string& dir, const std::string& uuid, double 
   }
 }
 
+// "commits 258051", "last_commit_ms 1000" and others, since Linux 6.1.
+void AddBtrfsCommits(const std::string& dir, const std::string& uuid, MetricSink& sink) {
+  struct Line {
+    std::string_view key;
+    const char* family;
+    const char* help;
+    MetricType type;
+    double divisor;
+  };
+  static constexpr Line kLines[] = {
+      {"commits", "node_btrfs_commits_total", "The total number of commits that have occurred.",
+       MetricType::kCounter, 1},
+      {"last_commit_ms", "node_btrfs_last_commit_seconds",
+       "Duration of the most recent commit, in seconds.", MetricType::kGauge, 1e3},
+      {"max_commit_ms", "node_btrfs_max_commit_seconds",
+       "Duration of the slowest commit, in seconds.", MetricType::kGauge, 1e3},
+      {"total_commit_ms", "node_btrfs_commit_seconds_total",
+       "Sum of the duration of all commits, in seconds.", MetricType::kCounter, 1e3},
+  };
+  const Result<std::string> text = ReadFile(dir + "/commit_stats");
+  if (!text.ok()) return;
+  ForEachLine(*text, [&](std::string_view line) {
+    const auto words = Words(line);
+    if (words.size() != 2) return;
+    for (const Line& l : kLines) {
+      if (l.key != words[0]) continue;
+      sink.Family(l.family, l.type, l.help);
+      sink.Add({{"uuid", uuid}}, Real(words[1]).value_or(0) / l.divisor);
+    }
+  });
+}
+
 Status CollectBtrfs(const Host& host, MetricSink& sink) {
   const std::string root = host.Sys("fs/btrfs");
   const auto names = ListDirectory(root);
@@ -162,6 +194,7 @@ Status CollectBtrfs(const Host& host, MetricSink& sink) {
       }
     }
     AddBtrfsAllocation(dir, uuid, static_cast<double>(devices.size()), sink);
+    AddBtrfsCommits(dir, uuid, sink);
   }
   return {};
 }

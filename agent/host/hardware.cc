@@ -54,6 +54,19 @@ Status CollectDmi(const Host& host, MetricSink& sink) {
   return {};
 }
 
+// "CPU0#channel1_DIMM#0" as node_exporter shows it: "CPU0_channel1_DIMM0".
+std::string DimmLabel(const std::optional<std::string>& text) {
+  if (!text) return "unknown";
+  std::string out;
+  for (size_t i = 0; i < text->size(); ++i) {
+    const std::string_view rest = std::string_view(*text).substr(i);
+    if (rest[0] == '#') continue;
+    if (rest.starts_with("csrow") || rest.starts_with("channel")) out += '_';
+    out += rest[0];
+  }
+  return out;
+}
+
 bool HasNumber(std::string_view name, std::string_view prefix) {
   return name.size() > prefix.size() && name.starts_with(prefix) && name[prefix.size()] >= '0' &&
          name[prefix.size()] <= '9';
@@ -94,7 +107,7 @@ Status CollectEdac(const Host& host, MetricSink& sink) {
         if (!HasNumber(file, "ch") || !file.ends_with("_ce_count")) continue;
         const std::string channel = file.substr(2, file.size() - 11);
         const std::string prefix = StrCat(row_dir, "/ch", channel);
-        const std::string dimm = ReadAttribute(prefix + "_dimm_label").value_or("");
+        const std::string dimm = DimmLabel(ReadAttribute(prefix + "_dimm_label"));
         const std::initializer_list<std::pair<std::string_view, std::string_view>> labels = {
             {"controller", controller}, {"csrow", row}, {"channel", channel}, {"dimm_label", dimm}};
         add("node_edac_channel_correctable_errors_total",
@@ -208,8 +221,10 @@ Status CollectRapl(const Host& host, MetricSink& sink) {
     any = true;
     std::string zone_name = *zone;
     std::string index;
-    const size_t dash = zone->rfind('-');
-    if (dash != std::string::npos && Number<int>(std::string_view(*zone).substr(dash + 1))) {
+    // "package-0-die-1" has more than one dash, and is a name as a whole.
+    const size_t dash = zone->find('-');
+    if (dash != std::string::npos && dash == zone->rfind('-') &&
+        Number<int>(std::string_view(*zone).substr(dash + 1))) {
       index = zone->substr(dash + 1);
       zone_name = zone->substr(0, dash);
     } else {

@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "agent/host/collector_groups.h"
@@ -103,6 +104,8 @@ constexpr Operation kOperations[] = {
      "Duration all requests took from when a request was enqueued to when it was completely "
      "handled, in seconds.",
      true},
+    // Since Linux 5.3.
+    {"errors", "Number of errors for a given operation."},
 };
 
 double Whole(std::string_view word) {
@@ -118,10 +121,9 @@ double Seconds(std::string_view milliseconds) {
 // One mount of type nfs or nfs4, line by line.
 class Mount {
  public:
-  Mount(std::string_view export_name, MetricSink& sink)
-      : export_(export_name),
-        address_(export_.substr(0, export_.find(':') == std::string::npos ? 0 : export_.find(':'))),
-        sink_(sink) {}
+  Mount(std::string_view export_name, std::string_view mount_point, std::string address,
+        MetricSink& sink)
+      : export_(export_name), point_(mount_point), address_(std::move(address)), sink_(sink) {}
 
   void Read(std::string_view line) {
     const auto words = Words(line);
@@ -144,6 +146,15 @@ class Mount {
   void Add(std::set<std::tuple<std::string, std::string, std::string>>& seen) {
     for (const auto& transport : transports_) {
       const std::string_view protocol = transport[1];
+      if (seen.emplace(export_, StrCat(protocol, " ", point_), address_).second) {
+        sink_.Family("node_mountstats_nfs_mountpoint_info", kGauge,
+                     "Info metric for an NFS mountpoint.");
+        sink_.Add({{"export", export_},
+                   {"protocol", protocol},
+                   {"mountaddr", address_},
+                   {"mountpoint", point_}},
+                  1);
+      }
       // The same export mounted twice counts twice the same.
       if (!seen.emplace(export_, std::string(protocol), address_).second) continue;
       const auto add = [&](const std::string& family, const char* help, MetricType type,
@@ -196,6 +207,7 @@ class Mount {
   }
 
   const std::string export_;
+  const std::string point_;
   const std::string address_;
   MetricSink& sink_;
   bool operations_ = false;
@@ -204,8 +216,29 @@ class Mount {
   std::vector<std::vector<std::string_view>> transports_, operation_lines_;
 };
 
+// The servers' addresses ("addr=10.0.0.9") of the NFS mounts in mountinfo, which has them in the order
+// of mountstats.
+std::vector<std::string> Addresses(const Host& host) {
+  std::vector<std::string> out;
+  const Result<std::string> text = ReadFile(host.Proc("self/mountinfo"));
+  if (!text.ok()) return out;
+  ForEachLine(*text, [&](std::string_view line) {
+    // "... - nfs4 EXPORT rw,vers=4.2,addr=10.0.0.9"
+    const size_t dash = line.find(" - ");
+    const auto words = dash == std::string_view::npos ? std::vector<std::string_view>()
+                                                      : Words(line.substr(dash + 3));
+    if (words.size() < 3 || (words[0] != "nfs" && words[0] != "nfs4")) return;
+    std::string& address = out.emplace_back();
+    for (const std::string_view option : Split(words[2], ',')) {
+      if (option.starts_with("addr=")) address = option.substr(5);
+    }
+  });
+  return out;
+}
+
 Status CollectMountstats(const Host& host, MetricSink& sink) {
   VEDETTE_ASSIGN_OR_RETURN(const std::string text, ReadFile(host.Proc("self/mountstats")));
+  const std::vector<std::string> addresses = Addresses(host);
   std::set<std::tuple<std::string, std::string, std::string>> seen;
   std::vector<Mount> mounts;
   bool inside = false;
@@ -214,7 +247,13 @@ Status CollectMountstats(const Host& host, MetricSink& sink) {
       // "device EXPORT mounted on PATH with fstype nfs4 statvers=1.1"
       const auto words = Words(line);
       inside = words.size() >= 8 && (words[7] == "nfs" || words[7] == "nfs4");
-      if (inside) mounts.emplace_back(words[1], sink);
+      if (!inside) return;
+      // Without mountinfo the export says which server, if not at which address.
+      const size_t colon = words[1].find(':');
+      std::string address(words[1].substr(0, colon == std::string_view::npos ? 0 : colon));
+      const size_t index = mounts.size();
+      if (index < addresses.size() && !addresses[index].empty()) address = addresses[index];
+      mounts.emplace_back(words[1], words[4], std::move(address), sink);
     } else if (inside) {
       mounts.back().Read(line);
     }

@@ -1,5 +1,7 @@
 #include <array>
+#include <cstdint>
 #include <iterator>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -93,14 +95,16 @@ Status CollectSoftnet(const Host& host, MetricSink& sink) {
   int row = 0;
   ForEachLine(text, [&](std::string_view line) {
     const auto words = Words(line);
-    if (words.empty()) return;
+    if (words.size() < 9) return;
     // Newer kernels skip CPUs that are off and name the CPU in the thirteenth column.
     const int cpu = words.size() > 12 ? Number<int>(words[12], 16).value_or(row) : row;
     ++row;
     for (const Column& c : kColumns) {
-      if (c.word >= words.size()) continue;
+      // What an old kernel does not count has not happened, as node_exporter sees it.
+      const auto value =
+          c.word < words.size() ? Number<uint32_t>(words[c.word], 16) : std::nullopt;
       sink.Family(c.name, c.type, c.help);
-      sink.Add({{"cpu", StrCat(cpu)}}, Number<uint32_t>(words[c.word], 16).value_or(0));
+      sink.Add({{"cpu", StrCat(cpu)}}, value.value_or(0));
     }
   });
   return {};

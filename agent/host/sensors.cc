@@ -154,7 +154,8 @@ SensorFamily FamilyOf(const Reading& r, bool has_plain_value) {
     return with("_rpm", "fan revolutions per minute", 1);
   }
   if (r.type == "freq" && r.property == "input") {
-    return {name + "_mhz", "Hardware monitor for GPU frequency in MHz", MetricType::kGauge, 1e6};
+    return {name + "_freq_mhz", "Hardware monitor for GPU frequency in MHz", MetricType::kGauge,
+            1e6};
   }
   return {name, StrCat("Hardware monitor ", r.type, " element ", r.property)};
 }
@@ -169,29 +170,38 @@ void AddSensor(std::string_view chip, const std::map<std::string, Reading>& read
     sink.Add({{"chip", chip}, {"sensor", sensor}, {"label", ValidUtf8(label->second.text)}}, 1);
   }
   const auto plain = readings.find("");
-  const auto add = [&](const SensorFamily& family, const std::string& text) {
+  const auto add = [&](const SensorFamily& family, const std::string& text,
+                       std::string_view shown) {
     const auto value = Real(text);
     if (!value) return;
     sink.Family(family.name, family.type, family.help);
-    sink.Add({{"chip", chip}, {"sensor", sensor}}, *value / family.divisor);
+    sink.Add({{"chip", chip}, {"sensor", shown}}, *value / family.divisor);
   };
   if (any.type == "beep_enable" || any.type == "vrm" || any.type == "update_interval") {
     if (plain == readings.end()) return;
     if (any.type == "beep_enable") {
       add({"node_hwmon_beep_enabled", "Hardware beep enabled"},
-          plain->second.text == "1" ? "1" : "0");
+          plain->second.text == "1" ? "1" : "0", sensor);
     } else if (any.type == "vrm") {
       add({"node_hwmon_voltage_regulator_version", "Hardware voltage regulator"},
-          plain->second.text);
+          plain->second.text, sensor);
     } else {
       add({"node_hwmon_update_interval_seconds", "Hardware monitor update interval",
            MetricType::kGauge, 1e3},
-          plain->second.text);
+          plain->second.text, sensor);
     }
     return;
   }
   for (const auto& [property, reading] : readings) {
-    if (property != "label") add(FamilyOf(reading, plain != readings.end()), reading.text);
+    if (property == "label") continue;
+    std::string shown = sensor;
+    // A clock is known by its label ("sclk") and not by its number; one without is not shown.
+    if (any.type == "freq" && property == "input") {
+      const auto label = readings.find("label");
+      if (label == readings.end()) continue;
+      shown = CleanName(label->second.text);
+    }
+    add(FamilyOf(reading, plain != readings.end()), reading.text, shown);
   }
 }
 

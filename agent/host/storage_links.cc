@@ -11,6 +11,45 @@
 namespace vedette::agent {
 namespace {
 
+// The number of the namespace in "nvme0n1" or, a path of several to it, "nvme0c1n1"; "" in others.
+std::string_view NamespaceId(std::string_view name) {
+  const size_t n = name.rfind('n');
+  if (!name.starts_with("nvme") || n == std::string_view::npos || n < 5) return {};
+  const std::string_view id = name.substr(n + 1);
+  if (id.empty() || id.find_first_not_of("0123456789") != std::string_view::npos) return {};
+  return name.substr(4, n - 4).find_first_not_of("0123456789c") == std::string_view::npos
+             ? id
+             : std::string_view();
+}
+
+void AddNamespace(const std::string& dir, std::string_view device, std::string_view nsid,
+                  MetricSink& sink) {
+  const auto size = ReadNumber(dir + "/size");
+  const auto block = ReadNumber(dir + "/queue/logical_block_size");
+  if (!size || !block) return;
+  const auto add = [&](const char* family, const char* help, double value) {
+    sink.Family(family, MetricType::kGauge, help);
+    sink.Add({{"device", device}, {"nsid", nsid}}, value);
+  };
+  sink.Family("node_nvme_namespace_info", MetricType::kGauge,
+              "Information about NVMe namespaces. Value is always 1");
+  sink.Add({{"device", device},
+            {"nsid", nsid},
+            {"ana_state", ReadAttribute(dir + "/ana_state").value_or("unknown")}},
+           1);
+  // As node_exporter counts them: in blocks, where the kernel's size is in sectors of 512 bytes.
+  add("node_nvme_namespace_capacity_bytes",
+      "Capacity of the NVMe namespace in bytes: its size times its logical block size.",
+      *size * *block);
+  add("node_nvme_namespace_size_bytes", "Size of the NVMe namespace in bytes.", *size * *block);
+  if (const auto used = ReadNumber(dir + "/nuse")) {
+    add("node_nvme_namespace_used_bytes", "Used space of the NVMe namespace in bytes.",
+        *used * *block);
+  }
+  add("node_nvme_namespace_logical_block_size_bytes",
+      "Logical block size of the NVMe namespace in bytes.", *block);
+}
+
 Status CollectNvme(const Host& host, MetricSink& sink) {
   const std::string root = host.Sys("class/nvme");
   const auto names = ListDirectory(root);
@@ -27,6 +66,11 @@ Status CollectNvme(const Host& host, MetricSink& sink) {
               {"serial", text("serial")},
               {"state", text("state")}},
              1);
+    const std::string dir = StrCat(root, "/", name);
+    for (const std::string& entry : ListDirectory(dir)) {
+      const std::string_view nsid = NamespaceId(entry);
+      if (!nsid.empty()) AddNamespace(StrCat(dir, "/", entry), name, nsid, sink);
+    }
   }
   return {};
 }

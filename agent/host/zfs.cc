@@ -21,13 +21,18 @@ std::string Sanitized(std::string_view name) {
   return out;
 }
 
-// Values of a kstat: "name type data" lines. Types 3 and 4 are 64-bit integers, 7 is text.
+// Values of a kstat: "name type data" lines. Types 3 and 4 are 64-bit integers, 7 is text, which
+// may hold blanks, as the names of datasets do.
 template <typename Visit>
 void ForEachKstat(std::string_view text, Visit visit) {
   ForEachLine(text, [&](std::string_view line) {
     const auto words = Words(line);
-    if (words.size() != 3) return;
-    if (words[1] == "3" || words[1] == "4" || words[1] == "7") visit(words[0], words[1], words[2]);
+    if (words.size() < 3) return;
+    const std::string_view type = words[1];
+    if (type == "3" || type == "4") visit(words[0], type, words[2]);
+    if (type == "7") {
+      visit(words[0], type, Trim(line.substr(static_cast<size_t>(words[2].data() - line.data()))));
+    }
   });
 }
 
