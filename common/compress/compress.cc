@@ -137,10 +137,24 @@ Status Unsnappy(std::string_view in, size_t max_bytes, std::string& out) {
   return {};
 }
 
+// The usual case. As for reading, the body is there whole; what a compressor needs is kept by thread.
+Status FastGzip(std::string_view in, std::string& out) {
+  using Compressor = std::unique_ptr<libdeflate_compressor, void (*)(libdeflate_compressor*)>;
+  thread_local Compressor compressor(libdeflate_alloc_compressor(kGzipLevel),
+                                     libdeflate_free_compressor);
+  if (compressor == nullptr) return Internal("gzip: no memory for a compressor");
+  out.resize(libdeflate_gzip_compress_bound(compressor.get(), in.size()));
+  const size_t used = libdeflate_gzip_compress(compressor.get(), in.data(), in.size(), out.data(),
+                                               out.size());
+  if (used == 0) return Internal("gzip: libdeflate does not finish");
+  out.resize(used);
+  return {};
+}
+
 Status Gzip(std::string_view in, int level, std::string& out) {
+  if (level == 0) return FastGzip(in, out);
   z_stream z{};
-  if (deflateInit2(&z, level == 0 ? kGzipLevel : level, Z_DEFLATED, kGzipWindow, 8,
-                   Z_DEFAULT_STRATEGY) != Z_OK) {
+  if (deflateInit2(&z, level, Z_DEFLATED, kGzipWindow, 8, Z_DEFAULT_STRATEGY) != Z_OK) {
     return Internal(StrCat("gzip: zlib does not start at level ", level));
   }
   out.resize(deflateBound(&z, in.size()));
