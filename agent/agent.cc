@@ -13,6 +13,7 @@
 #include "agent/container/container.h"
 #include "agent/container/cri.h"
 #include "agent/container/docker.h"
+#include "agent/mysql/targets.h"
 #include "agent/probe/probe.h"
 #include "agent/process/process.h"
 #include "agent/service/agent_service.h"
@@ -96,6 +97,7 @@ struct Agent::State {
   std::unique_ptr<RingFiles> ring_files;  // May be null.
   std::unique_ptr<Ring> ring;
   ProbeModules probe_modules;
+  std::unique_ptr<MysqlTargets> mysql_targets;  // Null: no file with accounts.
   std::unique_ptr<SnapshotTaker> taker;
   std::unique_ptr<Sampler> sampler;
   std::unique_ptr<AgentService> service;
@@ -405,7 +407,17 @@ Status Agent::State::StartWeb() {
     };
   }
   http::Router router = MakePages(*taker, options.telemetry_path);
-  AddProbePage(router, probe_modules);
+  if (!options.mysql_probe_files.empty()) {
+    mysql_targets = std::make_unique<MysqlTargets>(
+        MysqlTargets::Options{.config_files = options.mysql_probe_files,
+                              .base = options.mysql_probe,
+                              .clock = options.clock});
+  }
+  AddProbePage(router, {.modules = probe_modules,
+                        .mysql = mysql_targets.get(),
+                        // An agent that was only given MySQL accounts stands in for mysqld_exporter.
+                        .mysql_first = mysql_targets != nullptr && options.probe_config.empty() &&
+                                       options.probe_targets.empty()});
   VEDETTE_ASSIGN_OR_RETURN(http::WebProtection protection,
                            http::LoadWebProtection(options.web_config_file));
   o.tls_context = protection.tls_context;

@@ -30,6 +30,10 @@ struct AgentOptions {
   int64_t collector_timeout_ms = 5'000;
 
   std::vector<MysqlOptions> mysql;
+  // Of /probe?target=&auth_module=: the my.cnf files whose sections are the accounts, and the rest
+  // of the options. No files: no such probes.
+  std::vector<std::string> mysql_probe_files;
+  MysqlOptions mysql_probe;
   std::vector<AppEndpoint> apps;
   // Groups of processes: nothing where there is neither. The file is process-exporter's.
   std::string process_config;

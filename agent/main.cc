@@ -157,6 +157,8 @@ int Main(int argc, char** argv) {
   auto mysql = mysql_flags.Finish(flags);
   if (!mysql.ok()) return complain(mysql.status());
   options.mysql = *std::move(mysql);
+  options.mysql_probe_files = mysql_flags.probe_files();
+  options.mysql_probe = mysql_flags.probe_options();
   for (const std::string& text : raw.app_endpoints) {
     auto endpoint = ParseAppEndpoint(text);
     if (!endpoint.ok()) return complain(endpoint.status());

@@ -33,6 +33,11 @@ void MysqlFlags::Add(flags::Flags& flags) {
             "A my.cnf with user, password, host, port, socket and ssl-*; may be given several "
             "times, for a server each.");
   flags.Add("mysql.config-section", &config_section_, "Its section.");
+  flags.Add("mysql.probe-config-file", &probe_files_,
+            "A my.cnf whose sections are the accounts of /probe?target=HOST:PORT&auth_module=SECTION, "
+            "which asks any server for a real Prometheus, as mysqld_exporter's does; read at each "
+            "probe. Without it: the files of --config.my-cnf and --mysql.config-file. May be given "
+            "several times.");
   flags.Add("mysql.collect", &collect_,
             "Collectors to run instead of the default ones, as in mysqld_exporter's --collect.NAME; "
             "\"all\" for all of them; may be given several times.");
@@ -109,6 +114,10 @@ Status MysqlFlags::ReadServers(const flags::Flags& flags, std::vector<MysqlOptio
     const std::string text(std::istreambuf_iterator<char>(file), {});
     MysqlOptions one = base_;
     if (Status s = ParseMyCnf(text, config_section_, one); !s.ok()) {
+      // mysqld_exporter's file may hold the accounts of /probe alone.
+      const bool only_probes = s.code() == StatusCode::kNotFound && path == exporter_config_ &&
+                               exporter_address_.empty() && text.find("[client.") != text.npos;
+      if (only_probes) continue;
       return s.Annotate(StrCat(flag, path));
     }
     found.push_back(std::move(one));
@@ -150,6 +159,10 @@ Result<std::vector<MysqlOptions>> MysqlFlags::Finish(const flags::Flags& flags) 
     for (size_t i = 0; i < names_.size(); ++i) {
       if (on_[i]) base_.collectors.push_back(names_[i]);
     }
+  }
+  if (probe_files_.empty()) {
+    probe_files_ = config_files_;
+    if (!exporter_config_.empty()) probe_files_.push_back(exporter_config_);
   }
   std::vector<MysqlOptions> found;
   VEDETTE_RETURN_IF_ERROR(ReadServers(flags, found));

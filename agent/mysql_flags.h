@@ -18,6 +18,8 @@ namespace vedette::agent {
 //   mysql.Add(flags);
 //   flags.Parse(...);
 //   VEDETTE_ASSIGN_OR_RETURN(options.mysql, mysql.Finish(flags));
+//   options.mysql_probe_files = mysql.probe_files();
+//   options.mysql_probe = mysql.probe_options();
 class MysqlFlags {
  public:
   MysqlFlags();
@@ -26,12 +28,16 @@ class MysqlFlags {
   // After Parse: the servers, each with all that was said. Names the flag that is wrong.
   Result<std::vector<MysqlOptions>> Finish(const flags::Flags& flags);
 
+  // After Finish: what /probe?target=&auth_module= uses. No files: there are no such probes.
+  const std::vector<std::string>& probe_files() const { return probe_files_; }
+  const MysqlOptions& probe_options() const { return base_; }
+
  private:
   void AddCollect(flags::Flags& flags);
   Status ReadServers(const flags::Flags& flags, std::vector<MysqlOptions>& found) const;
 
   MysqlOptions base_;
-  std::vector<std::string> addresses_, config_files_, collect_;
+  std::vector<std::string> addresses_, config_files_, collect_, probe_files_;
   std::string config_section_ = "client";
   // mysqld_exporter's way to say the same of one server.
   std::string exporter_config_, exporter_address_, exporter_user_;

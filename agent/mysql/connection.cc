@@ -137,6 +137,9 @@ Status MysqlConnection::Connect() {
   if (o.lock_wait_timeout_s > 0) {
     session.push_back(StrCat("SET SESSION lock_wait_timeout=", o.lock_wait_timeout_s));
   }
+  if (o.idle_close_s > 0) {
+    session.push_back(StrCat("SET SESSION wait_timeout=", o.idle_close_s));
+  }
   if (is_mariadb()) {
     // Ends a query on the server too, where our own timeout would leave it running.
     session.push_back(StrCat("SET SESSION max_statement_time=", Seconds(o.query_timeout_ms)));

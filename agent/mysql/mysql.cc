@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdlib>
 #include <utility>
 
 #include "agent/mysql/connection.h"
@@ -154,29 +155,34 @@ class MysqlCollector final : public Collector {
 
 }  // namespace
 
+Status ParseMysqlTarget(std::string_view address, MysqlOptions& options) {
+  // A target comes from whoever asks: the options of an address are not for them.
+  if (address.empty() || address.find(';') != std::string_view::npos) {
+    return InvalidArgument("expected host, host:port or unix:///path.sock");
+  }
+  if (address.starts_with("unix://")) {
+    options.unix_socket = address.substr(7);
+    return {};
+  }
+  const size_t colon = address.rfind(':');
+  const bool bare_v6 = address.find(':') != colon && !address.starts_with('[');
+  std::string_view host = address;
+  if (colon != std::string_view::npos && !bare_v6 && !address.ends_with(']')) {
+    host = address.substr(0, colon);
+    VEDETTE_RETURN_IF_ERROR(ParsePort(address.substr(colon + 1), options.port));
+  }
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  options.host = host;
+  options.unix_socket.clear();
+  return {};
+}
+
 Status ParseMysqlAddress(std::string_view text, MysqlOptions& options) {
   const auto bad = [&](std::string_view why) {
     return InvalidArgument(StrCat("--mysql.address=", text, ": ", why));
   };
   const std::vector<std::string_view> parts = Split(text, ';');
-  const std::string_view address = Trim(parts[0]);
-  if (address.empty()) return bad("expected host, host:port or unix:///path.sock");
-  if (address.starts_with("unix://")) {
-    options.unix_socket = address.substr(7);
-  } else {
-    const size_t colon = address.rfind(':');
-    const bool bare_v6 = address.find(':') != colon && !address.starts_with('[');
-    std::string_view host = address;
-    if (colon != std::string_view::npos && !bare_v6 && !address.ends_with(']')) {
-      host = address.substr(0, colon);
-      if (Status s = ParsePort(address.substr(colon + 1), options.port); !s.ok()) {
-        return bad(s.message());
-      }
-    }
-    if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-    options.host = host;
-    options.unix_socket.clear();
-  }
+  if (Status s = ParseMysqlTarget(Trim(parts[0]), options); !s.ok()) return bad(s.message());
   for (size_t i = 1; i < parts.size(); ++i) {
     const std::string_view part = Trim(parts[i]);
     const size_t at = part.find('=');
@@ -239,11 +245,17 @@ Status ParseMyCnf(std::string_view text, std::string_view section, MysqlOptions&
     } else if (const size_t hash = value.find(" #"); hash != std::string_view::npos) {
       value = Trim(value.substr(0, hash));
     }
+    if (value.starts_with("${") && value.ends_with('}')) {
+      const std::string name(value.substr(2, value.size() - 3));
+      const char* from_environment = std::getenv(name.c_str());
+      value = from_environment == nullptr ? "" : from_environment;
+    }
     std::ranges::replace(key, '_', '-');
     if (key == "user") {
       options.user = value;
     } else if (key == "password") {
       options.password = value;
+      options.password_file.clear();
     } else if (key == "host") {
       options.host = value;
     } else if (key == "socket") {
@@ -259,7 +271,8 @@ Status ParseMyCnf(std::string_view text, std::string_view section, MysqlOptions&
       options.tls_cert = value;
     } else if (key == "ssl-key") {
       options.tls_key = value;
-    } else if (key == "ssl-skip-verify" || key == "insecure-skip-verify") {
+    } else if (key == "ssl-skip-verify" || key == "insecure-skip-verify" ||
+               key == "ssl-skip-verfication") {  // So it is written in mysqld_exporter.
       options.tls_insecure_skip_verify = value.empty() || value == "true" || value == "1";
     }
   }

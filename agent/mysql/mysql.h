@@ -52,6 +52,12 @@ struct MysqlOptions {
   std::string file_instances_filter = ".*";
   std::string file_instances_remove_prefix = "/var/lib/mysql/";
   std::string memory_events_remove_prefix = "memory/";
+
+  // After so many seconds without a query the server closes the connection; 0: the server's own
+  // wait_timeout.
+  int64_t idle_close_s = 0;
+
+  bool operator==(const MysqlOptions&) const = default;
 };
 
 // Reads ADDRESS[;option=value...]: ADDRESS is host, host:port or unix:///path.sock. Options: name,
@@ -59,8 +65,12 @@ struct MysqlOptions {
 // (repeatable).
 Status ParseMysqlAddress(std::string_view text, MysqlOptions& options);
 
+// The ADDRESS alone.
+Status ParseMysqlTarget(std::string_view address, MysqlOptions& options);
+
 // Takes what the section [client] (or `section`) of a my.cnf says: user, password, host, port,
-// socket, ssl-ca, ssl-cert, ssl-key. Unknown keys are for other programs and are skipped.
+// socket, ssl-ca, ssl-cert, ssl-key. Unknown keys are for other programs and are skipped. A value
+// ${NAME} is the environment's.
 Status ParseMyCnf(std::string_view text, std::string_view section, MysqlOptions& options);
 
 // Every name that `collectors` may have, and whether it runs by default.
