@@ -166,17 +166,19 @@ std::string HostSection() {
   machine.cpu_info = true;
   machine.stat_softirq = true;
   RunHost(machine, seen);
-  vedette::testing::TempDir root;
-  Unpack("agent/host/testdata/hardware.tree", root.path());
-  HostOptions hardware;
-  hardware.procfs = root.path() + "/proc";
-  hardware.sysfs = root.path() + "/sys";
-  hardware.rootfs = root.path();
-  hardware.netdev_netlink = false;
-  hardware.bcache_priority_stats = true;
-  hardware.sysctl_include = {"fs.file-nr:total,current,max", "kernel.threads-max"};
-  hardware.sysctl_include_info = {"kernel.seccomp.actions_avail"};
-  RunHost(hardware, seen);
+  for (const char* tree : {"hardware", "odd"}) {
+    vedette::testing::TempDir root;
+    Unpack(StrCat("agent/host/testdata/", tree, ".tree"), root.path());
+    HostOptions hardware;
+    hardware.procfs = root.path() + "/proc";
+    hardware.sysfs = root.path() + "/sys";
+    hardware.rootfs = root.path();
+    hardware.netdev_netlink = false;
+    hardware.bcache_priority_stats = true;
+    hardware.sysctl_include = {"fs.file-nr:total,current,max", "kernel.threads-max"};
+    hardware.sysctl_include_info = {"kernel.seccomp.actions_avail"};
+    RunHost(hardware, seen);
+  }
 
   std::string out =
       "## Host\n\n"
