@@ -65,7 +65,8 @@ scrape_configs:
                 self.assertEqual(seen["mysql_up"], 1)
                 self.assertEqual(seen["mysql_global_variables_port"], port)
                 self.assertEqual(seen['mysql_exporter_collector_success{collector="collect.global_status"}'], 1)
-                self.assertTrue(any(k.startswith("mysql_info_schema_processlist_threads") for k in seen))
+                # Switched on by --collect.NAME.
+                self.assertEqual(seen['mysql_exporter_collector_success{collector="collect.info_schema.processlist"}'], 1)
         # Without a word about what kind of probe: this agent has accounts of MySQL and no other modules.
         self.assertEqual(self.probe(target=f"127.0.0.1:{self.first}")["mysql_up"], 1)
 
