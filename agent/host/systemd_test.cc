@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cstdlib>
 #include <cstring>
 #include <map>
 #include <string>
@@ -21,7 +22,6 @@
 #include "common/base/status.h"
 #include "common/base/strings.h"
 #include "common/model/metric_family.h"
-#include "tests/support/temp_dir.h"
 
 namespace vedette::agent {
 namespace {
@@ -36,7 +36,12 @@ class FakeSystemd {
     std::map<std::string, uint64_t> big_numbers;  // 't'
   };
 
-  FakeSystemd() : socket_(dir_.path() + "/bus") {
+  FakeSystemd() {
+    // A socket's path has 107 bytes, fewer than a test's own directory may have.
+    char folder[] = "/tmp/vedette-bus-XXXXXX";
+    EXPECT_NE(mkdtemp(folder), nullptr);
+    folder_ = folder;
+    socket_ = folder_ + "/bus";
     manager.texts = {{"Version", "252.39-1~deb12u1"}, {"Virtualization", ""},
                      {"SystemState", "running"}};
     manager.big_numbers = {{"UnitsLoadTimestampMonotonic", 7}};
@@ -52,6 +57,8 @@ class FakeSystemd {
     stopping_ = true;
     thread_.join();
     close(listening_);
+    unlink(socket_.c_str());
+    rmdir(folder_.c_str());
   }
 
   const std::string& socket() const { return socket_; }
@@ -161,8 +168,7 @@ class FakeSystemd {
     return sd_bus_reply_method_errorf(m, "org.freedesktop.DBus.Error.UnknownProperty", "none");
   }
 
-  vedette::testing::TempDir dir_;
-  const std::string socket_;
+  std::string folder_, socket_;
   int listening_ = -1;
   std::thread thread_;
   std::atomic<bool> stopping_ = false, hang_up_ = false;
