@@ -47,6 +47,42 @@ SMALL = {"uid": "small", "title": "Small one", "schemaVersion": 39, "panels": [
                            {"name": "chained", "type": "query", "query": "label_values(up{job=~\"$which|.*\"}, job)", "refresh": 1}]}}
 
 
+EXPR = {"type": "__expr__", "uid": "__expr__"}
+
+
+def single(ident, targets, **more):
+    return panel(ident, "stat", **dict({"targets": targets, "options": {"reduceOptions": {"calcs": ["lastNotNull"]}, "graphMode": "none"}}, **more))
+
+
+def labelled(*pairs):
+    return " or ".join("label_replace(vector(%s), '%s', '%s', '', '')" % (value, name, text) for name, text, value in pairs)
+
+
+# One panel for each thing that files may say and that is not plain; the text that stands there in the end.
+VARIED = [
+    (single(1, [{"refId": "A", "expr": "vector(3)", "hide": True}, {"refId": "B", "datasource": EXPR, "type": "math", "expression": "$A * $C"}, {"refId": "C", "datasource": EXPR, "type": "math", "expression": "2", "hide": True}]), ["6"]),
+    ({"id": 2, "gridPos": {"x": 12, "y": 0, "w": 6, "h": 6}, "libraryPanel": {"uid": "shared", "name": "Shared"}}, ["7 s"]),
+    (single(3, [{"refId": "A", "expr": "vector(${VAR_N})"}]), ["42"]),
+    (panel(4, "bargauge", targets=[{"refId": "A", "format": "heatmap", "legendFormat": "{{le}}", "expr": labelled(("le", "10", 5), ("le", "1", 2), ("le", "+Inf", 9))}]), ["2", "3", "4"]),
+    (single(5, [{"refId": "A", "format": "table", "instant": True, "expr": labelled(("host", "a", 1), ("host", "b", 2))}], options={"reduceOptions": {"values": True}, "textMode": "value_and_name", "graphMode": "none"}), ["1", "2"]),
+    (single(6, [{"refId": "A", "expr": "vector($late)"}]), ["8"]),
+    (single(7, [{"refId": "A", "expr": "vector(4)", "instant": True}], options={"reduceOptions": {"calcs": ["max", "count"]}, "graphMode": "none"}), ["4", "1"]),
+    (single(8, [{"refId": "A", "expr": "vector(0.5)", "instant": True}], fieldConfig={"defaults": {"unit": "percentunit", "mappings": [{"type": "range", "options": {"from": 0.4, "to": 0.6, "result": {"text": "half"}}}]}, "overrides": []}), ["half"]),
+    (single(9, [{"refId": "A", "expr": "vector(5)"}], type="singlestat", format="bytes", valueName="current", tableColumn="gone"), ["5 B"]),
+    (single(10, [{"refId": "A", "instant": True, "expr": labelled(("mode", "idle", 3))}], fieldConfig={"defaults": {"unit": "short"}, "overrides": [{"matcher": {"id": "byRegexp", "options": "idl"}, "properties": [{"id": "unit", "value": "s"}]}, {"matcher": {"id": "byRegexp", "options": "/idl/"}, "properties": [{"id": "unit", "value": "m"}]}]}), ["3 min"]),
+]
+VARIED_BOARD = {"uid": "varied", "title": "Varied", "timezone": "utc", "__inputs": [{"name": "VAR_N", "type": "constant", "value": "42"}, {"name": "DS_LOKI", "type": "datasource", "pluginId": "loki"}],
+                "__elements": {"shared": {"uid": "shared", "kind": 1, "model": {"type": "stat", "title": "Shared", "targets": [{"refId": "A", "expr": "vector(7)"}], "fieldConfig": {"defaults": {"unit": "s"}, "overrides": []}}}},
+                # The first needs the second.
+                "templating": {"list": [{"name": "late", "type": "query", "query": "query_result(vector($early + 5))", "regex": "/ ([0-9.]+) /"}, {"name": "early", "type": "custom", "query": "3"}]},
+                "panels": [p for p, _ in VARIED] + [
+                    {"id": 20, "type": "timeseries", "datasource": "${DS_LOKI}", "gridPos": {"x": 0, "y": 30, "w": 6, "h": 6}, "targets": [{"refId": "A", "expr": "rate({app=\"x\"}[5m])"}]},
+                    {"id": 21, "type": "text", "gridPos": {"x": 6, "y": 30, "w": 6, "h": 6}, "options": {"mode": "html", "content": "<img src='data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=='><img src='https://elsewhere.example/logo.png'>"}},
+                    panel(22, "timeseries", "vector(1)", timeFrom="2h", timeShift="1d"), panel(23, "timeseries", "vector(1)", timeFrom="2h", hideTimeOverride=True),
+                    panel(24, "table", targets=[{"refId": "A", "instant": True, "expr": labelled(("host", "a", 1), ("host", "b", 2))}],
+                          transformations=[{"id": "labelsToFields", "options": {}}, {"id": "merge", "options": {}}, {"id": "organize", "options": {"excludeByName": {"Time": True}, "renameByName": {"Value": "Used"}, "indexByName": {"host": 0}}}])]}
+
+
 class DashboardsTest(WebTest):
     @classmethod
     def prepare(cls):
@@ -73,7 +109,7 @@ class DashboardsTest(WebTest):
             evil["panels"][-1]["targets"][0].update(legendFormat="{{text}}", format="table" if kind == "table" else "time_series")
         for i, mode in enumerate(("markdown", "html")):
             evil["panels"].append({"id": 20 + i, "type": "text", "gridPos": {"x": 0, "y": 60 + i * 4, "w": 24, "h": 4}, "options": {"mode": mode, "content": "\n\n".join(HOSTILE)}})
-        for name, board in (("kinds", {"uid": "kinds", "title": "Kinds", "panels": KINDS}), ("small", SMALL), ("evil", evil)):
+        for name, board in (("kinds", {"uid": "kinds", "title": "Kinds", "panels": KINDS}), ("small", SMALL), ("evil", evil), ("varied", VARIED_BOARD)):
             with open(cls.home + "/boards/%s.json" % name, "w") as f:
                 json.dump(board, f, indent=1)
         nef = os.path.join(CONFORMANCE, "dashboards", "core", "node-exporter-full.json")
@@ -153,6 +189,22 @@ class DashboardsTest(WebTest):
         self.assertEqual(page.eval("document.querySelector('[data-panel-id=\"3\"] [data-panel-value]').textContent"), "5 B")
         self.assertEqual(page.eval("document.querySelector('[data-panel-id=\"4\"] [data-panel-value]').textContent"), "5%")
         self.assertIn("not available", page.eval("document.querySelector('[data-panel-id=\"18\"]').textContent"))
+
+    def test_what_files_may_say_besides(self):
+        page = self.open("/d/varied?from=now-5m&to=now")
+        self.settle(page)
+        self.assertEqual({k: v for k, v in self.states(page).items() if v != "ok"}, {})
+        for p, want in VARIED:
+            with self.subTest(p["id"]):
+                self.assertEqual(self.texts(page, "[data-panel-id='%d'] [data-panel-value]" % p["id"]), want)
+        body = lambda ident: page.eval("document.querySelector('[data-panel-id=\"%d\"]').textContent" % ident)  # noqa: E731
+        self.assertIn("Loki", body(20))
+        self.assertEqual(page.eval("document.querySelector('[data-panel-id=\"21\"] img').naturalWidth"), 1)
+        self.assertEqual(self.texts(page, "[data-panel-id='21'] a"), ["logo.png"])
+        self.assertIn("last 2h, 1d earlier", body(22))
+        self.assertNotIn("2h", body(23))
+        rows = page.eval("[...document.querySelectorAll('[data-panel-id=\"24\"] tr')].map(r => [...r.children].map(c => c.textContent))")
+        self.assertEqual(rows, [["host", "Used"], ["a", "1"], ["b", "2"]])
 
     def test_a_dashboard_is_taken_in_and_shown(self):
         board = {"uid": "sent", "title": "Sent", "panels": [panel(1, "stat", "vector(3)")]}

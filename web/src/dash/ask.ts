@@ -257,6 +257,11 @@ export function seriesOf(panel: Panel, frames: Frame[], times: number[] | null, 
           if (at !== undefined) column[at] = values[i];
         });
         values = column;
+      } else if (place) {
+        // What has no time stands at the end.
+        const column = new Array<number | null>(place.size).fill(null);
+        column[place.size - 1] = values[values.length - 1] ?? null;
+        values = column;
       }
       return { refId: frame.refId, name: named(config, field, titleOf(field, frame, frames, config)), metric: field.labels ?? {}, values, config, field, frame };
     });

@@ -13,7 +13,7 @@ const SAME: Record<string, string> = {
   'grafana-piechart-panel': 'piechart', 'michaeldmoore-multistat-panel': 'bargauge', 'corpglory-progresslist-panel': 'bargauge',
   'natel-discrete-panel': 'state-timeline', 'flant-statusmap-panel': 'status-history', 'mtanda-histogram-panel': 'histogram', 'savantly-heatmap-panel': 'heatmap', 'heatmap-new': 'heatmap', 'marcusolsson-hourly-heatmap-panel': 'heatmap', 'mtanda-heatmap-epoch-panel': 'heatmap', 'petrslavotinek-carpetplot-panel': 'heatmap',
   'snuids-trafficlights-panel': 'stat', 'btplc-status-dot-panel': 'stat', 'btplc-trend-box-panel': 'stat', 'marcusolsson-hexmap-panel': 'bargauge', 'snuids-radar-panel': 'bargauge', 'marcusolsson-treemap-panel': 'piechart', 'natel-plotly-panel': 'timeseries', alertGroups: 'alertlist', 'logstable': 'logs', 'logs-new': 'logs',
-  'pmm-dashlist-panel': 'dashlist', 'pmm-dashlist': 'dashlist', 'pmm-update': 'text', 'pmm-check-panel-home': 'text', pluginlist: 'text', 'welcome': 'text', gettingstarted: 'text',
+  'digiapulssi-breadcrumb-panel': 'text', 'pmm-dashlist-panel': 'dashlist', 'pmm-dashlist': 'dashlist', 'pmm-update': 'text', 'pmm-check-panel-home': 'text', pluginlist: 'text', 'welcome': 'text', gettingstarted: 'text',
 };
 
 export const typeOf = (type: Json): string => (typeof type === 'string' && Object.hasOwn(SAME, type) ? SAME[type] : typeof type === 'string' && type !== '' ? type : 'unknown');
@@ -76,6 +76,7 @@ export function upgrade(p: Json): Upgraded {
   if (type === 'table' && (text(p.transform) !== '' || Array.isArray(p.styles))) tableTransform(p, up);
   if (type === 'heatmap' && p.dataFormat !== undefined) heatmap(p, up);
   if (p.type === 'grafana-piechart-panel') pie(p, up);
+  if (p.type === 'digiapulssi-breadcrumb-panel') Object.assign(up.options, { mode: 'markdown', content: '[Dashboards](/dashboards) › ${__dashboard}' });
   return up;
 }
 
@@ -189,20 +190,25 @@ function singlestat(p: Json, up: Upgraded): void {
   }
 }
 
+// Each column has one style, the first that fits it, so every style says all that another might have said.
 function styles(p: Json, up: Upgraded): void {
   const made: Override[] = [];
   for (const s of p.styles) {
     if (!s) continue;
     const of = text(s.pattern);
-    const props: { id: string; value: Json }[] = [];
-    if (s.alias) props.push({ id: 'displayName', value: s.alias });
-    if (s.type === 'hidden') props.push({ id: 'custom.hidden', value: true });
-    if (s.type === 'number') props.push({ id: 'unit', value: s.unit }, { id: 'decimals', value: numberOr(s.decimals) });
-    if (s.type === 'date') props.push({ id: 'unit', value: s.dateFormat ? `time:${s.dateFormat}` : 'dateTimeAsIso' });
+    const colored = Boolean(s.colorMode) && s.thresholds?.length > 0;
+    const unit = s.type === 'number' ? s.unit : s.type === 'date' ? (s.dateFormat ? `time:${s.dateFormat}` : 'dateTimeAsIso') : undefined;
+    const props: { id: string; value: Json }[] = [
+      { id: 'custom.hidden', value: s.type === 'hidden' },
+      { id: 'displayName', value: s.alias || undefined },
+      { id: 'unit', value: unit },
+      { id: 'decimals', value: s.type === 'number' ? numberOr(s.decimals) : undefined },
+      { id: 'custom.cellOptions', value: { type: colored ? (s.colorMode === 'value' ? 'color-text' : 'color-background') : 'auto' } },
+    ];
     if (s.type === 'string' && (s.valueMaps?.length || s.rangeMaps?.length)) props.push({ id: 'mappings', value: oldMappings(s) });
-    if (s.colorMode && s.thresholds?.length) props.push({ id: 'thresholds', value: steps(s.thresholds, s.colors ?? []) }, { id: 'color', value: { mode: 'thresholds' } }, { id: 'custom.cellOptions', value: { type: s.colorMode === 'value' ? 'color-text' : 'color-background' } });
+    if (colored) props.push({ id: 'thresholds', value: steps(s.thresholds, s.colors ?? []) }, { id: 'color', value: { mode: 'thresholds' } });
     if (s.link && s.linkUrl) props.push({ id: 'links', value: [{ title: text(s.linkTooltip), url: text(s.linkUrl).replace(/\$\{__cell(_\d+)?\}|\$__cell(_\d+)?/g, (_w, a, b) => (a ?? b) ? `\${__data.fields[${(a ?? b).slice(1)}]}` : '${__value.text}'), targetBlank: s.linkTargetBlank }] });
-    if (props.length > 0) made.push({ matcher: { id: /^\/.*\/$/.test(of) ? 'byRegexp' : 'byName', options: of }, properties: props });
+    made.push({ matcher: { id: /^\/.*\/$/.test(of) ? 'byRegexp' : 'byName', options: of }, properties: props });
   }
   // The first style that fits a column is the one that counts.
   up.overrides.unshift(...made.reverse());

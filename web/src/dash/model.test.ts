@@ -1,6 +1,7 @@
 import { expect, test, vi } from 'vitest';
 vi.mock('../app/router', () => ({ root: '/', href: (p: string) => p }));
 import { marksIn } from './annotations';
+import { configFor } from './field';
 import { parseDashboard } from './model';
 
 test('rows of before 5 and panels of today are one thing', () => {
@@ -83,4 +84,10 @@ test("gauges and stats of Grafana 6 and a singlestat's column", () => {
 
 test('thresholds of a graph stand in the order of their values', () => {
   expect(first({ type: 'graph', yaxes: [{}, {}], thresholds: [{ value: 90, colorMode: 'critical' }, null, { value: 70, colorMode: 'warning' }] }).defaults.thresholds.steps.map((s: { value: number | null }) => s.value)).toEqual([null, 70, 90]);
+});
+
+test('of the styles of an old table the first that fits a column is the one', () => {
+  const panel = first({ type: 'table', transform: 'table', styles: [{ pattern: 'Value', alias: 'Latency', type: 'number', unit: 'ms', decimals: 2 }, { pattern: 'Time', type: 'date' }, { pattern: '/.*/', type: 'hidden', unit: 'short' }] });
+  const frame = { refId: 'A', fields: [{ name: 'Time', type: 'time' as const, values: [1] }, { name: 'host', type: 'string' as const, values: ['a'] }, { name: 'Value', type: 'number' as const, values: [1] }] };
+  expect(frame.fields.map((f) => configFor(panel, f, frame, [frame])).map((c) => [c.custom.hidden, c.displayName, c.unit])).toEqual([[false, undefined, 'dateTimeAsIso'], [true, undefined, undefined], [false, 'Latency', 'ms']]);
 });

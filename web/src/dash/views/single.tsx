@@ -42,8 +42,8 @@ export function singles(panel: Panel, answer: Answer, context: Context): Single[
     const bounds = boundsOf(panel, one, whole);
     const shown = display(one.config, value, bounds, color, context.utc);
     if (given) shown.color = given;
-    // A gauge without a word about colour has Grafana's own thresholds.
-    if (panel.type !== 'stat' && shown.color === '#808080' && !one.config.color && !one.config.thresholds) shown.color = thresholdColor({}, shown.number, bounds[0], bounds[1]);
+    // A gauge, or a filled stat, without a word about colour has Grafana's own thresholds.
+    if ((panel.type !== 'stat' || /^background/.test(String(panel.options.colorMode))) && shown.color === '#808080' && !one.config.color && !one.config.thresholds) shown.color = thresholdColor({}, shown.number, bounds[0], bounds[1]);
     const locals = { ...fieldLocals(one.field, name), ...local, '__value.text': shown.text, '__value.raw': String(value ?? ''), '__value.numeric': String(value ?? '') };
     return { name, shown, config: one.config, values: one.values, color, bounds, links: linksOf(one.config.links, context, locals) };
   });

@@ -58,9 +58,9 @@ export function TableView({ panel, answer, context }: { panel: Panel; answer: An
   const order = useMemo(() => {
     // Tables of before Grafana 7 name the column by its place.
     const first = panel.source.sort;
-    const old = sort === null && typeof first?.col === 'number' ? columns[first.col] : undefined;
-    const by = old ?? (sort ? columns.find((c) => c.title === sort.name || c.field.name === sort.name) : undefined);
-    return by ? orderOf(by.field.values, old ? first.desc === true : sort!.desc, true) : Array.from({ length: frame ? rowsOf(frame) : 0 }, (_, i) => i);
+    const old = sort === null && typeof first?.col === 'number' ? frame?.fields[first.col] : undefined;
+    const by = old ?? (sort ? columns.find((c) => c.title === sort.name || c.field.name === sort.name)?.field : undefined);
+    return by ? orderOf(by.values, old ? first.desc === true : sort!.desc, true) : Array.from({ length: frame ? rowsOf(frame) : 0 }, (_, i) => i);
   }, [columns, sort]);
   if (!frame) return null;
   const footer = panel.options.footer?.show === true ? (panel.options.footer.reducer?.[0] ?? panel.options.cellHeight?.reducer ?? 'sum') : null;
