@@ -83,6 +83,12 @@ VARIED_BOARD = {"uid": "varied", "title": "Varied", "timezone": "utc", "__inputs
                           transformations=[{"id": "labelsToFields", "options": {}}, {"id": "merge", "options": {}}, {"id": "organize", "options": {"excludeByName": {"Time": True}, "renameByName": {"Value": "Used"}, "indexByName": {"host": 0}}}])]}
 
 
+# Panels whose options are none of what a drawing expects.
+ODD = [dict(p, id=100 + i, fieldConfig={"defaults": {"unit": 5, "custom": "x", "mappings": "x", "links": [None, 5, {"url": {}}], "thresholds": {"steps": "x"}, "color": [], "min": "a", "decimals": {}}, "overrides": [{"matcher": {"id": "byRegexp", "options": {}}, "properties": [None, {"id": "custom", "value": 7}]}]},
+            options={"legend": 5, "reduceOptions": {"calcs": "x", "fields": 5, "limit": "x"}, "orientation": {}, "tooltip": [], "sortBy": [None], "footer": {"show": True, "reducer": 5}, "color": 7, "yAxis": "x", "content": {}, "text": [], "displayLabels": "name", "showValue": {}, "rowHeight": "x", "calculation": 1},
+            transformations=[{"id": "organize", "options": 5}, None], timeFrom={}, links=["x", {"url": 7}]) for i, p in enumerate(KINDS)]
+
+
 class DashboardsTest(WebTest):
     @classmethod
     def prepare(cls):
@@ -109,7 +115,7 @@ class DashboardsTest(WebTest):
             evil["panels"][-1]["targets"][0].update(legendFormat="{{text}}", format="table" if kind == "table" else "time_series")
         for i, mode in enumerate(("markdown", "html")):
             evil["panels"].append({"id": 20 + i, "type": "text", "gridPos": {"x": 0, "y": 60 + i * 4, "w": 24, "h": 4}, "options": {"mode": mode, "content": "\n\n".join(HOSTILE)}})
-        for name, board in (("kinds", {"uid": "kinds", "title": "Kinds", "panels": KINDS}), ("small", SMALL), ("evil", evil), ("varied", VARIED_BOARD)):
+        for name, board in (("kinds", {"uid": "kinds", "title": "Kinds", "panels": KINDS}), ("small", SMALL), ("evil", evil), ("varied", VARIED_BOARD), ("odd", {"uid": "odd", "title": "Odd", "panels": ODD})):
             with open(cls.home + "/boards/%s.json" % name, "w") as f:
                 json.dump(board, f, indent=1)
         nef = os.path.join(CONFORMANCE, "dashboards", "core", "node-exporter-full.json")
@@ -205,6 +211,15 @@ class DashboardsTest(WebTest):
         self.assertNotIn("2h", body(23))
         rows = page.eval("[...document.querySelectorAll('[data-panel-id=\"24\"] tr')].map(r => [...r.children].map(c => c.textContent))")
         self.assertEqual(rows, [["host", "Used"], ["a", "1"], ["b", "2"]])
+
+    def test_odd_options_hurt_one_panel_at_most(self):
+        page = self.open("/d/odd?from=now-5m&to=now")
+        self.settle(page)
+        states = self.states(page)
+        self.assertEqual(len(states), len(ODD))
+        for ident, state in states.items():
+            if state == "error":
+                self.assertIn("This panel cannot be", page.eval("document.querySelector('[data-panel-id=\"%s\"] [role=alert]').textContent" % ident))
 
     def test_a_dashboard_is_taken_in_and_shown(self):
         board = {"uid": "sent", "title": "Sent", "panels": [panel(1, "stat", "vector(3)")]}

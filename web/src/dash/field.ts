@@ -72,7 +72,8 @@ interface Step {
 }
 
 export function stepsOf(config: Config): Step[] {
-  return config.thresholds?.steps ?? [{ color: 'green', value: null }, { color: 'red', value: 80 }];
+  const steps = config.thresholds?.steps;
+  return Array.isArray(steps) ? steps.filter((s) => s && typeof s === 'object') : [{ color: 'green', value: null }, { color: 'red', value: 80 }];
 }
 const edge = (s: Step): number => (s.value === null || s.value === undefined || s.value === '-Infinity' ? -Infinity : Number(s.value));
 
@@ -93,7 +94,7 @@ export function thresholdEdges(config: Config, lo: number, hi: number): { value:
 }
 
 function mapped(config: Config, value: Cell): { text?: string; color?: string } | null {
-  for (const m of config.mappings ?? []) {
+  for (const m of Array.isArray(config.mappings) ? config.mappings : []) {
     const o = m?.options ?? {};
     const nan = typeof value === 'number' && Number.isNaN(value);
     const missing = value === null || value === undefined;

@@ -2,6 +2,8 @@
 import type { Json, Override } from './model';
 import { reducerId } from './reduce';
 
+// A file may have anything where a list of things is meant.
+export const objects = (v: Json): Json[] => (Array.isArray(v) ? v.filter((x) => x && typeof x === 'object') : []);
 const text = (v: Json): string => (v === undefined || v === null ? '' : String(v));
 const numberOr = (v: Json): number | undefined => (v === null || v === undefined || v === '' || v === 'auto' || Number.isNaN(Number(v)) ? undefined : Number(v));
 
@@ -35,7 +37,8 @@ function oldMappings(p: Json): Json[] {
   return mappingsOf(((kind === 2 ? p.rangeMaps : p.valueMaps) ?? []).map((m: Json) => ({ ...m, type: kind === 2 ? 2 : 1 })));
 }
 
-function steps(thresholds: Json, colors: string[]): Json {
+function steps(thresholds: Json, given: Json): Json {
+  const colors: string[] = Array.isArray(given) ? given : [];
   const values = (Array.isArray(thresholds) ? thresholds.map(String) : text(thresholds).split(',')).map((t: string) => t.trim()).filter((t: string) => t !== '').map(Number).filter((v: number) => !Number.isNaN(v));
   return { mode: 'absolute', steps: colors.slice(0, values.length + 1).map((color, i) => ({ color, value: i === 0 ? null : values[i - 1] })) };
 }
@@ -52,9 +55,9 @@ export function upgrade(p: Json): Upgraded {
   const fieldOptions = p.options?.fieldOptions;
   const defaults: Json = { ...(p.fieldConfig?.defaults ?? fieldOptions?.defaults ?? {}) };
   defaults.mappings = mappingsOf(defaults.mappings ?? fieldOptions?.mappings ?? p.options?.valueMappings);
-  const overrides: Override[] = (p.fieldConfig?.overrides ?? fieldOptions?.overrides ?? [])
-    .filter((o: Json) => o?.matcher?.id)
-    .map((o: Json) => ({ matcher: o.matcher, properties: (o.properties ?? []).map((x: Json) => ({ id: text(x.id ?? x.path), value: x.id === 'mappings' ? mappingsOf(x.value) : x.value })) }));
+  const overrides: Override[] = objects(p.fieldConfig?.overrides ?? fieldOptions?.overrides)
+    .filter((o) => o.matcher?.id)
+    .map((o) => ({ matcher: o.matcher, properties: objects(o.properties).map((x) => ({ id: text(x.id ?? x.path), value: x.id === 'mappings' ? mappingsOf(x.value) : x.value })) }));
   const up: Upgraded = { type, defaults, overrides, options: { ...(p.options ?? {}) } };
   if (fieldOptions) up.options.reduceOptions ??= { calcs: (fieldOptions.calcs ?? ['mean']).map(reducerId), values: fieldOptions.values };
   if (defaults.thresholds === undefined && Array.isArray(fieldOptions?.thresholds ?? p.options?.thresholds)) {
@@ -104,7 +107,7 @@ function graph(p: Json, up: Upgraded): void {
   Object.assign(defaults, { unit: format(0) ?? defaults.unit, min: numberOr(axes[0]?.min ?? p.grid?.leftMin), max: numberOr(axes[0]?.max ?? p.grid?.leftMax), decimals: numberOr(axes[0]?.decimals ?? p.decimals), custom: { ...custom, ...defaults.custom } });
   if (custom.thresholdsStyle) {
     const tone: Record<string, string> = { critical: 'red', warning: 'orange', ok: 'green' };
-    const edges = p.thresholds.filter((t: Json) => t && typeof t === 'object').map((t: Json) => ({ value: numberOr(t.value) ?? 0, color: tone[t.colorMode] ?? t.lineColor ?? 'red' }));
+    const edges = objects(p.thresholds).map((t) => ({ value: numberOr(t.value) ?? 0, color: tone[t.colorMode] ?? t.lineColor ?? 'red' }));
     defaults.thresholds = { mode: 'absolute', steps: [{ value: null, color: 'transparent' }, ...edges.sort((a: Json, b: Json) => a.value - b.value)] };
   }
   const dress = (alias: string, properties: { id: string; value: Json }[]): void => {
@@ -112,7 +115,7 @@ function graph(p: Json, up: Upgraded): void {
     if (properties.length > 0) overrides.push({ matcher: { id: isPattern ? 'byRegexp' : 'byName', options: alias }, properties });
   };
   for (const [alias, color] of Object.entries(p.aliasColors ?? {})) dress(alias, [{ id: 'color', value: { mode: 'fixed', fixedColor: color } }]);
-  for (const o of p.seriesOverrides ?? []) dress(text(o?.alias), seriesOverride(o ?? {}, axes, format));
+  for (const o of objects(p.seriesOverrides)) dress(text(o.alias), seriesOverride(o, axes, format));
   const legend = p.legend ?? {};
   const calcs = ['min', 'max', 'avg', 'current', 'total'].filter((c) => legend[c]).map(reducerId);
   options.legend = {
@@ -193,8 +196,7 @@ function singlestat(p: Json, up: Upgraded): void {
 // Each column has one style, the first that fits it, so every style says all that another might have said.
 function styles(p: Json, up: Upgraded): void {
   const made: Override[] = [];
-  for (const s of p.styles) {
-    if (!s) continue;
+  for (const s of objects(p.styles)) {
     const of = text(s.pattern);
     const colored = Boolean(s.colorMode) && s.thresholds?.length > 0;
     const unit = s.type === 'number' ? s.unit : s.type === 'date' ? (s.dateFormat ? `time:${s.dateFormat}` : 'dateTimeAsIso') : undefined;
@@ -206,7 +208,7 @@ function styles(p: Json, up: Upgraded): void {
       { id: 'custom.cellOptions', value: { type: colored ? (s.colorMode === 'value' ? 'color-text' : 'color-background') : 'auto' } },
     ];
     if (s.type === 'string' && (s.valueMaps?.length || s.rangeMaps?.length)) props.push({ id: 'mappings', value: oldMappings(s) });
-    if (colored) props.push({ id: 'thresholds', value: steps(s.thresholds, s.colors ?? []) }, { id: 'color', value: { mode: 'thresholds' } });
+    if (colored) props.push({ id: 'thresholds', value: steps(s.thresholds, s.colors) }, { id: 'color', value: { mode: 'thresholds' } });
     if (s.link && s.linkUrl) props.push({ id: 'links', value: [{ title: text(s.linkTooltip), url: text(s.linkUrl).replace(/\$\{__cell(_\d+)?\}|\$__cell(_\d+)?/g, (_w, a, b) => (a ?? b) ? `\${__data.fields[${(a ?? b).slice(1)}]}` : '${__value.text}'), targetBlank: s.linkTargetBlank }] });
     made.push({ matcher: { id: /^\/.*\/$/.test(of) ? 'byRegexp' : 'byName', options: of }, properties: props });
   }
@@ -218,7 +220,7 @@ function tableTransform(p: Json, up: Upgraded): void {
   const how: Json = { timeseries_aggregations: 'reduce', timeseries_to_rows: 'seriesToRows', timeseries_to_columns: 'seriesToColumns', table: 'merge' };
   // An old table shows all its queries as one.
   const id = how[p.transform] ?? 'merge';
-  if (id) up.options.legacyTransform = { id, options: id === 'reduce' ? { reducers: (p.columns ?? []).map((c: Json) => reducerId(c.value)) } : id === 'seriesToColumns' ? { byField: 'Time' } : {} };
+  if (id) up.options.legacyTransform = { id, options: id === 'reduce' ? { reducers: objects(p.columns).map((c) => reducerId(text(c.value))) } : id === 'seriesToColumns' ? { byField: 'Time' } : {} };
 }
 
 function heatmap(p: Json, up: Upgraded): void {

@@ -1,6 +1,6 @@
 // Grafana's dashboard JSON, old and new, as one kind of panel. What the file says is only read.
 import { parseDuration } from '../format/time';
-import { upgrade } from './legacy';
+import { objects as list, upgrade } from './legacy';
 import { SOURCE } from './interpolate';
 import { foreign, isExpression, kindsIn, type Kinds } from './source';
 import type { Transformation } from './transform';
@@ -55,6 +55,7 @@ export interface Panel {
   links: Json[];
   transparent: boolean;
   source: Json;
+  problem: string; // Not empty: why it cannot be read.
 }
 
 export interface Row {
@@ -117,6 +118,7 @@ export interface Annotation {
   panels: { ids: string[]; except: boolean } | null; // Null: on all of them.
 }
 
+const count = (v: Json, otherwise: number): number => (v === null || v === undefined || !Number.isFinite(Number(v)) ? otherwise : Math.max(0, Math.round(Number(v))));
 const text = (v: Json): string => (v === undefined || v === null ? '' : String(v));
 
 function target(raw: Json, index: number, panelSource: Json, kinds: Kinds): Target {
@@ -168,7 +170,19 @@ function idOf(id: Json): string {
   return own;
 }
 
+const BARE = ['id', 'title', 'gridPos', 'type'];
+
+// A panel that cannot be read is one panel in error, not the end of its dashboard.
 function panel(written: Json, about: About, grid?: Panel['grid']): Panel {
+  try {
+    return read(written, about, grid);
+  } catch (e) {
+    const bare = Object.fromEntries(BARE.filter((k) => written?.[k] !== undefined).map((k) => [k, written[k]]));
+    return { ...read({ ...bare, type: '', gridPos: typeof bare.gridPos === 'object' ? bare.gridPos : undefined }, about, grid), source: {}, problem: `This panel cannot be read: ${(e as Error).message}` };
+  }
+}
+
+function read(written: Json, about: About, grid?: Panel['grid']): Panel {
   const p = whole(written && typeof written === 'object' ? written : {}, about.elements);
   const up = upgrade(p);
   const targets: Target[] = (Array.isArray(p.targets) ? p.targets : []).map((t: Json, i: number) => target(t, i, p.datasource, about.kinds));
@@ -179,14 +193,14 @@ function panel(written: Json, about: About, grid?: Panel['grid']): Panel {
     type: up.type,
     title: text(p.title),
     description: text(p.description),
-    grid: grid ?? { x: p.gridPos?.x ?? 0, y: p.gridPos?.y ?? 0, w: p.gridPos?.w ?? 12, h: p.gridPos?.h ?? 8 },
+    grid: grid ?? { x: count(p.gridPos?.x, 0), y: count(p.gridPos?.y, 0), w: count(p.gridPos?.w, 12), h: count(p.gridPos?.h, 8) },
     targets,
     foreign: elsewhere,
     hideTime: p.hideTimeOverride === true,
     defaults: up.defaults,
     overrides: up.overrides,
     options: up.options,
-    transformations: [...(up.options.legacyTransform ? [up.options.legacyTransform] : []), ...(Array.isArray(p.transformations) ? p.transformations : [])],
+    transformations: [...(up.options.legacyTransform ? [up.options.legacyTransform] : []), ...list(p.transformations)],
     interval: text(p.interval),
     maxDataPoints: Number(p.maxDataPoints) || null,
     timeFrom: text(p.timeFrom),
@@ -194,9 +208,10 @@ function panel(written: Json, about: About, grid?: Panel['grid']): Panel {
     repeat: text(p.repeat).replace(/^\$\{?|\}$/g, ''),
     repeatDirection: p.repeatDirection === 'v' ? 'v' : 'h',
     maxPerRow: Number(p.maxPerRow) || (Number(p.minSpan) > 0 ? Math.max(1, Math.floor((p.gridPos ? 24 : 12) / Number(p.minSpan))) : 4),
-    links: p.links ?? [],
+    links: list(p.links),
     transparent: p.transparent === true,
     source: p,
+    problem: '',
   };
 }
 
@@ -235,7 +250,7 @@ function variable(v: Json, kinds: Kinds): Variable {
     hide: Number(v.hide) || 0,
     refresh: Number(v.refresh) || 0,
     options: (Array.isArray(v.options) ? v.options : []).filter((o: Json) => o && typeof o === 'object').map((o: Json) => ({ text: text(o.text), value: text(o.value) })),
-    current: v.current ?? {},
+    current: v.current && typeof v.current === 'object' ? v.current : {},
     auto: v.auto === true,
     autoCount: Number(v.auto_count) || 30,
     autoMin: parseDuration(text(v.auto_min)) ?? 10,
@@ -265,22 +280,23 @@ export function parseDashboard(doc: Json): Dashboard {
   taken = new Set();
   const about: About = { kinds: kindsIn(doc), elements: doc.__elements };
   const rows: Row[] = [];
-  if (Array.isArray(doc.panels) && doc.panels.length > 0) {
+  if (list(doc.panels).length > 0) {
     let row: Row = { key: 'top', title: '', collapsed: false, repeat: '', panels: [], implicit: true };
     rows.push(row);
-    const ordered = doc.panels.slice().sort((a: Json, b: Json) => (a.gridPos?.y ?? 0) - (b.gridPos?.y ?? 0) || (a.gridPos?.x ?? 0) - (b.gridPos?.x ?? 0));
+    const at = (p: Json, k: 'x' | 'y'): number => count(p.gridPos?.[k], 0);
+    const ordered = list(doc.panels).sort((a, b) => at(a, 'y') - at(b, 'y') || at(a, 'x') - at(b, 'x'));
     for (const p of ordered) {
       if (p.type === 'row') {
-        row = { key: `row-${p.id ?? rows.length}`, title: text(p.title), collapsed: p.collapsed === true, repeat: text(p.repeat).replace(/^\$\{?|\}$/g, ''), panels: (Array.isArray(p.panels) ? p.panels : []).map((q: Json) => panel(q, about)), implicit: false };
+        row = { key: `row-${p.id ?? rows.length}`, title: text(p.title), collapsed: p.collapsed === true, repeat: text(p.repeat).replace(/^\$\{?|\}$/g, ''), panels: list(p.panels).map((q) => panel(q, about)), implicit: false };
         rows.push(row);
       } else row.panels.push(panel(p, about));
     }
   } else {
-    (doc.rows ?? []).forEach((r: Json, i: number) => {
+    list(doc.rows).forEach((r, i) => {
       let x = 0;
       let y = 0;
       const height = Math.max(2, Math.ceil((parseInt(text(r.height), 10) || 250) / 38));
-      const panels = (r.panels ?? []).map((p: Json) => {
+      const panels = list(r.panels).map((p) => {
         const w = Math.max(1, Math.min(24, Math.round((Number(p.span) || 4) * 2)));
         if (x + w > 24) {
           x = 0;
@@ -304,15 +320,15 @@ export function parseDashboard(doc: Json): Dashboard {
     uid: text(doc.uid),
     title: text(doc.title) || 'Dashboard',
     rows,
-    variables: (Array.isArray(doc.templating?.list) ? doc.templating.list : []).filter((v: Json) => v && typeof v === 'object').map((v: Json) => variable(v, about.kinds)),
-    from: doc.time?.from ?? 'now-1h',
-    to: doc.time?.to ?? 'now',
+    variables: list(doc.templating?.list).map((v) => variable(v, about.kinds)),
+    from: text(doc.time?.from) || 'now-1h',
+    to: text(doc.time?.to) || 'now',
     refresh: typeof doc.refresh === 'string' ? doc.refresh : '',
     timezone: text(doc.timezone),
     inputs: Object.fromEntries((Array.isArray(doc.__inputs) ? doc.__inputs : []).filter((i: Json) => typeof i?.name === 'string').map((i: Json) => [i.name, i.type === 'constant' ? text(i.value) : SOURCE])),
     tags: Array.isArray(doc.tags) ? doc.tags.map(String) : [],
-    links: doc.links ?? [],
-    annotations: (Array.isArray(doc.annotations?.list) ? doc.annotations.list : []).filter((a: Json) => a && typeof a === 'object').map((a: Json) => annotation(a, about.kinds)).filter((a: Annotation) => a.expr !== ''),
+    links: list(doc.links),
+    annotations: list(doc.annotations?.list).map((a) => annotation(a, about.kinds)).filter((a) => a.expr !== ''),
     sharedTooltip: doc.graphTooltip > 0 || doc.sharedCrosshair === true,
   };
 }

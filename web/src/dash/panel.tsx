@@ -1,4 +1,4 @@
-import type { ComponentType } from 'preact';
+import { Component, type ComponentChildren, type ComponentType } from 'preact';
 import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { recovered } from '../api/client';
 import { href } from '../app/router';
@@ -69,6 +69,19 @@ function View({ panel, answer, context, title, list }: { panel: Panel; answer: A
 // "last 2h", "since now/d".
 const lasting = (from: string): string => (from === '' ? '' : /\//.test(from) ? `since ${from}` : `last ${from.replace(/^now-/, '')}`);
 
+// A file may say what no drawing expects: then that panel says so, and the others draw.
+class Guard extends Component<{ failed: (message: string) => void; children: ComponentChildren }, { broken: boolean }> {
+  state = { broken: false };
+  componentDidCatch(error: Error): void {
+    this.setState({ broken: true });
+    this.props.failed(cannotDraw(error));
+  }
+  render() {
+    return this.state.broken ? null : this.props.children;
+  }
+}
+const cannotDraw = (error: Error): string => `This panel cannot be drawn: ${error.message}`;
+
 type State = 'loading' | 'ok' | 'nodata' | 'error';
 
 function stateOf(panel: Panel, answer: Answer | null, error: string | null, seen: boolean): State {
@@ -126,9 +139,16 @@ export function PanelView({ panel, context, local, repeat, open }: { panel: Pane
 
   const say = (t: string): string => fill(t, context.board, context.scope, times, 'text', local);
   const title = say(panel.title);
-  const state = stateOf(panel, answer, error, seen);
   const own = useMemo(() => ({ ...context, marks: context.marks.filter((m) => !m.panels || m.panels.ids.includes(panel.id) !== m.panels.except) }), [context]);
-  const list = useMemo(() => (answer && SINGLE.has(panel.type) ? singles(panel, answer, context) : []), [answer, panel]);
+  const [list, broken] = useMemo((): [Single[], string | null] => {
+    try {
+      return [answer && SINGLE.has(panel.type) ? singles(panel, answer, context) : [], null];
+    } catch (e) {
+      return [[], cannotDraw(e as Error)];
+    }
+  }, [answer, panel]);
+  const wrong = error ?? broken;
+  const state = stateOf(panel, answer, wrong, seen);
   const color = state === 'ok' && (panel.type === 'stat' || panel.type === 'gauge') ? list[0]?.shown.color : undefined;
   const noValue = state === 'ok' && panel.type === 'stat' && absent === '' && list.length === 0;
   const links = useMemo(() => linksOf(panel.links, context, local), [panel, context.scope, context.from]);
@@ -170,11 +190,11 @@ export function PanelView({ panel, context, local, repeat, open }: { panel: Pane
       <div class="panel-body">
         {state === 'error' && (
           <div class="panel-message bad" role="alert">
-            {asks ? error : panel.type === 'unknown' ? 'This panel names no type. Library panels are kept in Grafana, not in this file.' : `Unknown panel type “${panel.type}”.`}
+            {asks ? wrong : panel.problem !== '' ? panel.problem : panel.type === 'unknown' ? 'This panel names no type. Library panels are kept in Grafana, not in this file.' : `Unknown panel type “${panel.type}”.`}
           </div>
         )}
         {state === 'nodata' && <div class="panel-message">No data</div>}
-        {panel.type === 'text' && <Text source={quietText()} mode={String(panel.options.mode ?? panel.source.mode ?? 'markdown')} />}
+        {panel.type === 'text' && state === 'ok' && <Text source={quietText()} mode={String(panel.options.mode ?? panel.source.mode ?? 'markdown')} />}
         {panel.type === 'dashlist' && seen && <DashList panel={panel} fill={say} />}
         {panel.type === 'alertlist' && seen && <AlertList panel={panel} fill={say} />}
         {absent !== '' && <div class="panel-message">{absent}</div>}
@@ -185,7 +205,7 @@ export function PanelView({ panel, context, local, repeat, open }: { panel: Pane
             </div>
           </div>
         )}
-        {state === 'ok' && answer && !noValue && <View panel={panel} answer={answer} context={own} title={title} list={list} />}
+        {state === 'ok' && answer && !noValue && <Guard failed={setError}><View panel={panel} answer={answer} context={own} title={title} list={list} /></Guard>}
       </div>
     </article>
   );
