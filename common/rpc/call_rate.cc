@@ -38,4 +38,11 @@ CallRate::Verdict CallRate::Call(std::string_view certificate) {
   return ++b.in_second > kBusy ? Verdict::kGoBusy : Verdict::kGo;
 }
 
+bool CallRate::Refuses(std::string_view certificate) const {
+  const int64_t now_ns = clock_.MonotonicNs();
+  MutexLock lock(mu_);
+  const auto it = buckets_.find(std::hash<std::string_view>()(certificate));
+  return it != buckets_.end() && now_ns < it->second.refused_until_ns;
+}
+
 }  // namespace vedette::rpc

@@ -33,6 +33,8 @@ class CallRate {
   };
   // `certificate` as the peer showed it; "" for all who showed none.
   Verdict Call(std::string_view certificate);
+  // Whether a call would be refused now. Asking does not make it longer.
+  bool Refuses(std::string_view certificate) const;
 
  private:
   struct Bucket {
@@ -46,7 +48,7 @@ class CallRate {
   static constexpr size_t kMaxBuckets = 20'000;
 
   const Clock& clock_;
-  Mutex mu_;
+  mutable Mutex mu_;
   std::unordered_map<uint64_t, Bucket> buckets_ VEDETTE_GUARDED_BY(mu_);
 };
 

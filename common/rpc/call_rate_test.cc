@@ -43,8 +43,15 @@ TEST(CallRate, AFloodIsRefusedUntilItHasBeenQuietAndIsToldOnce) {
   }
   EXPECT_EQ(begins, 1);
   EXPECT_LE(went, 3000);
+  EXPECT_FALSE(rate.Refuses("honest"));
+  EXPECT_FALSE(rate.Refuses("nobody"));
   clock.Advance(CallRate::kPenaltyMs - 1);
+  EXPECT_TRUE(rate.Refuses("flood"));
   EXPECT_EQ(rate.Call("flood"), Verdict::kRefused);
+  clock.Advance(CallRate::kPenaltyMs - 1);
+  EXPECT_TRUE(rate.Refuses("flood")) << "the call made it longer";
+  clock.Advance(2);
+  EXPECT_FALSE(rate.Refuses("flood"));
   clock.Advance(CallRate::kPenaltyMs + 1);
   EXPECT_EQ(rate.Call("flood"), Verdict::kGo);
 }

@@ -94,7 +94,7 @@ Result<std::shared_ptr<grpc::Channel>> MakeChannel(ChannelOptions options) {
   const std::string name = options.expected_name.empty() ? host : options.expected_name;
   tls.set_certificate_verifier(grpc::experimental::ExternalCertificateVerifier::Create<Verifier>(
       trust,
-      [name, role = options.expected_role](const tls::Identity& server) {
+      [name, role = options.expected_role](const tls::Identity& server, std::string_view) {
         return CheckServer(server, name, role);
       },
       [events = options.events, address = options.address](const Status& reason) {

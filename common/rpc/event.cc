@@ -18,6 +18,8 @@ std::string_view EventName(EventKind kind) {
       return "enrolled";
     case EventKind::kEnrolRefused:
       return "enrol_refused";
+    case EventKind::kCutOff:
+      return "cut_off";
     case EventKind::kTransport:
       return "transport";
   }

@@ -17,6 +17,7 @@ enum class EventKind : uint8_t {
   kStopped,
   kEnrolled,      // A node got a certificate, or a new one.
   kEnrolRefused,  // It asked for one, and there is a reason against it.
+  kCutOff,        // A connection was ended because its peer floods.
   kTransport,     // What gRPC itself had to say: plain text on a TLS port, an old TLS version.
 };
 

@@ -1,10 +1,12 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "common/base/clock.h"
@@ -74,6 +76,15 @@ class AgentStub final : public v1::AgentService::Service {
   grpc::Status Collect(grpc::ServerContext*, const v1::CollectRequest*,
                        v1::CollectResponse*) override {
     return ToGrpcStatus(NotFound("no such collector"));
+  }
+  // Answers each request, as long as the caller is known.
+  grpc::Status Pull(grpc::ServerContext* context,
+                    grpc::ServerReaderWriter<v1::PullResponse, v1::PullRequest>* stream) override {
+    v1::PullRequest request;
+    while (stream->Read(&request)) {
+      if (!PeerIdentity(*context).ok() || !stream->Write(v1::PullResponse())) break;
+    }
+    return grpc::Status::OK;
   }
 };
 
@@ -239,6 +250,34 @@ TEST_F(MtlsTest, TheWrongRoleIsRefusedAndTold) {
             grpc::StatusCode::PERMISSION_DENIED);
 }
 
+TEST_F(MtlsTest, APeerThatFloodsIsCutOffAndOthersAreNot) {
+  const IssuedFiles olga = Issue(dir(), {.role = Role::kOperator, .name = "olga"});
+  auto honest = Channel({.files = Files(olga, olga)});
+  ASSERT_TRUE(Describe(honest).ok()) << events_.All();
+  const IssuedFiles mallory = Issue(dir(), {.role = Role::kOperator, .name = "mallory"});
+  auto flood = Channel({.files = Files(mallory, mallory)});
+  // The server's clock stands, so that the first calls are all that this certificate may make.
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> callers;
+  for (int i = 0; i < 8; ++i) {
+    callers.emplace_back([&] {
+      while (!stop) (void)Describe(flood);
+    });
+  }
+  bool cut = false;
+  for (int tens = 0; tens < 12 && !cut; ++tens) cut = events_.Saw(EventKind::kCutOff, "cut off");
+  EXPECT_TRUE(cut) << events_.All();
+  EXPECT_TRUE(events_.Saw(EventKind::kCallRefused, "mallory")) << events_.All();
+  EXPECT_TRUE(events_.Saw(EventKind::kHandshakeRefused, "too many calls")) << events_.All();
+  stop = true;
+  for (std::thread& t : callers) t.join();
+  EXPECT_FALSE(Describe(flood).ok());
+  EXPECT_TRUE(Describe(honest).ok());
+  EXPECT_TRUE(Describe(Channel({.files = Files(olga, olga)})).ok());
+  clock_.Advance(11'000);
+  EXPECT_TRUE(Describe(Channel({.files = Files(mallory, mallory)})).ok()) << "it has been quiet";
+}
+
 TEST_F(MtlsTest, PlainTextIsRefused) {
   EXPECT_FALSE(Describe(Channel({.insecure = true})).ok());
   EXPECT_TRUE(events_.Saw(EventKind::kTransport, "andshake")) << events_.All();
@@ -286,6 +325,40 @@ TEST_F(MtlsTest, NewCertificatesOnDiskAreUsedWithoutRestart) {
     ASSERT_TRUE(seen == old_serial || seen == agent_.identity.serial) << seen;
   }
   EXPECT_EQ(seen, agent_.identity.serial);
+}
+
+TEST_F(MtlsTest, CertificatesThatChangeDuringACallDoNotEndIt) {
+  IssuedFiles hub = Issue(dir(), {.role = Role::kServer, .name = "hub"});
+  auto channel = Channel({.files = Files(hub, hub)});
+  const auto stub = v1::AgentService::NewStub(channel);
+  grpc::ClientContext context;
+  SetTimeout(context, 60'000);
+  auto stream = stub->Pull(&context);
+  v1::PullResponse response;
+  const auto ask = [&] { return stream->Write(v1::PullRequest()) && stream->Read(&response); };
+  ASSERT_TRUE(ask()) << events_.All();
+  // Both sides, and both old ones stay good until they end.
+  agent_ = Issue(dir(), {.role = Role::kAgent, .name = "node1", .sans = {"127.0.0.1"}}, true);
+  hub = Issue(dir(), {.role = Role::kServer, .name = "hub"}, true);
+  bool seen = false;
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (!seen && std::chrono::steady_clock::now() < end) {
+    ASSERT_TRUE(ask()) << events_.All();
+    auto fresh = Channel({.files = Files(hub, hub)});
+    grpc::ClientContext other;
+    SetTimeout(other, 10'000);
+    v1::DescribeResponse described;
+    ASSERT_TRUE(v1::AgentService::NewStub(fresh)->Describe(&other, {}, &described).ok())
+        << events_.All();
+    const auto pem = other.auth_context()->FindPropertyValues("x509_pem_cert");
+    ASSERT_FALSE(pem.empty());
+    seen = tls::ParseIdentity(std::string(pem.front().data(), pem.front().size()))->serial ==
+           agent_.identity.serial;
+  }
+  EXPECT_TRUE(seen) << "new connections have the new certificate";
+  ASSERT_TRUE(ask()) << "the old one has its call still";
+  stream->WritesDone();
+  EXPECT_TRUE(stream->Finish().ok());
 }
 
 TEST_F(MtlsTest, InsecureHasToBeAskedForAndIsLoud) {

@@ -20,6 +20,7 @@
 #include "common/base/mutex.h"
 #include "common/base/strings.h"
 #include "common/rpc/call_rate.h"
+#include "common/rpc/flood_guard.h"
 #include "common/rpc/grpc_status.h"
 #include "common/rpc/verifier.h"
 
@@ -41,9 +42,11 @@ std::string_view Property(const grpc::AuthContext& context, const char* name) {
 class CallGate final : public grpc::AuthMetadataProcessor {
  public:
   CallGate(std::shared_ptr<tls::TrustStore> trust, Authorizer authorizer,
-           std::vector<std::string> anonymous_methods, EventSink events, const Clock& clock)
+           std::vector<std::string> anonymous_methods, std::shared_ptr<FloodGuard> guard,
+           EventSink events, const Clock& clock)
       : clock_(clock),
         rate_(clock),
+        guard_(std::move(guard)),
         trust_(std::move(trust)),
         authorizer_(std::move(authorizer)),
         anonymous_methods_(std::move(anonymous_methods)),
@@ -61,6 +64,7 @@ class CallGate final : public grpc::AuthMetadataProcessor {
     // Before anything that costs.
     const CallRate::Verdict rate = rate_.Call(certificate);
     if (rate == CallRate::Verdict::kBegins || rate == CallRate::Verdict::kRefused) {
+      guard_->Refused();
       if (rate == CallRate::Verdict::kBegins) NoteFlood(certificate, method);
       return grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED,
                           "too many calls with this certificate: wait ten seconds");
@@ -87,6 +91,13 @@ class CallGate final : public grpc::AuthMetadataProcessor {
       events_(event);
     }
     return ToGrpcStatus(status);
+  }
+
+  // Of a new connection: a peer whose calls are refused need not come at all.
+  Status CheckNew(const tls::Identity& peer, std::string_view certificate) const {
+    if (!rate_.Refuses(certificate)) return {};
+    return ResourceExhausted(
+        StrCat(tls::Describe(peer), " makes too many calls: it must be quiet for ten seconds"));
   }
 
  private:
@@ -131,6 +142,7 @@ class CallGate final : public grpc::AuthMetadataProcessor {
 
   const Clock& clock_;
   CallRate rate_;
+  const std::shared_ptr<FloodGuard> guard_;
   Mutex mu_;
   std::unordered_map<std::string, Believed> believed_ VEDETTE_GUARDED_BY(mu_);  // By certificate.
   const std::shared_ptr<tls::TrustStore> trust_;
@@ -140,8 +152,12 @@ class CallGate final : public grpc::AuthMetadataProcessor {
 };
 
 std::shared_ptr<grpc::ServerCredentials> Credentials(
-    const ServerOptions& options, const std::shared_ptr<tls::TrustStore>& trust) {
+    const ServerOptions& options, const std::shared_ptr<tls::TrustStore>& trust,
+    const std::shared_ptr<FloodGuard>& guard) {
   if (options.insecure) return grpc::InsecureServerCredentials();
+  const auto gate =
+      std::make_shared<CallGate>(trust, Authorizer(options.rules), options.anonymous_methods, guard,
+                                 options.events, *options.clock);
   auto provider = std::make_shared<grpc::experimental::FileWatcherCertificateProvider>(
       options.files.key_file, options.files.cert_file, options.files.ca_file,
       static_cast<unsigned>(options.certificate_refresh_seconds));
@@ -151,7 +167,10 @@ std::shared_ptr<grpc::ServerCredentials> Credentials(
   // Asked for and not checked by gRPC: the Verifier refuses, a missing one included, and says why.
   tls.set_cert_request_type(GRPC_SSL_REQUEST_CLIENT_CERTIFICATE_BUT_DONT_VERIFY);
   tls.set_certificate_verifier(grpc::experimental::ExternalCertificateVerifier::Create<Verifier>(
-      trust, nullptr,
+      trust,
+      [gate](const tls::Identity& peer, std::string_view certificate) {
+        return gate->CheckNew(peer, certificate);
+      },
       [events = options.events](const Status& reason) {
         if (!events) return;
         events({.kind = EventKind::kHandshakeRefused,
@@ -161,11 +180,11 @@ std::shared_ptr<grpc::ServerCredentials> Credentials(
       options.anonymous_methods.empty() ? Verifier::Missing::kRefuse : Verifier::Missing::kAccept));
   std::shared_ptr<grpc::ServerCredentials> credentials =
       grpc::experimental::TlsServerCredentials(tls);
-  credentials->SetAuthMetadataProcessor(std::make_shared<CallGate>(
-      trust, Authorizer(options.rules), options.anonymous_methods, options.events,
-      *options.clock));
+  credentials->SetAuthMetadataProcessor(gate);
   return credentials;
 }
+
+constexpr int kMaxReadBytes = 64 << 10;
 
 void Configure(grpc::ServerBuilder& builder, const ServerOptions& options) {
   builder.SetMaxReceiveMessageSize(options.max_receive_bytes);
@@ -182,6 +201,10 @@ void Configure(grpc::ServerBuilder& builder, const ServerOptions& options) {
   // An hour and a half-open handshake later nobody remembers whose socket it was.
   builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS,
                              static_cast<int>(options.handshake_timeout_ms));
+  // A thread works off what it has read before it looks at anybody else: the 4 MiB that gRPC takes by
+  // default hold a hundred thousand calls of a peer that floods.
+  builder.AddChannelArgument(GRPC_ARG_TCP_MAX_READ_CHUNK_SIZE, kMaxReadBytes);
+  builder.AddChannelArgument(GRPC_ARG_ENABLE_CHANNELZ, 1);  // FloodGuard reads these books.
   // Two programs on one port would share the calls between them, and neither would say so.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
 }
@@ -192,6 +215,7 @@ struct Server::State {
   ServerOptions options;
   std::vector<int> ports;
   std::shared_ptr<tls::TrustStore> trust;  // Null without TLS.
+  std::shared_ptr<FloodGuard> guard;       // Likewise.
   std::unique_ptr<grpc::Server> server;
   std::atomic<bool> stopped{false};
 };
@@ -220,8 +244,20 @@ Result<std::unique_ptr<Server>> Server::Start(ServerOptions options,
   if (!options.insecure) {
     state->trust = std::make_shared<tls::TrustStore>(options.files.ca_file, options.files.crl_file,
                                                      *options.clock);
+    state->guard = std::make_shared<FloodGuard>([events = options.events](const FloodGuard::Cut& c) {
+      if (!events) return;
+      events({.kind = EventKind::kCutOff,
+              .message = c.bytes > 0
+                             ? StrCat("connection of ", c.peer, " cut off: it has sent ",
+                                      c.bytes >> 20, " MiB, more than any question takes")
+                             : StrCat("connection of ", c.peer, " cut off: it began ", c.calls,
+                                      " calls within ", c.ms,
+                                      " ms, while calls are refused as a flood"),
+              .fields = {{"peer", c.peer}, {"reason", "flood"}}});
+    });
   }
-  const std::shared_ptr<grpc::ServerCredentials> credentials = Credentials(options, state->trust);
+  const std::shared_ptr<grpc::ServerCredentials> credentials =
+      Credentials(options, state->trust, state->guard);
   for (size_t i = 0; i < options.listen_addresses.size(); ++i) {
     builder.AddListeningPort(options.listen_addresses[i], credentials, &state->ports[i]);
   }
@@ -232,6 +268,7 @@ Result<std::unique_ptr<Server>> Server::Start(ServerOptions options,
     return Unavailable(StrCat("gRPC cannot listen on ", Quoted(options.listen_addresses[i]),
                               ": is the port taken, or the address not of this machine?"));
   }
+  if (state->guard != nullptr) state->guard->Watch(state->ports);
   for (size_t i = 0; options.events && i < state->ports.size(); ++i) {
     const std::string& address = options.listen_addresses[i];
     options.events({.kind = EventKind::kListening,
@@ -270,6 +307,7 @@ void Server::Shutdown(int64_t grace_ms) {
   if (state_->stopped.exchange(true)) return;
   state_->server->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(grace_ms));
   state_->server->Wait();
+  if (state_->guard != nullptr) state_->guard->Stop();
   if (state_->options.events) {
     state_->options.events({.kind = EventKind::kStopped, .message = "gRPC stopped", .fields = {}});
   }

@@ -57,7 +57,9 @@ struct ServerOptions {
 //
 // The certificate is verified by our own TrustStore during the handshake, not by OpenSSL, so that a
 // refusal has a reason in our log; it is verified again on each call, so that revocation and expiry
-// reach connections that already stand. Thread-safe.
+// reach connections that already stand. A certificate that makes too many calls (call_rate.h) is
+// refused until it is quiet, and the connections that it floods on are cut off (flood_guard.h).
+// Thread-safe.
 class Server {
  public:
   // The services must outlive the server. Every failure (certificates, a taken port) is a sentence.

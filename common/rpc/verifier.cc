@@ -20,7 +20,7 @@ bool Verifier::Verify(grpc::experimental::TlsCustomVerificationCheckRequest* req
   const Result<tls::Identity> identity =
       trust_->Verify(text(peer.peer_cert), text(peer.peer_cert_full_chain));
   Status status = identity.status();
-  if (status.ok() && accept_) status = accept_(*identity);
+  if (status.ok() && accept_) status = accept_(*identity, text(peer.peer_cert));
   if (!status.ok() && refused_) refused_(status);
   *sync_status = ToGrpcStatus(status);
   return true;  // Done here: nothing is left for the callback.

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "common/base/status.h"
 #include "common/tls/identity.h"
@@ -18,7 +19,8 @@ namespace vedette::rpc {
 // and `refused` hears the reason.
 class Verifier final : public grpc::experimental::ExternalCertificateVerifier {
  public:
-  using Accept = std::function<Status(const tls::Identity&)>;
+  // `certificate` as the peer showed it, PEM.
+  using Accept = std::function<Status(const tls::Identity&, std::string_view certificate)>;
   // Whether a peer without a certificate is let in: then each call must be looked at.
   enum class Missing { kRefuse, kAccept };
   using Refused = std::function<void(const Status& reason)>;

@@ -90,11 +90,11 @@ def connect(tls, port, name):
     return context.wrap_socket(socket.create_connection(("127.0.0.1", port), 10), server_hostname="localhost")
 
 
-def flood(tls, port, attack):
+def flood(tls, port, attack, name):
     """Attacks for ever, on a new connection where the old one is closed; a line for each time it was."""
     while True:
         try:
-            with connect(tls, port, "mallory") as peer:
+            with connect(tls, port, name) as peer:
                 peer.setblocking(False)
 
                 def send(data):
@@ -125,7 +125,8 @@ class Floods(unittest.TestCase):
         cls.stack = st = s.Stack()
         cls.addClassCleanup(st.close)
         st.make_ca()
-        for role, name in (("server", "server"), ("agent", "agent"), ("operator", "olga"), ("viewer", "mallory")):
+        for role, name in (("server", "server"), ("agent", "agent"), ("operator", "olga"),
+                           *(("viewer", f"mallory-{attack}") for attack in ATTACKS)):
             st.issue(role, name)
         cls.agent = st.agent(name="agent")
         cls.server = st.server(st.write("prometheus.yml", "scrape_configs: []\n"))
@@ -147,7 +148,6 @@ class Floods(unittest.TestCase):
         with open(f"/proc/{program.process.pid}/statm") as f:
             return int(f.read().split()[1]) * os.sysconf("SC_PAGESIZE")
 
-    @unittest.skipUnless(os.environ.get("VEDETTE_FLOODS"), "a known weakness (SECURITY.md): VEDETTE_FLOODS=1 shows it")
     def test_a_peer_that_floods_stops_nobody_else(self):
         for door, (port, program) in self.doors.items():
             for attack in ATTACKS.values():
@@ -155,11 +155,14 @@ class Floods(unittest.TestCase):
                     self.honest(port)
                     before = self.rss(program)
                     attacker = subprocess.Popen(
-                        [sys.executable, os.path.abspath(__file__), "--attack", attack.__name__, self.stack.tls, str(port)],
+                        [sys.executable, os.path.abspath(__file__), "--attack", attack.__name__, self.stack.tls, str(port),
+                         f"mallory-{attack.__name__}"],
                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
                     try:
                         self.assertIn(attacker.stdout.readline().strip(), ("done", "cut off"))
                         times = [self.honest(port) for _ in range(5)]
+                        if attack is continuations:  # It goes on for ever: so that it is seen to be ended.
+                            s.wait_until("it is cut off", lambda: "cut off: it has sent" in program.text())
                         grown = self.rss(program) - before
                     finally:
                         attacker.kill()
@@ -171,7 +174,23 @@ class Floods(unittest.TestCase):
                           f"{grown / MIB:+.1f} MiB")
                     # A second of its own on an idle machine; this one has other things to do.
                     self.assertLess(max(times), 10)
-                    self.assertLess(grown, 64 * MIB)
+                    self.assertLess(grown, 512 * MIB)  # What a second or two bring.
+                    if attack is rapid_reset:
+                        self.assertGreater(cut, 0, "whoever floods is cut off")
+                        self.assertIn("mallory-rapid_reset makes more than", program.text())
+                        self.assertIn("cut off: it began", program.text())
+                        self.assertGreater(self.counted(door, "cut_off"), 0)
+                    if attack is continuations:
+                        self.assertGreater(cut, 0, "whoever floods is cut off")
+                        self.assertIn("cut off: it has sent", program.text())
+
+    def counted(self, door, event):
+        """How often the program of a door has counted an event of gRPC."""
+        st = self.stack
+        page = st.get_text(f"http://127.0.0.1:{st.agent_http if door == 'agent' else st.http}/metrics")
+        name = "vedette_agent_rpc_events_total" if door == "agent" else "vedette_grpc_events_total"
+        return sum(float(line.rsplit(" ", 1)[1]) for line in page.splitlines()
+                   if line.startswith(name + "{") and f'"{event}"' in line)
 
     def test_metadata_over_16_kib_is_refused(self):
         read = lambda path: open(path, "rb").read()  # noqa: E731
@@ -186,6 +205,32 @@ class Floods(unittest.TestCase):
                         call(b"", timeout=10, metadata=[(f"big{i}", "x" * 1000) for i in range(20)])
                     # The server may close the connection of such a peer: then that is what it hears.
                     self.assertIn(refused.exception.code(), (grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE))
+                self.assertLess(self.honest(port), 10)
+
+    def test_streams_and_messages_are_bounded(self):
+        read = lambda path: open(path, "rb").read()  # noqa: E731
+        tls = self.stack.tls
+        credentials = grpc.ssl_channel_credentials(read(f"{tls}/ca.crt"), read(f"{tls}/olga.key"), read(f"{tls}/olga.crt"))
+        for door, (port, program) in self.doors.items():
+            with self.subTest(door=door):
+                with connect(tls, port, "olga") as peer:
+                    peer.settimeout(20)
+                    peer.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(SETTINGS, 0, 0))
+                    got = b""
+                    while len(got) < 9 or len(got) < 9 + int.from_bytes(got[:3], "big"):
+                        self.assertTrue(part := peer.recv(4096))
+                        got += part
+                    self.assertEqual(got[3], SETTINGS)
+                    settings = dict(struct.iter_unpack(">HI", got[9:9 + int.from_bytes(got[:3], "big")]))
+                    self.assertEqual(settings.get(3), 100, "SETTINGS_MAX_CONCURRENT_STREAMS")
+                    # Who does not care what it was told gets no further: calls that never end, more than there may be.
+                    peer.sendall(b"".join(frame(HEADERS, END_HEADERS, stream, REQUEST) for stream in range(1, 1001, 2)))
+                with grpc.secure_channel(f"localhost:{port}", credentials, [("grpc.enable_http_proxy", 0)]) as channel:
+                    call = channel.unary_unary("/grpc.health.v1.Health/Check")
+                    with self.assertRaises(grpc.RpcError) as refused:
+                        call(b"x" * (17 * MIB), timeout=30)
+                    self.assertEqual(refused.exception.code(), grpc.StatusCode.RESOURCE_EXHAUSTED)
+                self.assertTrue(program.alive())
                 self.assertLess(self.honest(port), 10)
 
     def test_without_a_certificate_there_is_no_http2(self):
@@ -209,5 +254,5 @@ ATTACKS = {f.__name__: f for f in (rapid_reset, continuations, empty_continuatio
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--attack"]:
-        flood(sys.argv[3], int(sys.argv[4]), ATTACKS[sys.argv[2]])
+        flood(sys.argv[3], int(sys.argv[4]), ATTACKS[sys.argv[2]], sys.argv[5])
     xml_unittest.main()

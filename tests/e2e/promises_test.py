@@ -130,6 +130,17 @@ class Promises(unittest.TestCase):
         self.assertEqual(self.stack.query("wrong[2h]"), [])
         self.assertEqual(self.stack.value('up{job="ahead"}'), 1)
 
+    def test_deleting_and_snapshots_need_a_switch(self):
+        self.start("scrape_configs: []\n")
+        now = int(time.time() * 1000)
+        self.assertEqual(self.write([({"__name__": "kept"}, [(now, 1)])])[0] // 100, 2)
+        for verb in ("delete_series?match[]=kept", "clean_tombstones", "compact", "snapshot"):
+            answer = s.http_json(f"{self.url}/api/v1/admin/tsdb/{verb}", method="POST")
+            self.assertEqual(answer["status"], "error", answer)
+            self.assertIn("admin", answer["error"])
+        self.assertEqual(self.stack.value("kept"), 1)
+        self.assertFalse(os.path.exists(self.stack.path("data", "snapshots")))
+
     def test_the_limit_of_the_future_is_a_flag(self):
         self.start("scrape_configs: []\n", "--storage.max-future=1m")
         now = int(time.time() * 1000)
