@@ -469,19 +469,28 @@ class Tsdb::Impl final : public storage::Appender,
   }
 
   void MaintenanceLoop() {
-    // Recovery from a full disk is tried more often than there is other work to do.
-    constexpr int64_t kRecoverMs = 500;
+    // Recovery from a disk that failed is tried more often than there is other work to do.
+    constexpr int64_t kLookMs = 500;
+    constexpr int64_t kRecoverMs = 100;
+    constexpr int64_t kMaxRecoverMs = 1000;
     int64_t waited_ms = 0;
+    int64_t pause_ms = kLookMs;
     while (true) {
+      const int64_t nap_ms = std::min(pause_ms, options_.maintenance_interval_ms);
       {
         MutexLock lock(stop_mu_);
-        if (!stopping_) {
-          stop_changed_.WaitFor(stop_mu_, std::min(kRecoverMs, options_.maintenance_interval_ms));
-        }
+        if (!stopping_) stop_changed_.WaitFor(stop_mu_, nap_ms);
         if (stopping_) return;
       }
-      waited_ms += std::min(kRecoverMs, options_.maintenance_interval_ms);
-      (void)Recover();  // Shown by stats().
+      waited_ms += nap_ms;
+      pause_ms = kLookMs;
+      if (store_->failed()) {
+        const int64_t begin_ns = clock_.MonotonicNs();
+        (void)Recover();  // Shown by stats().
+        // One that had to wait for readers stood in the way of others.
+        pause_ms = std::clamp((clock_.MonotonicNs() - begin_ns) / 1'000'000, kRecoverMs,
+                              kMaxRecoverMs);
+      }
       if (waited_ms < options_.maintenance_interval_ms) continue;
       waited_ms = 0;
       (void)Maintain();  // What fails is tried again in the next round.

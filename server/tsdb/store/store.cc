@@ -51,6 +51,23 @@ const rocksdb::Status kReopening =
 // Before a full disk is tried again: the new manifest and log of an opened directory need some.
 constexpr uint64_t kRoomToOpen = 2 << 20;
 
+// The largest memory table, where the disk is not small.
+constexpr size_t kMaxWriteBufferBytes = 24 << 20;
+
+// What is in the log is also written as tables before the log can go, and RocksDB reserves a log as
+// long as its largest memory table: on a small disk that would be most of it.
+size_t WriteBufferLimit(const StoreOptions& options) {
+  constexpr uint64_t kPartOfDisk = 32;
+  size_t limit = kMaxWriteBufferBytes;
+  struct statvfs disk;
+  if (statvfs(options.path.c_str(), &disk) == 0) {
+    const uint64_t bytes = static_cast<uint64_t>(disk.f_blocks) * disk.f_frsize / kPartOfDisk;
+    limit = std::clamp<uint64_t>(bytes, 1 << 20, kMaxWriteBufferBytes);
+  }
+  return options.max_write_buffer_bytes == 0 ? limit
+                                             : std::min(limit, options.max_write_buffer_bytes);
+}
+
 }  // namespace
 
 // Keeps the word of a background error until writing works again.
@@ -64,13 +81,18 @@ class ErrorListener : public rocksdb::EventListener {
       *error = rocksdb::Status::OK();
       return;
     }
-    error_ = error->ToString();
-    failed_ = true;
+    NoteLocked(*error);
+  }
+  // RocksDB's own recovery is not used. Of a full disk it waits until there is as much room as its
+  // largest memory table takes, for ever on a small disk, and looks every 5 s; and a flush that
+  // failed for want of room may be forgotten by 7.8, so that whoever resumes waits for it for ever.
+  void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status,
+                            bool* auto_recovery) override {
+    *auto_recovery = false;
   }
   void Note(const rocksdb::Status& error) {
     MutexLock lock(mu_);
-    error_ = error.ToString();
-    failed_ = true;
+    NoteLocked(error);
   }
   // A table was written or merged: the manifest has grown.
   void OnFlushCompleted(rocksdb::DB*, const rocksdb::FlushJobInfo&) override { grown_ = true; }
@@ -90,18 +112,27 @@ class ErrorListener : public rocksdb::EventListener {
     MutexLock lock(mu_);
     error_.clear();
     failed_ = false;
+    full_ = false;
   }
   bool failed() const { return failed_; }
+  bool full() const { return full_; }  // Failed, because there was no room.
   std::string error() const {
     MutexLock lock(mu_);
     return error_;
   }
 
  private:
+  void NoteLocked(const rocksdb::Status& error) VEDETTE_REQUIRES(mu_) {
+    error_ = error.ToString();
+    full_ = error.IsNoSpace();
+    failed_ = true;
+  }
+
   mutable Mutex mu_;
   std::string error_ VEDETTE_GUARDED_BY(mu_);
   std::vector<std::string> damage_ VEDETTE_GUARDED_BY(mu_);
   std::atomic<bool> failed_{false};
+  std::atomic<bool> full_{false};
   std::atomic<bool> grown_{true};
 };
 
@@ -141,6 +172,9 @@ struct Store::Rep {
   bool sync_always = false;
   std::function<void(double seconds)> log_synced;
   Mutex recover_mu;  // One recovery at a time.
+  mutable Mutex reopen_mu;
+  mutable CondVar reopened;
+  bool reopening VEDETTE_GUARDED_BY(reopen_mu) = false;
 
   Mutex mu;
   CondVar stop_changed;
@@ -150,6 +184,25 @@ struct Store::Rep {
 
   rocksdb::ColumnFamilyHandle* family(Family f) { return &families[Index(f)]; }
   std::shared_ptr<Database> Current() const { return current.load(std::memory_order_acquire); }
+
+  // For reading. An answer a moment later is better than none: while the directory is being opened
+  // anew, readers wait. Null: it could not be opened.
+  std::shared_ptr<Database> ForReading() const {
+    constexpr int kWaits = 50;
+    std::shared_ptr<Database> now = Current();
+    if (now != nullptr) return now;
+    MutexLock lock(reopen_mu);
+    for (int i = 0; i < kWaits && reopening && (now = Current()) == nullptr; ++i) {
+      reopened.WaitFor(reopen_mu, 100);
+    }
+    return now != nullptr ? now : Current();
+  }
+
+  void SetReopening(bool value) {
+    MutexLock lock(reopen_mu);
+    reopening = value;
+    reopened.NotifyAll();
+  }
 
   void Use(std::shared_ptr<Database> database) {
     if (families.empty()) {
@@ -168,10 +221,18 @@ struct Store::Rep {
            static_cast<uint64_t>(space.f_bavail) * space.f_frsize >= kRoomToOpen;
   }
 
-  // RocksDB does not go on after an I/O error in its log or its list of files: it must be opened
-  // anew. What was acknowledged is in its files, so nobody but those who ask meanwhile notices.
+  // RocksDB does not go on after an I/O error in its log or its list of files, and not reliably after
+  // any other: it is opened anew. What was acknowledged is in its files, so nobody but those who ask meanwhile notices: they
+  // wait.
   Status Reopen() {
-    constexpr int kTries = 400;
+    SetReopening(true);
+    Status s = ReopenAlone();
+    SetReopening(false);
+    return s;
+  }
+
+  Status ReopenAlone() {
+    constexpr int kTries = 200;
     std::shared_ptr<Database> old = current.exchange(nullptr);
     for (int i = 0; i < kTries && old.use_count() > 1; ++i) {
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
@@ -184,7 +245,13 @@ struct Store::Rep {
     std::vector<std::string> found;
     Result<std::unique_ptr<Database>> opened = OpenDatabase(setup, found);
     for (const std::string& what : found) listener->NoteDamage(what);
-    if (!opened.ok()) return opened.status();
+    if (!opened.ok()) {
+      // What cannot be written may be read; but not in part, on a disk that just does not read well.
+      std::vector<std::string> missing;
+      Result<std::unique_ptr<Database>> reading = ReadDatabase(setup, missing);
+      if (reading.ok() && missing.empty()) Use(std::shared_ptr<Database>(*std::move(reading)));
+      return opened.status();
+    }
     Use(std::shared_ptr<Database>(*std::move(opened)));
     return {};
   }
@@ -399,15 +466,13 @@ Result<std::unique_ptr<Store>> Store::Open(const StoreOptions& options) {
   db_options.bytes_per_sync = 1 << 20;
   db_options.enable_pipelined_write = false;
   db_options.listeners.push_back(rep->listener);
-  db_options.max_bgerror_resume_count = INT32_MAX;
-  db_options.bgerror_resume_retry_interval = 500'000;  // Micro-seconds.
+  db_options.max_bgerror_resume_count = 0;  // RecoverIfFailed() does it.
 
+  const size_t write_buffer_limit = WriteBufferLimit(options);
   std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
   auto family_options = [&](size_t write_buffer, size_t block_bytes, bool compress) {
     rocksdb::ColumnFamilyOptions cf;
-    if (options.max_write_buffer_bytes > 0) {
-      write_buffer = std::min(write_buffer, options.max_write_buffer_bytes);
-    }
+    write_buffer = std::min(write_buffer, write_buffer_limit);
     rocksdb::BlockBasedTableOptions table;
     table.block_cache = rep->cache;
     table.block_size = block_bytes;
@@ -428,12 +493,10 @@ Result<std::unique_ptr<Store>> Store::Open(const StoreOptions& options) {
   descriptors.emplace_back(rocksdb::kDefaultColumnFamilyName, family_options(1 << 16, 4096, false));
   descriptors.emplace_back(kNames[0], family_options(1 << 20, 4096, true));
   descriptors.emplace_back(kNames[1], family_options(4 << 20, 16384, true));
-  if (options.max_write_buffer_bytes > 0) {
-    db_options.max_total_wal_size =
-        std::min<uint64_t>(db_options.max_total_wal_size, 4 * options.max_write_buffer_bytes);
-  }
+  db_options.max_total_wal_size =
+      std::min<uint64_t>(db_options.max_total_wal_size, 4 * write_buffer_limit);
   // The log overwrites itself: a large memory table takes most of it away before it is written.
-  rocksdb::ColumnFamilyOptions head = family_options(24 << 20, 16384, false);
+  rocksdb::ColumnFamilyOptions head = family_options(kMaxWriteBufferBytes, 16384, false);
   head.compaction_style = rocksdb::kCompactionStyleUniversal;
   head.compaction_options_universal.max_size_amplification_percent = 100;
   descriptors.emplace_back(kNames[2], head);
@@ -509,10 +572,12 @@ Status Store::Write(StoreBatch& batch, bool sync) {
 Result<std::optional<std::string>> Store::Get(Family family, std::string_view key,
                                               const StoreSnapshot* snapshot) const {
   rocksdb::ReadOptions options;
-  std::shared_ptr<Database> from = rep_->Current();
+  std::shared_ptr<Database> from;
   if (snapshot != nullptr) {
     options.snapshot = snapshot->rep_->snapshot;
     from = snapshot->rep_->database;
+  } else {
+    from = rep_->ForReading();
   }
   if (from == nullptr) return ToStatus(kReopening);
   std::string value;
@@ -524,17 +589,19 @@ Result<std::optional<std::string>> Store::Get(Family family, std::string_view ke
 
 std::shared_ptr<const StoreSnapshot> Store::TakeSnapshot() const {
   auto rep = std::make_unique<StoreSnapshot::Rep>();
-  rep->database = rep_->Current();
+  rep->database = rep_->ForReading();
   if (rep->database) rep->snapshot = rep->database->db->GetSnapshot();
   return std::shared_ptr<const StoreSnapshot>(new StoreSnapshot(std::move(rep)));
 }
 
 StoreIterator Store::Iterate(Family family, const StoreSnapshot* snapshot, bool long_walk) const {
   rocksdb::ReadOptions options;
-  std::shared_ptr<Database> from = rep_->Current();
+  std::shared_ptr<Database> from;
   if (snapshot != nullptr) {
     options.snapshot = snapshot->rep_->snapshot;
     from = snapshot->rep_->database;
+  } else {
+    from = rep_->ForReading();
   }
   if (long_walk) {
     options.readahead_size = 1 << 20;
@@ -619,23 +686,14 @@ Status Store::RecoverIfFailed() {
   if (!rep_->listener->failed()) return {};
   MutexLock lock(rep_->recover_mu);
   std::shared_ptr<Database> now = rep_->Current();
-  const bool full = now != nullptr && now->read_only;
-  if (full && !rep_->HasRoom()) return Unavailable("the disk is still full");
-  // Says OK where RocksDB itself never stopped, such as after a single failed write.
-  if (now != nullptr && !full) {
-    const rocksdb::Status resumed = now->db->Resume();
-    // A full disk is waited for; of most other errors RocksDB does not recover by itself.
-    if (!resumed.ok() && (resumed.IsBusy() || (resumed.IsNoSpace() && !rep_->HasRoom()))) {
-      return ToStatus(resumed);
-    }
-    if (!resumed.ok()) now = nullptr;
+  const bool reading = now != nullptr && now->read_only;
+  if ((reading || rep_->listener->full()) && !rep_->HasRoom()) {
+    return Unavailable("the disk is still full");
   }
-  if (now == nullptr || full) {
-    now.reset();
-    VEDETTE_RETURN_IF_ERROR(rep_->Reopen());
-    now = rep_->Current();
-    if (now->read_only) return Unavailable("the disk is still full");
-  }
+  now.reset();
+  VEDETTE_RETURN_IF_ERROR(rep_->Reopen());
+  now = rep_->Current();
+  if (now->read_only) return Unavailable("the disk is still full");
   StoreBatch probe;
   probe.Put(*this, Family::kMeta, "probe", "");
   rocksdb::WriteOptions options;

@@ -112,7 +112,8 @@ class StoreIterator {
 // Durability: a write that returned OK is in the operating system's hands, so that it survives
 // kill -9; a thread asks for the disk every sync_interval_ms, so that power loss costs no more.
 // A failed write (a full disk) is kUnavailable, and so are all that follow until RecoverIfFailed()
-// finds the disk willing again.
+// finds the disk willing again: it opens the directory anew, for which a full disk needs 2 MiB of
+// room, and waits a second for those who read; readers who come meanwhile wait, too.
 //
 // A directory that is damaged is opened all the same, with what is left of it: damage() says what
 // was found. One on a full disk is opened for reading, until there is room.
