@@ -284,7 +284,8 @@ Status AlertPipeline::Apply(const config::PrometheusConfig& config) {
 void AlertPipeline::Take(std::vector<Alert> alerts) {
   if (parts_->KeepsAlerts()) {
     const Status status = parts_->alerting.Put(alerts);
-    if (!status.ok()) log::Warn("alerts left out", {{"err", status}});
+    // What the disk refuses is told all the same.
+    if (!status.ok()) log::Warn("alerts left out or not on the disk", {{"err", status}});
   }
   parts_->sender.Send(std::move(alerts));
 }

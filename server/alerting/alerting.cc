@@ -108,6 +108,13 @@ Status Alerting::Load() {
         }
         return true;
       }));
+  // One that is damaged is told again rather than never.
+  VEDETTE_RETURN_IF_ERROR(store_.Scan(
+      kLogPrefix, [&](std::string_view key, std::string_view value) VEDETTE_REQUIRES(mu_) {
+        Result<NotificationLogEntry> entry = DecodeLogEntry(value);
+        if (entry.ok()) log_.insert_or_assign(std::string(key), *std::move(entry));
+        return true;
+      }));
   const int64_t now_ms = clock_.NowMs();
   for (const auto& [labels, stored] : alerts_) {
     if (!stored.alert.resolved_at(now_ms)) firing_.insert(labels);
@@ -216,15 +223,38 @@ Status Alerting::PutLocked(std::vector<Alert> alerts, int64_t now_ms) {
     Remember(news.alert, now_ms, changes);
     taken.push_back(std::move(news));
   }
-  if (!changes.empty()) {
-    VEDETTE_RETURN_IF_ERROR(store_.Apply(changes, /*sync=*/false));
-  }
   for (StoredAlert& news : taken) {
     alerts_.insert_or_assign(news.alert.labels, news);
     Insert(news);
   }
+  if (!changes.empty()) {
+    const Status saved = Save(std::move(changes));
+    if (!saved.ok()) {
+      for (const StoredAlert& news : taken) unsaved_alerts_.insert(news.alert.labels);
+      first_bad = saved;
+    }
+  }
   changed_.NotifyAll();
   return first_bad;
+}
+
+Status Alerting::Save(std::vector<storage::KeyValue::Change> changes) {
+  for (const Labels& labels : unsaved_alerts_) {
+    const auto it = alerts_.find(labels);
+    const std::string key = StrCat(kAlertPrefix, Hex(labels.Hash()));
+    changes.push_back({key, it == alerts_.end() ? std::optional<std::string>()
+                                                : std::optional<std::string>(Encode(it->second))});
+  }
+  for (const std::string& key : unsaved_log_) {
+    const auto it = log_.find(key);
+    changes.push_back({key, it == log_.end() ? std::optional<std::string>()
+                                             : std::optional<std::string>(Encode(it->second))});
+  }
+  if (changes.empty()) return {};
+  VEDETTE_RETURN_IF_ERROR(store_.Apply(changes, /*sync=*/false));
+  unsaved_alerts_.clear();
+  unsaved_log_.clear();
+  return {};
 }
 
 void Alerting::Insert(const StoredAlert& stored) {
@@ -363,14 +393,10 @@ std::optional<Alerting::Job> Alerting::Decide(Group& group, size_t integration, 
   job.log_key =
       StrCat(kLogPrefix, route.config->receiver, "/", way.name, "/", way.index, "/", n.group_key);
 
-  std::optional<NotificationLogEntry> last;
-  Result<std::optional<std::string>> bytes = store_.Get(job.log_key);
-  if (bytes.ok() && bytes->has_value()) {
-    Result<NotificationLogEntry> entry = DecodeLogEntry(**bytes);
-    if (entry.ok()) last = *std::move(entry);  // Damaged: tell again rather than never.
-  }
+  const auto told = log_.find(job.log_key);
+  const NotificationLogEntry* last = told == log_.end() ? nullptr : &told->second;
   const auto& firing = job.entry.firing;
-  if (!last) {
+  if (last == nullptr) {
     if (firing.empty()) return std::nullopt;
     n.reason = "first notification";
   } else if (!Subset(firing, last->firing)) {
@@ -387,7 +413,7 @@ std::optional<Alerting::Job> Alerting::Decide(Group& group, size_t integration, 
   }
 
   // Once all is over, what comes next is a message of its own.
-  if (last && !last->firing.empty()) n.receipt = last->receipt;
+  if (last != nullptr && !last->firing.empty()) n.receipt = last->receipt;
   if (!way.send_resolved) {
     std::erase_if(n.alerts, [](const Alert& a) { return a.ends_at_ms != 0; });
     job.log_only = n.alerts.empty();
@@ -448,8 +474,11 @@ void Alerting::RunJob(Job job) {
     // Only now: whoever dies before this line tells once more, and never too little.
     job.entry.t_ms = now_ms;
     job.entry.receipt = job.log_only ? job.notification.receipt : std::move(outcome.receipt);
-    const storage::KeyValue::Change change[] = {{job.log_key, Encode(job.entry)}};
-    (void)store_.Apply(change, /*sync=*/false);  // A log that cannot be written costs a repeat.
+    log_.insert_or_assign(job.log_key, job.entry);
+    // Where it cannot be written it is known all the same, as long as this process lives.
+    std::vector<storage::KeyValue::Change> change;
+    change.push_back({job.log_key, Encode(job.entry)});
+    if (!Save(std::move(change)).ok()) unsaved_log_.insert(job.log_key);
     counts.sent += !job.log_only;
     if (delivery != nullptr) {
       delivery->wanted = false;
@@ -526,13 +555,12 @@ void Alerting::Maintain(int64_t now_ms) {
       return true;
     });
   }
-  (void)store_.Scan(kLogPrefix, [&](std::string_view key, std::string_view value) {
-    Result<NotificationLogEntry> entry = DecodeLogEntry(value);
-    if (!entry.ok() || entry->t_ms < horizon_ms)
-      changes.push_back({std::string(key), std::nullopt});
+  std::erase_if(log_, [&](const auto& entry) { return entry.second.t_ms < horizon_ms; });
+  (void)store_.Scan(kLogPrefix, [&](std::string_view key, std::string_view) VEDETTE_REQUIRES(mu_) {
+    if (!log_.contains(std::string(key))) changes.push_back({std::string(key), std::nullopt});
     return true;
   });
-  if (!changes.empty()) (void)store_.Apply(changes, /*sync=*/false);  // Tried again next time.
+  (void)Save(std::move(changes));  // Tried again next time.
 }
 
 void Alerting::RunDue() {

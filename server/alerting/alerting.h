@@ -84,9 +84,11 @@ struct NotifyCounts {
 // Alerts, silences and the log are in KeyValue before a call returns, and a notification is logged
 // after it has arrived: kill -9 at any moment costs at most one repeat for each integration, never
 // a notification, because an integration has one message on its way at a time (more only when the
-// other side takes longer than overtake_ms). An
-// attempt that fails is made again with growing pauses, not before Retry-After, and with the group
-// as it is by then, until the next group_interval decides anew.
+// other side takes longer than overtake_ms). While the disk refuses, alerts and what was told of
+// them are known all the same, so that people go on being told, each thing once; it is written as
+// soon as the disk takes it, and a restart before that costs a repeat. An attempt that fails is
+// made again with growing pauses, not before Retry-After, and with the group as it is by then,
+// until the next group_interval decides anew.
 //
 // Without Start nothing runs by itself: RunDue does all that is due on the caller's thread, which
 // is how tests and rehearsals work. Thread-safe. No lock is held while a receiver is talked to.
@@ -106,7 +108,8 @@ class Alerting {
                 std::map<std::string, std::vector<Integration>> receivers) VEDETTE_EXCLUDES(mu_);
 
   // Takes news about alerts. starts_at_ms 0: now; ends_at_ms 0: after resolve_timeout unless it
-  // comes again. Bad alerts are left out, and the status names the first of them.
+  // comes again. Bad alerts are left out, and the status names the first of them. With
+  // kUnavailable they are taken and told, but are not on the disk yet: whoever can says them again.
   Status Put(std::vector<Alert> alerts) VEDETTE_EXCLUDES(mu_);
 
   void Start();
@@ -202,6 +205,8 @@ class Alerting {
   std::optional<Job> Decide(Group& group, size_t integration, int64_t now_ms) VEDETTE_REQUIRES(mu_);
   void RunJob(Job job) VEDETTE_EXCLUDES(mu_);
   void Maintain(int64_t now_ms) VEDETTE_REQUIRES(mu_);
+  // Writes `changes`, and with them whatever the disk has refused before.
+  Status Save(std::vector<storage::KeyValue::Change> changes) VEDETTE_REQUIRES(mu_);
   void Work() VEDETTE_EXCLUDES(mu_);
 
   std::vector<std::string> SilencedBy(const Labels& alert, int64_t now_ms) const
@@ -219,6 +224,11 @@ class Alerting {
   CondVar changed_;
   std::shared_ptr<const Setup> setup_ VEDETTE_GUARDED_BY(mu_);
   std::map<Labels, StoredAlert> alerts_ VEDETTE_GUARDED_BY(mu_);
+  // What was last told, by log key: the store's, and newer where the disk refused.
+  std::map<std::string, NotificationLogEntry> log_ VEDETTE_GUARDED_BY(mu_);
+  // Of alerts_ and log_, what the disk has refused.
+  std::set<Labels> unsaved_alerts_ VEDETTE_GUARDED_BY(mu_);
+  std::set<std::string> unsaved_log_ VEDETTE_GUARDED_BY(mu_);
   std::map<std::string, std::unique_ptr<Group>> groups_ VEDETTE_GUARDED_BY(mu_);
   std::map<std::string, HeldSilence, std::less<>> silences_ VEDETTE_GUARDED_BY(mu_);
   std::set<Labels> firing_ VEDETTE_GUARDED_BY(mu_);  // History knows that they began.

@@ -141,6 +141,34 @@ TEST_F(AlertingTest, AnAlertThatIsNotRepeatedResolvesAfterTheTimeout) {
   EXPECT_FALSE(told_[1].firing());
 }
 
+TEST_F(AlertingTest, ADiskThatRefusesCostsNeitherANoticeNorARepeat) {
+  const auto pass = [&](int64_t ms, const Alert& alert) {
+    for (int64_t t = 0; t < ms; t += kSecond) {
+      clock_.Advance(kSecond);
+      if (t % kMinute == 0) (void)alerting_->Put({alert});
+      alerting_->RunDue();
+    }
+  };
+  store_.FailWrites(true);
+  Alert a = Firing({{"alertname", "Down"}}, now());
+  EXPECT_EQ(alerting_->Put({a}).code(), StatusCode::kUnavailable) << "said, for who can repeat it";
+  pass(20 * kMinute, a);
+  ASSERT_EQ(told_.size(), 1u);
+  a.ends_at_ms = now();
+  pass(10 * kMinute, a);
+  ASSERT_EQ(told_.size(), 2u);
+  EXPECT_FALSE(told_[1].firing());
+
+  const Alert b = Firing({{"alertname", "Full"}}, now());
+  pass(2 * kMinute, b);
+  ASSERT_EQ(told_.size(), 3u);
+  store_.FailWrites(false);
+  Pass(kMinute);
+  Restart();
+  pass(20 * kMinute, b);
+  EXPECT_EQ(told_.size(), 3u) << "it was written down once the disk took it";
+}
+
 TEST_F(AlertingTest, WithoutSendResolvedOnlyTheLogLearnsOfIt) {
   send_resolved_ = false;
   Reload();
@@ -242,13 +270,6 @@ TEST_F(AlertingTest, ARestartRepeatsNothingAndLosesNothing) {
     told_resolved |= n.group_labels.Get("alertname") == "Told" && !n.firing();
   }
   EXPECT_TRUE(told_resolved) << "resolved just before the crash";
-}
-
-TEST_F(AlertingTest, AStoreThatCannotWriteRefusesTheAlert) {
-  store_.FailWrites(true);
-  EXPECT_EQ(alerting_->Put({Firing({{"alertname", "A"}}, now())}).code(), StatusCode::kUnavailable);
-  store_.FailWrites(false);
-  EXPECT_TRUE(alerting_->Alerts().empty());
 }
 
 TEST_F(AlertingTest, RetryAfterHoldsForEveryGroupOfTheIntegration) {

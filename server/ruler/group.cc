@@ -78,7 +78,8 @@ void RuleGroup::Evaluate(int64_t t_ms, uint64_t missed, const AlertSink& sink) {
     samples_written_ += rule->samples_written();
     if (!outcome.ok()) {
       if (outcome.code() != StatusCode::kCancelled) ++failures_;
-      continue;
+      // A disk that is full keeps nobody from being told.
+      if (!rule->only_refused(query_t_ms)) continue;
     }
     if (alerting == nullptr) continue;
     std::vector<Alert> alerts =

@@ -23,6 +23,8 @@ constexpr std::string_view kAlertsForState = "ALERTS_FOR_STATE";
 
 // How long a resolved alert is still told, so that a lost message does not leave it firing.
 constexpr int64_t kResolvedRetentionMs = 15 * 60 * 1000;
+// After the storage has refused samples: until every target has been scraped again.
+constexpr int64_t kStandstillMs = 2 * 60 * 1000;
 
 const std::vector<std::string>& TemplateVariables() {
   static const std::vector<std::string> kVariables = {"$labels", "$externalLabels", "$externalURL",
@@ -97,8 +99,10 @@ Status Rule::Evaluate(int64_t t_ms, int64_t limit) {
     VEDETTE_ASSIGN_OR_RETURN(promql::Vector vector, AsVector(std::move(answer.value), t_ms));
     VEDETTE_ASSIGN_OR_RETURN(std::vector<OutputSample> samples,
                              Interpret(t_ms, limit, std::move(vector)));
-    VEDETTE_ASSIGN_OR_RETURN(samples_written_, output_.Write(t_ms, samples));
-    return Status();
+    const Result<uint64_t> written = output_.Write(t_ms, samples);
+    if (written.status().code() == StatusCode::kUnavailable) refused_t_ms_ = t_ms;
+    if (written.ok()) samples_written_ = *written;
+    return written.status();
   }();
   evaluation_seconds_ = static_cast<double>(context_.clock.MonotonicNs() - started_ns) / 1e9;
   if (context_.events.rule_ran) context_.events.rule_ran(evaluation_seconds_);
@@ -118,6 +122,7 @@ void Rule::TakeStateFrom(Rule& older) {
   last_error_ = older.last_error_;
   evaluation_seconds_ = older.evaluation_seconds_;
   last_evaluation_ms_ = older.last_evaluation_ms_;
+  refused_t_ms_ = older.refused_t_ms_;
 }
 
 RuleStatus Rule::BaseStatus() const {
@@ -326,13 +331,14 @@ Result<std::vector<OutputSample>> AlertingRule::Interpret(int64_t t_ms, int64_t 
   std::vector<OutputSample> out;
   std::vector<ActiveEntry*> ended;
   int64_t live = 0;
+  const bool standstill = refused_t_ms_ != kNever && t_ms - refused_t_ms_ < kStandstillMs;
   for (auto it = active_.begin(); it != active_.end();) {
     ActiveEntry& a = it->second;
     if (a.round != round_) {
-      bool keep = false;
+      bool keep = a.state == AlertState::kFiring && standstill;
       if (a.state == AlertState::kFiring && config_.keep_firing_for_ms > 0) {
         if (a.keep_firing_since_ms == 0) a.keep_firing_since_ms = t_ms;
-        keep = t_ms - a.keep_firing_since_ms < config_.keep_firing_for_ms;
+        keep = keep || t_ms - a.keep_firing_since_ms < config_.keep_firing_for_ms;
       }
       if (a.state == AlertState::kPending ||
           (a.resolved_at_ms != 0 && t_ms - a.resolved_at_ms > kResolvedRetentionMs)) {

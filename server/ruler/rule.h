@@ -69,6 +69,8 @@ class Rule {
 
   virtual RuleStatus status() const = 0;
   uint64_t samples_written() const { return samples_written_; }
+  // Whether all that went wrong in an evaluation of `t_ms` is that the storage refused its series.
+  bool only_refused(int64_t t_ms) const { return refused_t_ms_ == t_ms; }
 
   // Name and labels: the rule after a reload that goes on where this one was.
   std::string Identity() const;
@@ -79,6 +81,8 @@ class Rule {
   const config::RuleConfig& config() const { return config_; }
 
  protected:
+  static constexpr int64_t kNever = INT64_MIN;
+
   Rule(const RuleContext& context, config::RuleConfig config, Labels labels,
        const std::string& group);
 
@@ -93,6 +97,7 @@ class Rule {
   std::string origin_;  // Who asks, in the list of running queries.
   RuleOutput output_;
   uint64_t samples_written_ = 0;
+  int64_t refused_t_ms_ = kNever;  // The last evaluation whose series the storage refused.
   RuleHealth health_ = RuleHealth::kUnknown;
   std::string last_error_;
   double evaluation_seconds_ = 0;
@@ -129,7 +134,8 @@ struct RestoreOptions {
 
 // An alerting rule: each label set that the expression gives is an alert of its own, which is
 // pending until the condition has held for `for`, then firing until it is gone (and
-// `keep_firing_for` is over), then resolved.
+// `keep_firing_for` is over), then resolved. While the storage refuses samples nothing resolves: what
+// is missing then has not been stored, which says nothing about whether it is well.
 class AlertingRule final : public Rule {
  public:
   // kInvalidArgument when a template cannot be read.

@@ -77,6 +77,7 @@ class FakeStorage final : public storage::Appender, public storage::Queryable {
     MutexLock lock(mu_);
     data_[series].push_back(sample);
   }
+  void Refuse(bool refusing) { refusing_ = refusing; }
 
  private:
   class Writer final : public storage::TimelineWriter {
@@ -88,6 +89,7 @@ class FakeStorage final : public storage::Appender, public storage::Queryable {
     }
     Labels LabelsAt(uint32_t position) const override { return series_[position]; }
     Result<storage::CommitStats> Commit(const storage::Row& row) override {
+      if (storage_.refusing_) return Unavailable("the disk is full");
       for (size_t i = 0; i < row.values.size(); ++i) {
         if (!IsAbsent(row.values[i])) storage_.Put(series_[i], {row.t_ms, row.values[i]});
       }
@@ -168,6 +170,7 @@ class FakeStorage final : public storage::Appender, public storage::Queryable {
 
   mutable Mutex mu_;
   std::map<Labels, std::vector<Sample>> data_ VEDETTE_GUARDED_BY(mu_);
+  bool refusing_ = false;  // Set between evaluations.
 };
 
 promql::VectorSample S(std::initializer_list<std::pair<std::string_view, std::string_view>> labels,
@@ -289,6 +292,29 @@ TEST_F(RulerTest, EvidenceIsMeasuredFromFireToEnd) {
   EXPECT_EQ(last.evidence->at_resolve, 0.5);
   EXPECT_NE(last.evidence->graph_url.find("http://v:9090/graph?g0.expr=x&"), std::string::npos)
       << last.evidence->graph_url;
+}
+
+TEST_F(RulerTest, AStorageThatRefusesNeitherSilencesAnAlertNorEndsIt) {
+  ASSERT_TRUE(Load({{.alert = "A", .expr = "up == 0"}}).ok());
+  for (int i = 0; i < 5; ++i) Eval();  // Nothing is written before there was time to restore.
+  storage_.Refuse(true);
+  engine_.Set("up == 0", {S({{"__name__", "up"}, {"i", "1"}}, 0)});
+  Eval();
+  ASSERT_EQ(sent_.size(), 1u) << "told, although ALERTS could not be written";
+  EXPECT_EQ(Rule().health, RuleHealth::kErr);
+  // The lookback is over: there is no `up` any more, because nothing is stored.
+  engine_.Set("up == 0", {});
+  for (int i = 0; i < 30; ++i) {
+    Eval();
+    EXPECT_FALSE(sent_.back().resolved_at(now())) 
+        << "told again, before it ends by time-out; " << i;
+  }
+  storage_.Refuse(false);
+  Eval();
+  EXPECT_FALSE(sent_.back().resolved_at(now())) << "targets have not been scraped yet";
+  Eval();
+  Eval();
+  EXPECT_TRUE(sent_.back().resolved_at(now()));
 }
 
 TEST_F(RulerTest, AFailingRuleKeepsItsErrorAndStopsNoOther) {

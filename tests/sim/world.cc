@@ -218,10 +218,7 @@ SendOutcome World::Tell(const Notification& n) {
     Host& host = *hosts_[static_cast<size_t>(instance[4] - '0')];
     const bool firing = !a.resolved_at(n.now_ms);
     if (firing && !host.ever_failed) Fail(StrCat(instance, " was never down, and is told to be"));
-    // What could not be written down may be told again, and so may what a restart came after.
-    const bool written_down = host.told_ms > disk_trouble_ms_;
-    if (firing == host.told_down && written_down && host.told_in_life == tally_.restarts &&
-        host.told_ms != 0) {
+    if (firing == host.told_down && host.told_in_life == tally_.restarts && host.told_ms != 0) {
       Fail(StrCat(instance, " is told to be ", firing ? "down" : "well", " twice"));
     }
     host.told_down = firing;
@@ -260,7 +257,6 @@ void World::ChangeWeather() {
     if (!s.ok()) Fail(StrCat("the storage does not recover: ", s.ToString()));
   }
   if (weather_ != Weather::kCalm) {
-    disk_trouble_ms_ = now;
     Disturbed();
     return;
   }

@@ -34,8 +34,8 @@ namespace vedette::sim {
 //   - a sample that was acknowledged (its target was up, its commit succeeded) is in the storage;
 //   - no sample is in the storage that no target has served at that time;
 //   - a target that is down for long is told of, one that never was is not, and one that has come
-//     back for long is told to be well; nobody is told twice but after a restart, or where the disk
-//     did not let it be written down;
+//     back for long is told to be well; nobody is told twice but after a restart, whatever the disk
+//     does;
 //   - what a recording rule has written is what the rule gives.
 // One thread.
 class World {
@@ -85,7 +85,6 @@ class World {
   Weather weather_ = Weather::kCalm;
   int64_t weather_until_ms_ = 0;
   int64_t disturbed_until_ms_ = 0;
-  int64_t disk_trouble_ms_ = 0;  // When the disk was last known to be in trouble.
   std::vector<std::unique_ptr<Host>> hosts_;
   std::string fault_;
   Tally tally_;
