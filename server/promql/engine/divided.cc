@@ -17,7 +17,7 @@ constexpr uint64_t kMostPartSeries = 1024;
 // What a helper may be ahead.
 constexpr uint64_t kRoomBytes = 8 << 20;
 constexpr uint64_t kBatchBytes = 256 << 10;
-constexpr size_t kBatchColumns = 64;
+constexpr size_t kBatchSeries = 256;
 
 }  // namespace
 
@@ -64,23 +64,34 @@ Status Evaluator::StreamSeries(const storage::SeriesSet& set, const Grid& grid,
   const HeldSink direct = [&](Column* c, uint64_t samples, uint64_t bytes) {
     return PassOn(c, samples, bytes, sink);
   };
+  Column column;  // Its memory serves one series after the other, where nobody keeps it.
   const auto take_part = [&](size_t part) -> Status {
     if (handover.ClaimOwn(part)) {
       const std::unique_ptr<storage::SeriesSet> own = part_of(part);
       return work(*this, *own, direct);
     }
-    while (true) {
-      VEDETTE_ASSIGN_OR_RETURN(Handover::Batch batch, handover.Take());
-      for (HandedColumn& c : batch.columns) {
-        notes_.AddPlain(std::move(c.warnings), std::move(c.infos));
-        VEDETTE_RETURN_IF_ERROR(direct(c.empty ? nullptr : &c.column, c.samples, c.bytes));
+    for (bool last = false; !last;) {
+      VEDETTE_ASSIGN_OR_RETURN(HandedBatch batch, handover.Take());
+      const double* values = batch.values.data();
+      for (HandedBatch::Series& given : batch.series) {
+        notes_.AddPlain(std::move(given.warnings), std::move(given.infos));
+        if (!given.empty) {
+          column.labels = std::move(given.labels);
+          column.drop_name = given.drop_name;
+          column.values.assign(values, values + grid.steps);
+          column.histograms = std::move(given.histograms);
+          values += grid.steps;
+        }
+        VEDETTE_RETURN_IF_ERROR(
+            direct(given.empty ? nullptr : &column, given.samples, given.bytes));
       }
-      if (!batch.last) continue;
       budget_.stats->series += batch.stats.series;
       budget_.stats->samples_read += batch.stats.samples_read;
       budget_.stats->bytes_decoded += batch.stats.bytes_decoded;
-      return budget_.Poll();
+      last = batch.last;
+      handover.Return(std::move(batch));
     }
+    return budget_.Poll();
   };
   Status status;
   for (size_t part = 0; part < parts && status.ok(); ++part) status = take_part(part);
@@ -96,28 +107,25 @@ Status Evaluator::Help(Handover& handover, Budget& budget, const PartOf& part_of
   Annotations notes(context_.text);
   Evaluator own(options_, context_, querier_, budget, notes);
   while (const std::optional<size_t> part = handover.Claim()) {
-    Handover::Batch batch;
-    const auto keep = [&](HandedColumn c) {
-      c.warnings = notes.TakeWarnings();
-      c.infos = notes.TakeInfos();
-      batch.bytes += sizeof(HandedColumn) + (c.empty ? 0 : BytesOf(c.column));
-      batch.columns.push_back(std::move(c));
+    HandedBatch batch = handover.Spare();
+    const auto add = [&](Column* c, uint64_t samples, uint64_t bytes) {
+      batch.Add(c, samples, bytes);
+      batch.series.back().warnings = notes.TakeWarnings();
+      batch.series.back().infos = notes.TakeInfos();
     };
     const std::unique_ptr<storage::SeriesSet> set = part_of(*part);
     Status status =
         work(own, *set, [&](Column* c, uint64_t samples, uint64_t bytes) -> Status {
-          HandedColumn handed{.empty = c == nullptr, .samples = samples, .bytes = bytes};
-          if (c != nullptr) handed.column = std::exchange(*c, Column());
-          keep(std::move(handed));
-          if (batch.bytes < kBatchBytes && batch.columns.size() < kBatchColumns) return {};
-          return handover.Put(std::exchange(batch, Handover::Batch()));
+          add(c, samples, bytes);
+          if (batch.bytes < kBatchBytes && batch.series.size() < kBatchSeries) return {};
+          return handover.Put(std::exchange(batch, handover.Spare()));
         });
     if (!status.ok()) {
       // What came before the failure comes before it there too.
       (void)handover.Put(std::move(batch));
       return status;
     }
-    keep({});  // For what the end of the part has said.
+    add(nullptr, 0, 0);  // For what the end of the part has said.
     batch.last = true;
     batch.stats = std::exchange(stats, QueryStats());
     VEDETTE_RETURN_IF_ERROR(handover.Put(std::move(batch)));
