@@ -145,7 +145,9 @@ void MetricSink::AddBlanks(std::string_view having, const std::vector<std::strin
 }
 
 void MetricSink::AddFamily(MetricFamily family) {
-  current_ = Find(family.name);
+  const bool as_before =
+      opened() < families_.size() && families_[opened()].name == family.name;
+  current_ = as_before ? opened() : Find(family.name);
   if (current_ == opened()) {
     Open(family.name);
     counts_.back() = family.samples.size();

@@ -25,9 +25,17 @@ size_t MostKept() {
   return std::min<size_t>(limit.rlim_cur / 2, 2'048);
 }
 
-// /proc/PID: an open file of a process holds on to what the process leaves behind.
+// /proc/PID: an open file of a process holds on to what the process leaves behind. The first process
+// outlives us.
 bool IsOfAProcess(std::string_view path) {
-  return path.starts_with("/proc/") && path.size() > 6 && path[6] >= '0' && path[6] <= '9';
+  return path.starts_with("/proc/") && path.size() > 6 && path[6] >= '0' && path[6] <= '9' &&
+         !path.starts_with("/proc/1/");
+}
+
+// Mounts of a process may have options, or statistics, of some thousand bytes, and arrays hundreds of
+// disks.
+bool HasLongRecords(std::string_view path) {
+  return path.starts_with("/proc/self/") || path.starts_with("/proc/1/") || path == "/proc/mdstat";
 }
 
 bool IsOfTheKernel(std::string_view path) {
@@ -94,7 +102,7 @@ KeptFiles::Kind KeptFiles::KindOf(int fd, const std::string& path) {
     case CGROUP2_SUPER_MAGIC:
       return Kind::kAttribute;
     case PROC_SUPER_MAGIC:
-      return Kind::kSequence;
+      return HasLongRecords(path) ? Kind::kLongSequence : Kind::kSequence;
     default:
       return Kind::kNotKept;
   }
@@ -109,9 +117,13 @@ int KeptFiles::ReadAll(const Entry& entry, std::string& out) {
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return errno;
     out.append(buffer, static_cast<size_t>(n));
-    // The kernel hands out whole lines as long as a page holds them. Attributes have short ones, so
-    // that less than half a page is all there is; in /proc one line may be longer than that.
-    if (n == 0 || (entry.kind == Kind::kAttribute && n < 2048)) return 0;
+    // The kernel hands out whole records as long as a page holds them. Where they are short, much
+    // less than a page is all there is; where one may be longer than the rest of the page, only
+    // nothing is the end.
+    const ssize_t all = entry.kind == Kind::kAttribute ? 2048
+                        : entry.kind == Kind::kSequence ? 1024
+                                                        : 0;
+    if (n == 0 || n < all) return 0;
     if (out.size() > kMaxBytes) return EFBIG;
   }
 }

@@ -14,8 +14,8 @@ namespace vedette::agent {
 // a control group is opened once and read from its start again, which makes the kernel write it anew.
 // That is one call instead of four, and most of what a scrape costs is calls. A file that is not there
 // is not looked for again for a while; one that went away with its device or group says so when
-// it is read, and is opened anew. Files of other file systems, and those of single processes, are
-// opened each time.
+// it is read, and is opened anew. Files of other file systems, and those of single processes but the
+// first, are opened each time.
 //
 //   std::string text;
 //   if (KeptFiles::Shared().Read("/sys/class/net/eth0/mtu", text) == 0) Use(text);
@@ -49,7 +49,7 @@ class KeptFiles {
   static constexpr int64_t kAbsentNs = 20'000'000'000;
 
  private:
-  enum class Kind : uint8_t { kNotKept, kAttribute, kSequence };
+  enum class Kind : uint8_t { kNotKept, kAttribute, kSequence, kLongSequence };
   struct Entry {
     Entry(int descriptor, Kind what) : fd(descriptor), kind(what) {}
     ~Entry();
