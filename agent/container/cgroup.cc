@@ -78,20 +78,6 @@ class FlatFile {
   std::string text_;
 };
 
-void Walk(const std::string& root, const std::string& below, int depth, std::set<std::string>& ids,
-          bool& cut) {
-  if (depth > CgroupReader::kMaxDepth || ids.size() >= CgroupReader::kMaxGroups) {
-    cut = true;
-    return;
-  }
-  ids.insert(below.empty() ? "/" : below);
-  std::vector<std::string> children;
-  for (std::string& name : KeptFiles::Shared().List(root + below, true)) {
-    if (name[0] != '.') children.push_back(std::move(name));
-  }
-  for (const std::string& child : children) Walk(root, below + "/" + child, depth + 1, ids, cut);
-}
-
 bool Exists(const std::string& path) { return access(path.c_str(), F_OK) == 0; }
 
 std::optional<double> ModifiedAt(const std::string& path) {
@@ -230,13 +216,34 @@ Result<CgroupReader::Trees> CgroupReader::KnownTrees() const {
   return trees;
 }
 
+void CgroupReader::Walk(const std::string& root, const std::string& below, int depth, Groups& ids,
+                        bool& cut) {
+  if (depth > kMaxDepth || ids.size() >= kMaxGroups) {
+    cut = true;
+    return;
+  }
+  struct stat folder = {};
+  if (stat((root + below).c_str(), &folder) != 0) return;
+  ids[below.empty() ? "/" : below] = static_cast<double>(folder.st_mtim.tv_sec);
+  // Two links are the folder's own: it has none below it, as most groups have not. To list its files
+  // would cost as much as reading some of them.
+  if (folder.st_nlink == 2) return;
+  for (const std::string& child : KeptFiles::Shared().List(root + below, true)) {
+    if (child[0] != '.') Walk(root, below + "/" + child, depth + 1, ids, cut);
+  }
+}
+
 Result<std::vector<CgroupStats>> CgroupReader::Read() const {
   VEDETTE_ASSIGN_OR_RETURN(const Trees trees, KnownTrees());
   std::set<std::string> ids;
   Listed listed;
   bool cut = false;
+  const auto add = [&](const Groups& groups) {
+    for (const auto& [id, changed] : groups) ids.insert(id);
+  };
   if (trees.version2) {
-    Walk(trees.unified, "", 0, ids, cut);
+    Walk(trees.unified, "", 0, listed[trees.unified], cut);
+    add(listed[trees.unified]);
   } else {
     for (const char* controller : {"cpu", "cpuacct", "memory", "blkio"}) {
       const auto at = trees.controllers.find(controller);
@@ -244,7 +251,7 @@ Result<std::vector<CgroupStats>> CgroupReader::Read() const {
       const auto [folder, is_new] = listed.try_emplace(at->second);
       if (!is_new) continue;  // One folder for two controllers.
       Walk(at->second, "", 0, folder->second, cut);
-      ids.insert(folder->second.begin(), folder->second.end());
+      add(folder->second);
     }
     cut = cut || ids.size() > kMaxGroups;
     while (ids.size() > kMaxGroups) ids.erase(std::prev(ids.end()));
@@ -284,10 +291,12 @@ std::optional<CgroupStats> CgroupReader::ReadOne(const std::string& id) const {
 std::vector<std::string> CgroupReader::IdsBelow(const std::string& id) const {
   const auto trees = KnownTrees();
   if (!trees.ok()) return {};
-  std::set<std::string> ids;
+  Groups groups;
   bool cut = false;
-  Walk(MainTree(*trees), id == "/" ? "" : id, 0, ids, cut);
-  return {ids.begin(), ids.end()};
+  Walk(MainTree(*trees), id == "/" ? "" : id, 0, groups, cut);
+  std::vector<std::string> ids;
+  for (const auto& [one, changed] : groups) ids.push_back(one);
+  return ids;
 }
 
 std::vector<std::string> CgroupReader::Folders(const std::string& id) const {
@@ -299,7 +308,12 @@ std::vector<std::string> CgroupReader::Folders(const std::string& id) const {
 void CgroupReader::ReadGroup(const Trees& trees, const Listed& listed, CgroupStats& stats) const {
   const std::string below = stats.id == "/" ? "" : stats.id;
   if (trees.version2) {
-    ReadVersion2(trees.unified + below, stats);
+    const auto groups = listed.find(trees.unified);
+    std::optional<double> changed;
+    if (groups != listed.end() && groups->second.contains(stats.id)) {
+      changed = groups->second.at(stats.id);
+    }
+    ReadVersion2(trees.unified + below, changed, stats);
   } else {
     ReadVersion1(trees, listed, stats);
     // Only systemd makes its groups in the unified tree, too.
@@ -322,7 +336,9 @@ void CgroupReader::ReadVersion1(const Trees& trees, const Listed& listed, Cgroup
     return there ? f : "";
   };
   if (const std::string f = folder("cpuacct"); !f.empty()) {
-    s.start_time_seconds = ModifiedAt(f);
+    const auto groups = listed.find(trees.controllers.at("cpuacct"));
+    const bool known = groups != listed.end() && groups->second.contains(s.id);
+    s.start_time_seconds = known ? std::optional(groups->second.at(s.id)) : ModifiedAt(f);
     if (const auto text = ReadGroupFile(f + "/cpuacct.usage_percpu")) {
       int cpu = 0;
       for (const std::string_view word : Split(Trim(*text), ' ')) {
@@ -385,8 +401,9 @@ void CgroupReader::ReadVersion1(const Trees& trees, const Listed& listed, Cgroup
   }
 }
 
-void CgroupReader::ReadVersion2(const std::string& f, CgroupStats& s) const {
-  s.start_time_seconds = ModifiedAt(f);
+void CgroupReader::ReadVersion2(const std::string& f, std::optional<double> changed,
+                                CgroupStats& s) const {
+  s.start_time_seconds = changed ? changed : ModifiedAt(f);
   const FlatFile cpu(f + "/cpu.stat");
   if (const auto v = cpu.Get("usage_usec", 1e6)) s.cpu_usage_seconds["total"] = *v;
   s.cpu_user_seconds = cpu.Get("user_usec", 1e6);

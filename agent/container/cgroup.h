@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -85,11 +84,16 @@ class CgroupReader {
   Result<Trees> KnownTrees() const VEDETTE_EXCLUDES(mu_);
   // The tree that shows all groups: version 2's, or that of a controller that everybody uses.
   static std::string MainTree(const Trees& trees);
-  // The groups that each folder of a tree has; none: look for each group yourself.
-  using Listed = std::map<std::string, std::set<std::string>, std::less<>>;
+  // The groups that each tree has, by its folder, and when each was changed last; none: look for each
+  // group yourself.
+  using Groups = std::map<std::string, double>;
+  using Listed = std::map<std::string, Groups, std::less<>>;
+  static void Walk(const std::string& root, const std::string& below, int depth, Groups& ids,
+                   bool& cut);
   void ReadGroup(const Trees& trees, const Listed& listed, CgroupStats& stats) const;
   void ReadVersion1(const Trees& trees, const Listed& listed, CgroupStats& stats) const;
-  void ReadVersion2(const std::string& folder, CgroupStats& stats) const;
+  void ReadVersion2(const std::string& folder, std::optional<double> changed,
+                    CgroupStats& stats) const;
 
   const std::string root_;
   const std::string procfs_;

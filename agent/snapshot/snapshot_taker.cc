@@ -30,26 +30,55 @@ bool Contains(const std::vector<std::string>& names, std::string_view name) {
   return std::ranges::find(names, name) != names.end();
 }
 
-// Collectors share family names (two applications, a relayed node_exporter): one family then.
-// The index remembers where each family is: a thousand families and fifty collectors compared each
-// with each would be the dearest part of a scrape. Its names are views of those of `into`, which has
-// room for all from the start: it does not grow.
-using FamilyIndex = std::unordered_map<std::string_view, size_t>;
+// Merger puts the families of a source's collectors together. Collectors may share names (two
+// applications, a relayed node_exporter): one family then. To look each name up among a thousand would
+// be a good part of a scrape, so that as long as they come as they came the time before, when none
+// came twice, nothing is looked up.
+class Merger {
+ public:
+  explicit Merger(const std::vector<std::string>& before) : before_(before) {}
 
-// `owners` has the number of each family's collector.
-void Merge(std::vector<MetricFamily>& into, FamilyIndex& index, std::vector<size_t>& owners,
-           std::vector<MetricFamily> from, size_t owner) {
-  for (MetricFamily& family : from) {
-    const auto at = index.find(family.name);
-    if (at == index.end()) {
-      into.push_back(std::move(family));
-      owners.push_back(owner);
-      index.emplace(into.back().name, into.size() - 1);
-    } else {
-      std::ranges::move(family.samples, std::back_inserter(into[at->second].samples));
+  void Reserve(size_t families) { into_.reserve(families); }
+  // `owner` is the number of the families' collector.
+  void Add(std::vector<MetricFamily> from, size_t owner) {
+    for (MetricFamily& family : from) {
+      if (as_before_ && into_.size() < before_.size() && before_[into_.size()] == family.name) {
+        Push(std::move(family), owner);
+        continue;
+      }
+      if (as_before_) {
+        for (size_t i = 0; i < into_.size(); ++i) index_.emplace(into_[i].name, i);
+      }
+      as_before_ = false;
+      const auto [at, is_new] = index_.try_emplace(family.name, into_.size());
+      if (is_new) {
+        Push(std::move(family), owner);
+      } else {
+        std::ranges::move(family.samples, std::back_inserter(into_[at->second].samples));
+      }
     }
   }
-}
+  bool as_before() const { return as_before_ && into_.size() == before_.size(); }
+  std::vector<std::string> Names() const {
+    std::vector<std::string> names;
+    for (const MetricFamily& family : into_) names.push_back(family.name);
+    return names;
+  }
+  std::vector<MetricFamily> TakeFamilies() { return std::move(into_); }
+  std::vector<size_t> TakeOwners() { return std::move(owners_); }
+
+ private:
+  void Push(MetricFamily family, size_t owner) {
+    into_.push_back(std::move(family));
+    owners_.push_back(owner);
+  }
+
+  const std::vector<std::string>& before_;
+  bool as_before_ = true;
+  std::vector<MetricFamily> into_;
+  std::vector<size_t> owners_;
+  std::unordered_map<std::string, size_t> index_;  // Once they came otherwise.
+};
 
 }  // namespace
 
@@ -296,6 +325,7 @@ SnapshotTaker::SnapshotTaker(Options options, std::vector<Source> sources)
   size_t collectors = 0;
   for (const Source& source : sources_) collectors += source.collectors.size();
   shelf_ = std::make_shared<Shelf>(collectors);
+  merged_.resize(sources_.size());
 }
 
 SnapshotTaker::~SnapshotTaker() { pool_->Stop(); }
@@ -397,8 +427,9 @@ std::shared_ptr<const TakenSnapshot> SnapshotTaker::Collect(const TakeOptions& o
   const std::vector<bool> started = pool_->RunAll(runs);
 
   std::vector<SourceSnapshot> found(sources_.size());
-  std::vector<FamilyIndex> indexes(sources_.size());
-  std::vector<std::vector<size_t>> owners(sources_.size());
+  std::vector<Merger> mergers;
+  mergers.reserve(sources_.size());
+  for (size_t i = 0; i < sources_.size(); ++i) mergers.emplace_back(merged_[i]);
   std::vector<bool> asked(sources_.size(), false);
   std::vector<Outcome> outcomes(runs.size());
   std::vector<size_t> rooms(sources_.size(), kRoomForOwn);
@@ -406,7 +437,7 @@ std::shared_ptr<const TakenSnapshot> SnapshotTaker::Collect(const TakeOptions& o
     outcomes[i].there = started[i] && pool_->TakeOutcome(*runs[i], outcomes[i]);
     rooms[runs[i]->source] += outcomes[i].families.size();
   }
-  for (size_t i = 0; i < sources_.size(); ++i) found[i].families.reserve(rooms[i]);
+  for (size_t i = 0; i < sources_.size(); ++i) mergers[i].Reserve(rooms[i]);
   for (size_t i = 0; i < runs.size(); ++i) {
     Run& run = *runs[i];
     const Source& source = sources_[run.source];
@@ -440,7 +471,7 @@ std::shared_ptr<const TakenSnapshot> SnapshotTaker::Collect(const TakeOptions& o
     state.duration_seconds =
         run.collector->waits() ? std::max(state.duration_seconds, outcome.duration_seconds)
                                : state.duration_seconds + outcome.duration_seconds;
-    Merge(out.families, indexes[run.source], owners[run.source], std::move(families), run.number);
+    mergers[run.source].Add(std::move(families), run.number);
     for (auto& [family, labels] : outcomes[i].blanks) {
       auto& all = taken->blanks[family];
       for (std::string& label : labels) {
@@ -461,21 +492,16 @@ std::shared_ptr<const TakenSnapshot> SnapshotTaker::Collect(const TakeOptions& o
     if (&source == std::to_address(host) && options_.self != nullptr) {
       MetricSink sink(shelf_->Take(shelf_->own));
       options_.self(taken->runs, sink);
-      std::vector<MetricFamily> own = sink.Take();
-      if (out.families.size() + own.size() > out.families.capacity()) {
-        // More than expected: the names move.
-        out.families.reserve(out.families.size() + own.size());
-        indexes[i].clear();
-        for (size_t k = 0; k < out.families.size(); ++k) indexes[i].emplace(out.families[k].name, k);
-      }
-      Merge(out.families, indexes[i], owners[i], std::move(own), shelf_->own);
+      mergers[i].Add(sink.Take(), shelf_->own);
     }
+    if (!options.filtered() && !mergers[i].as_before()) merged_[i] = mergers[i].Names();
+    out.families = mergers[i].TakeFamilies();
     // A host whose collectors all failed still says so in its own metrics. What failed beside
     // others that did not is in the runs.
     out.state.up = out.state.up || !out.families.empty();
     if (out.state.up) out.state.error.clear();
     snapshot.sources.push_back(std::move(out));
-    kept->owners.push_back(std::move(owners[i]));
+    kept->owners.push_back(mergers[i].TakeOwners());
   }
   return {kept, taken};
 }

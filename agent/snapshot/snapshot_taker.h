@@ -113,6 +113,9 @@ class SnapshotTaker {
   const std::vector<Source> sources_;
   std::shared_ptr<Pool> pool_;
   std::shared_ptr<Shelf> shelf_;
+  // Of each source, the names of its families in the order in which they were merged last. Touched by
+  // whoever collects: collecting_ says that it is one.
+  std::vector<std::vector<std::string>> merged_;
 
   mutable Mutex mu_;
   CondVar finished_;
