@@ -140,7 +140,30 @@ bool IsCpu(std::string_view name) {
   return name.size() > 3 && name.starts_with("cpu") && name[3] >= '0' && name[3] <= '9';
 }
 
-void CollectThrottling(const Host& host, MetricSink& sink) {
+// Where CPUs are: it does not change while they are the same ones.
+struct Topology {
+  std::vector<std::string> listed;
+  struct Place {
+    std::string cpu, package, core;
+  };
+  std::vector<Place> places;
+};
+
+void ReadTopology(const std::string& cpus, Topology& topology) {
+  std::vector<std::string> listed = ListDirectory(cpus);
+  if (listed == topology.listed && !topology.places.empty()) return;
+  topology.places.clear();
+  for (const std::string& cpu : listed) {
+    if (!IsCpu(cpu)) continue;
+    const std::string dir = StrCat(cpus, "/", cpu, "/topology/");
+    auto package = ReadAttribute(dir + "physical_package_id");
+    auto core = ReadAttribute(dir + "core_id");
+    if (package && core) topology.places.push_back({cpu, *std::move(package), *std::move(core)});
+  }
+  topology.listed = std::move(listed);
+}
+
+void CollectThrottling(const Host& host, Topology& topology, MetricSink& sink) {
   const std::string cpus = host.Sys("devices/system/cpu");
   struct Count {
     std::string package, core;
@@ -150,19 +173,16 @@ void CollectThrottling(const Host& host, MetricSink& sink) {
   std::vector<Count> packages;
   std::set<std::pair<std::string, std::string>> seen_cores;
   std::set<std::string> seen_packages;
-  for (const std::string& cpu : ListDirectory(cpus)) {
-    if (!IsCpu(cpu)) continue;
-    const std::string dir = StrCat(cpus, "/", cpu);
-    const auto package = ReadAttribute(dir + "/topology/physical_package_id");
-    const auto core = ReadAttribute(dir + "/topology/core_id");
-    if (!package || !core) continue;
-    const auto by_core = ReadNumber(dir + "/thermal_throttle/core_throttle_count");
-    if (by_core && seen_cores.emplace(*package, *core).second) {
-      cores.push_back({*package, *core, *by_core});
+  ReadTopology(cpus, topology);
+  for (const auto& [cpu, package, core] : topology.places) {
+    const std::string dir = StrCat(cpus, "/", cpu, "/thermal_throttle/");
+    const auto by_core = ReadNumber(dir + "core_throttle_count");
+    if (by_core && seen_cores.emplace(package, core).second) {
+      cores.push_back({package, core, *by_core});
     }
-    const auto by_package = ReadNumber(dir + "/thermal_throttle/package_throttle_count");
-    if (by_package && seen_packages.insert(*package).second) {
-      packages.push_back({*package, "", *by_package});
+    const auto by_package = ReadNumber(dir + "package_throttle_count");
+    if (by_package && seen_packages.insert(package).second) {
+      packages.push_back({package, "", *by_package});
     }
   }
   if (!cores.empty()) {
@@ -256,9 +276,10 @@ void AddCpuCollectors(const HostPtr& host, Collectors& out) {
   Add(out,
       {"cpu", "/proc/stat, /proc/cpuinfo (with --collector.cpu.info), "
               "/sys/devices/system/cpu/{cpu*/thermal_throttle,isolated}"},
-      [host, last = std::make_shared<Last>()](MetricSink& sink) -> Status {
+      [host, last = std::make_shared<Last>(),
+       topology = std::make_shared<Topology>()](MetricSink& sink) -> Status {
         VEDETTE_RETURN_IF_ERROR(CollectCpuTimes(*host, *last, sink));
-        CollectThrottling(*host, sink);
+        CollectThrottling(*host, *topology, sink);
         CollectIsolated(*host, sink);
         const HostOptions& o = host->options;
         const bool info =

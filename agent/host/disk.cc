@@ -1,5 +1,8 @@
 #include <map>
+#include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "agent/host/collector_groups.h"
 #include "agent/host/files.h"
@@ -48,9 +51,16 @@ constexpr Column kColumns[] = {
 // The properties ("E:KEY=value" lines) of /run/udev/data/bMAJOR:MINOR.
 using Udev = std::map<std::string, std::string, std::less<>>;
 
-Udev ReadUdev(const Host& host, std::string_view major, std::string_view minor) {
+// What was read of a device, and of which file that is: udev writes a file anew when a device changes.
+struct KeptUdev {
+  FileStamp stamp;
   Udev properties;
-  const Result<std::string> text = ReadFile(StrCat(host.options.udev_data, "/b", major, ":", minor));
+};
+using KeptUdevs = std::map<std::string, KeptUdev, std::less<>>;
+
+Udev ReadUdev(const std::string& path) {
+  Udev properties;
+  const Result<std::string> text = ReadFile(path);
   if (!text.ok()) return properties;
   ForEachLine(*text, [&](std::string_view line) {
     if (!line.starts_with("E:")) return;
@@ -60,6 +70,24 @@ Udev ReadUdev(const Host& host, std::string_view major, std::string_view minor) 
     properties.emplace(line.substr(0, equals), line.substr(equals + 1));
   });
   return properties;
+}
+
+const Udev& UdevOf(const Host& host, std::string_view major, std::string_view minor,
+                   KeptUdevs& kept) {
+  static const Udev* none = new Udev();
+  std::string path = StrCat(host.options.udev_data, "/b", major, ":", minor);
+  const std::optional<FileStamp> stamp = FileStamp::Of(path);
+  if (!stamp) {
+    kept.erase(path);
+    return *none;
+  }
+  if (const auto at = kept.find(path); at != kept.end() && at->second.stamp == *stamp) {
+    return at->second.properties;
+  }
+  Udev properties = ReadUdev(path);
+  KeptUdev& one = kept[std::move(path)];
+  one = {*stamp, std::move(properties)};
+  return one.properties;
 }
 
 std::string_view Get(const Udev& udev, std::string_view key) {
@@ -122,12 +150,12 @@ void AddInfo(std::string_view device, std::string_view major, std::string_view m
   }
 }
 
-Status CollectDiskstats(const Host& host, MetricSink& sink) {
+Status CollectDiskstats(const Host& host, KeptUdevs& kept, MetricSink& sink) {
   VEDETTE_ASSIGN_OR_RETURN(const std::string text, ReadFile(host.Proc("diskstats")));
   ForEachLine(text, [&](std::string_view line) {
     const auto words = Words(line);
     if (words.size() < 14 || !host.diskstats.Passes(words[2])) return;
-    AddInfo(words[2], words[0], words[1], ReadUdev(host, words[0], words[1]), sink);
+    AddInfo(words[2], words[0], words[1], UdevOf(host, words[0], words[1], kept), sink);
     for (size_t i = 0; i < std::size(kColumns) && i + 3 < words.size(); ++i) {
       const Column& c = kColumns[i];
       // A unit of 1/1000 is divided by, so that 771 ms reads 0.771 and not 0.7710000000000001.
@@ -142,7 +170,10 @@ Status CollectDiskstats(const Host& host, MetricSink& sink) {
 }  // namespace
 
 void AddDiskCollectors(const HostPtr& host, Collectors& out) {
-  Add(out, {"diskstats", "/proc/diskstats, udev's data of each device"}, host, CollectDiskstats);
+  Add(out, {"diskstats", "/proc/diskstats, udev's data of each device"},
+      [host, kept = std::make_shared<KeptUdevs>()](MetricSink& sink) {
+        return CollectDiskstats(*host, *kept, sink);
+      });
 }
 
 }  // namespace vedette::agent

@@ -1,5 +1,7 @@
 #include "agent/host/files.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -97,6 +99,13 @@ std::optional<double> AnyNumber(std::string_view text) {
   const auto value = Number<uint64_t>(text.substr(2), 16);
   if (!value) return std::nullopt;
   return static_cast<double>(*value);
+}
+
+std::optional<FileStamp> FileStamp::Of(const std::string& path) {
+  struct stat info = {};
+  if (stat(path.c_str(), &info) != 0) return std::nullopt;
+  return FileStamp{info.st_ino, info.st_size,
+                   info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec};
 }
 
 uint64_t FilesOpened() { return files_opened; }

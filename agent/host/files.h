@@ -44,6 +44,18 @@ std::optional<double> Real(std::string_view text);
 // The same, and 0x at its front makes it hexadecimal.
 std::optional<double> AnyNumber(std::string_view text);
 
+// What tells a plain file from the one that it was before: one call, where to read it and to make sense
+// of it are many.
+struct FileStamp {
+  uint64_t inode = 0;
+  int64_t size = 0;
+  int64_t changed_ns = 0;
+
+  // Nothing where there is no such file.
+  static std::optional<FileStamp> Of(const std::string& path);
+  bool operator==(const FileStamp&) const = default;
+};
+
 // How many files this thread has opened through ReadFile and ListDirectory: what a collector costs,
 // in docs/collectors.md.
 uint64_t FilesOpened();

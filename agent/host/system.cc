@@ -6,6 +6,8 @@
 #include <cstring>
 #include <ctime>
 #include <map>
+#include <memory>
+#include <optional>
 #include <string>
 
 #include "agent/host/collector_groups.h"
@@ -30,21 +32,41 @@ Status CollectUname(MetricSink& sink) {
   return {};
 }
 
+// What os-release says, and of which file that is.
+struct OsRelease {
+  std::string path;
+  FileStamp stamp;
+  std::map<std::string, std::string, std::less<>> values;
+};
+
 // os-release(5): KEY=value lines as a shell would read them.
-Status CollectOs(const Host& host, MetricSink& sink) {
-  Result<std::string> text = ReadFile(host.Root("etc/os-release"));
-  if (!text.ok()) text = ReadFile(host.Root("usr/lib/os-release"));
-  if (!text.ok()) return text.status();
-  std::map<std::string, std::string, std::less<>> os;
-  ForEachLine(*text, [&](std::string_view line) {
-    const size_t equals = line.find('=');
-    if (equals == std::string_view::npos || line.starts_with('#')) return;
-    std::string_view value = Trim(line.substr(equals + 1));
-    if (value.size() >= 2 && (value[0] == '"' || value[0] == '\'') && value.back() == value[0]) {
-      value = value.substr(1, value.size() - 2);
-    }
-    os[std::string(Trim(line.substr(0, equals)))] = value;
-  });
+Status ReadOs(const Host& host, OsRelease& os) {
+  for (const char* file : {"etc/os-release", "usr/lib/os-release"}) {
+    const std::string path = host.Root(file);
+    const std::optional<FileStamp> stamp = FileStamp::Of(path);
+    if (!stamp) continue;
+    if (os.path == path && os.stamp == *stamp) return {};
+    const Result<std::string> text = ReadFile(path);
+    if (!text.ok()) continue;
+    os = {path, *stamp, {}};
+    ForEachLine(*text, [&](std::string_view line) {
+      const size_t equals = line.find('=');
+      if (equals == std::string_view::npos || line.starts_with('#')) return;
+      std::string_view value = Trim(line.substr(equals + 1));
+      if (value.size() >= 2 && (value[0] == '"' || value[0] == '\'') && value.back() == value[0]) {
+        value = value.substr(1, value.size() - 2);
+      }
+      os.values[std::string(Trim(line.substr(0, equals)))] = value;
+    });
+    return {};
+  }
+  os = {};
+  return NotFound(StrCat(host.Root("etc/os-release"), " and usr/lib/os-release are missing"));
+}
+
+Status CollectOs(const Host& host, OsRelease& kept, MetricSink& sink) {
+  VEDETTE_RETURN_IF_ERROR(ReadOs(host, kept));
+  auto& os = kept.values;
   sink.Family("node_os_info", MetricType::kGauge,
               "A metric with a constant '1' value labeled by what os-release says of the system.");
   sink.Add({{"build_id", os["BUILD_ID"]},
@@ -200,7 +222,10 @@ Status CollectKernelHung(const Host& host, MetricSink& sink) {
 
 void AddSystemCollectors(const HostPtr& host, Collectors& out) {
   Add(out, {"uname", "uname(2)"}, [](MetricSink& s) { return CollectUname(s); });
-  Add(out, {"os", "/etc/os-release or /usr/lib/os-release"}, host, CollectOs);
+  Add(out, {"os", "/etc/os-release or /usr/lib/os-release"},
+      [host, kept = std::make_shared<OsRelease>()](MetricSink& sink) {
+        return CollectOs(*host, *kept, sink);
+      });
   Add(out, {"time", "the clock, /sys/devices/system/clocksource"}, host, CollectTime);
   Add(out, {"timex", "adjtimex(2)"}, [](MetricSink& s) { return CollectTimex(s); });
   Add(out, {"filefd", "/proc/sys/fs/file-nr"}, host, CollectFilefd);
