@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <charconv>
+#include <memory>
 #include <utility>
 #include <vector>
 
 #include "agent/service/families.h"
+#include "common/base/mutex.h"
 #include "common/base/strings.h"
 #include "common/exposition/negotiate.h"
 #include "common/exposition/protobuf.h"
@@ -40,7 +42,14 @@ int64_t TimeoutOf(const http::Request& request) {
   return static_cast<int64_t>(std::min(seconds, 3600.0) * 900);
 }
 
-void Metrics(SnapshotTaker& taker, const http::Request& request, http::Response& response) {
+// The text of the last whole collection, for the next.
+struct LastText {
+  Mutex mu;
+  exposition::KeptText text VEDETTE_GUARDED_BY(mu);
+};
+
+void Metrics(SnapshotTaker& taker, LastText& last, const http::Request& request,
+             http::Response& response) {
   TakeOptions options{.timeout_ms = TimeoutOf(request),
                       .max_age_ms = kMaxAgeMs,
                       .sources = request.params.All("source[]"),
@@ -63,7 +72,12 @@ void Metrics(SnapshotTaker& taker, const http::Request& request, http::Response&
   const bool text = negotiated.protocol == exposition::Protocol::kText1_0_0 ||
                     negotiated.protocol == exposition::Protocol::kText0_0_4;
   if (const auto borrowed = text ? BorrowedFamilies((*taken)->snapshot) : std::nullopt) {
-    for (const MetricFamily* family : *borrowed) exposition::AppendText(body, *family, write);
+    if (options.filtered()) {
+      for (const MetricFamily* family : *borrowed) exposition::AppendText(body, *family, write);
+    } else {
+      MutexLock lock(last.mu);
+      body = last.text.Write(*borrowed, write);
+    }
     response.SetBody(negotiated.content_type, std::move(body));
     return;
   }
@@ -126,8 +140,10 @@ std::string LandingPage(const SnapshotTaker& taker, const std::string& telemetry
 
 http::Router MakePages(SnapshotTaker& taker, std::string telemetry_path) {
   http::Router router;
-  router.Handle("GET", telemetry_path,
-                [&taker](const http::Request& q, http::Response& r) { Metrics(taker, q, r); });
+  const auto last = std::make_shared<LastText>();
+  router.Handle("GET", telemetry_path, [&taker, last](const http::Request& q, http::Response& r) {
+    Metrics(taker, *last, q, r);
+  });
   router.Handle("GET", "/-/healthy",
                 [](const http::Request&, http::Response& r) {
                   r.SetBody("text/plain; charset=utf-8", "Vedette agent is healthy.\n");

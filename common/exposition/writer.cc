@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string_view>
+#include <utility>
 
 #include "common/base/strings.h"
 #include "common/exposition/number.h"
@@ -112,10 +113,8 @@ void AppendSeconds(std::string& out, int64_t t_ms) {
   }
 }
 
-void AppendLine(std::string& out, std::string_view name, const FamilySample& sample, double value,
-                Form form, const WriteOptions& options,
-                const std::vector<std::string>* blanks = nullptr) {
-  AppendSeries(out, name, sample.labels, options, blanks);
+// What follows a series on its line: the value, and its time where it has one.
+void AppendRest(std::string& out, const FamilySample& sample, double value, Form form) {
   out.push_back(' ');
   if (form == Form::kOpenMetrics) {
     AppendCanonicalFloat(out, value);
@@ -130,6 +129,13 @@ void AppendLine(std::string& out, std::string_view name, const FamilySample& sam
       StrAppend(out, *sample.t_ms);
     }
   }
+}
+
+void AppendLine(std::string& out, std::string_view name, const FamilySample& sample, double value,
+                Form form, const WriteOptions& options,
+                const std::vector<std::string>* blanks = nullptr) {
+  AppendSeries(out, name, sample.labels, options, blanks);
+  AppendRest(out, sample, value, form);
 }
 
 void AppendExemplar(std::string& out, const Exemplar& exemplar, const WriteOptions& options) {
@@ -225,16 +231,33 @@ void AppendOpenMetrics(std::string& out, const MetricFamily& family, const Write
   }
 }
 
+const std::vector<std::string>* BlanksOf(const std::string& name, const WriteOptions& options) {
+  if (options.blank_labels == nullptr) return nullptr;
+  const auto at = options.blank_labels->find(name);
+  return at == options.blank_labels->end() ? nullptr : &at->second;
+}
+
+// Lets list[at] be the one that is wanted: that, or the next if one went away (it moves on and is cut
+// off in the end), or else an empty one.
+template <typename T, typename IsWanted>
+void MakePlace(std::vector<T>& list, size_t at, IsWanted is_wanted) {
+  if (at == list.size()) {
+    list.emplace_back();
+  } else if (!is_wanted(list[at])) {
+    if (at + 1 < list.size() && is_wanted(list[at + 1])) {
+      std::swap(list[at], list[at + 1]);
+    } else {
+      list[at] = T();
+    }
+  }
+}
+
 }  // namespace
 
 void AppendText(std::string& out, const MetricFamily& family, const WriteOptions& options) {
   AppendMetadata(out, family.name, TextType(family.metadata.type), family.metadata, Form::kText,
                  options);
-  const std::vector<std::string>* blanks = nullptr;
-  if (options.blank_labels != nullptr) {
-    const auto at = options.blank_labels->find(family.name);
-    if (at != options.blank_labels->end()) blanks = &at->second;
-  }
+  const std::vector<std::string>* blanks = BlanksOf(family.name, options);
   for (const FamilySample& sample : family.samples) {
     if (sample.histogram != nullptr) {
       AppendNative(out, sample.labels.metric_name(), sample, Form::kText, options);
@@ -244,6 +267,57 @@ void AppendText(std::string& out, const MetricFamily& family, const WriteOptions
                blanks);
     out.push_back('\n');
   }
+}
+
+std::string KeptText::Write(std::span<const MetricFamily* const> families,
+                            const WriteOptions& options) {
+  if (options.allow_utf8 != allow_utf8_) families_.clear();
+  allow_utf8_ = options.allow_utf8;
+  std::string out;
+  out.reserve(bytes_ + bytes_ / 8);
+  for (size_t i = 0; i < families.size(); ++i) {
+    MakePlace(families_, i, [&](const Family& f) { return f.name == families[i]->name; });
+    AppendFamily(out, *families[i], options, i);
+  }
+  families_.resize(families.size());
+  bytes_ = out.size();
+  return out;
+}
+
+void KeptText::AppendFamily(std::string& out, const MetricFamily& family,
+                            const WriteOptions& options, size_t at) {
+  static const std::vector<std::string> kNone;
+  Family& kept = families_[at];
+  const std::vector<std::string>* blanks = BlanksOf(family.name, options);
+  const bool same_blanks = kept.blanks == (blanks == nullptr ? kNone : *blanks);
+  if (kept.name != family.name || kept.metadata != family.metadata || !same_blanks) {
+    kept = {.name = family.name,
+            .metadata = family.metadata,
+            .blanks = blanks == nullptr ? kNone : *blanks,
+            .head = {},
+            .lines = {}};
+    AppendMetadata(kept.head, family.name, TextType(family.metadata.type), family.metadata,
+                   Form::kText, options);
+  }
+  out += kept.head;
+  size_t row = 0;
+  for (const FamilySample& sample : family.samples) {
+    if (sample.histogram != nullptr) {
+      AppendNative(out, sample.labels.metric_name(), sample, Form::kText, options);
+      continue;
+    }
+    const std::string_view labels = sample.labels.bytes();
+    MakePlace(kept.lines, row, [&](const Line& line) { return line.labels == labels; });
+    Line& line = kept.lines[row++];
+    if (line.labels != labels || line.text.empty()) {
+      line = {std::string(labels), {}};
+      AppendSeries(line.text, sample.labels.metric_name(), sample.labels, options, blanks);
+    }
+    out += line.text;
+    AppendRest(out, sample, sample.value, Form::kText);
+    out.push_back('\n');
+  }
+  kept.lines.resize(row);
 }
 
 std::string WriteText(std::span<const MetricFamily> families, const WriteOptions& options) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -195,6 +196,37 @@ TEST(Negotiate, AnswersWithTheBestThatWasAskedFor) {
   EXPECT_TRUE(best.allow_utf8);
   EXPECT_EQ(best.content_type,
             "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=allow-utf-8");
+}
+
+// Whatever was written before, what is written is what WriteText writes.
+TEST(KeptText, WritesWhatAFreshWriterWrites) {
+  std::mt19937 random(20261128);
+  KeptText kept;
+  for (int round = 0; round < 200; ++round) {
+    SCOPED_TRACE(round);
+    std::vector<MetricFamily> families;
+    BlankLabels blanks;
+    const auto few = [&](unsigned n) { return random() % n; };
+    for (unsigned f = few(3); f < 12; f += 1 + few(2)) {
+      MetricFamily& family = families.emplace_back();
+      family.name = "family_" + std::to_string(f);
+      family.metadata.type = few(20) == 0 ? MetricType::kCounter : MetricType::kGauge;
+      family.metadata.help = few(20) == 0 ? "Other." : "Help.";
+      if (few(10) == 0) blanks[family.name] = {"blank"};
+      for (unsigned k = few(2); k < 8; k += 1 + few(4) / 3) {
+        FamilySample& sample = family.samples.emplace_back();
+        sample.labels = Labels::Of(
+            {{"__name__", family.name}, {"device", std::to_string(k)}, {"odd", few(9) ? "" : "\"\n"}});
+        sample.value = static_cast<double>(few(1000)) / 8;
+        if (few(15) == 0) sample.t_ms = 7;
+        if (few(15) == 0) sample.histogram = std::make_shared<Histogram>();
+      }
+    }
+    std::vector<const MetricFamily*> borrowed;
+    for (const MetricFamily& family : families) borrowed.push_back(&family);
+    const WriteOptions options{.allow_utf8 = few(5) != 0, .blank_labels = &blanks};
+    ASSERT_EQ(kept.Write(borrowed, options), WriteText(families, options));
+  }
 }
 
 }  // namespace
