@@ -64,7 +64,7 @@ function rgbOf(name: string): [number, number, number] {
 export function blend(colors: string[], t: number): string {
   const rgb = colors.map(rgbOf);
   const n = rgb.length - 1;
-  const at = Math.min(1, Math.max(0, Number.isFinite(t) ? t : 0));
+  const at = Math.min(1, Math.max(0, Number.isNaN(t) ? 0 : t));
   const i = at >= 1 ? n - 1 : Math.floor(at * n);
   const u = at * n - i;
   const channel = (k: number): number => {

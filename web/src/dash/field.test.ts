@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { configFor, display } from './field';
 import type { Frame } from './frames';
 import type { Panel } from './model';
+import golden from './testdata/display.json';
 
 test('mappings: value, range, regex, special; the first that fits counts', () => {
   const mappings = [
@@ -61,4 +62,14 @@ test('an override cannot reach a prototype', () => {
   const panel = { defaults: {}, overrides: [{ matcher: { id: 'byName', options: 'v' }, properties: [{ id: '__proto__.polluted', value: 1 }, { id: 'custom.constructor.polluted', value: 1 }] }] } as unknown as Panel;
   configFor(panel, frame.fields[0], frame, [frame]);
   expect(({} as Record<string, unknown>).polluted).toBeUndefined();
+});
+
+// What Grafana's own library (@grafana/data 13) says of these values, between 0 and 100 where the file has no bounds.
+test.each(golden.map((g) => [JSON.stringify(g.config), g] as const))('%s', (_, g) => {
+  const got = g.rows.map(([written]) => {
+    const value = written === null ? null : written!.startsWith('"') ? written!.slice(1) : Number(written);
+    const shown = display(g.config, value, [0, 100], undefined, true);
+    return [written, shown.text.replace(/[\u202f\u00a0]/g, ' '), shown.color];
+  });
+  expect(got).toEqual(g.rows);
 });
