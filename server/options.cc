@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "common/base/strings.h"
+#include "common/config/url_secrets.h"
 #include "common/model/duration.h"
 #include "server/version.h"
 
@@ -205,6 +206,11 @@ Result<flags::Flags::Outcome> ServerFlags::Parse(int argc, const char* const* ar
   ServerOptions& o = options_;
   if (query_max_samples_ <= 0 || query_max_concurrency_ <= 0) {
     return InvalidArgument("--query.max-samples and --query.max-concurrency must be above 0");
+  }
+  if (config::HideUrlSecrets(o.web_external_url) != o.web_external_url) {
+    return InvalidArgument(
+        "--web.external-url holds a password or a token, which every link of an alert would show: "
+        "leave it out");
   }
   o.query.max_samples = static_cast<uint64_t>(query_max_samples_);
   o.query.max_concurrency = static_cast<int>(query_max_concurrency_);

@@ -7,6 +7,8 @@
 #include <utility>
 
 #include "common/base/strings.h"
+#include "common/http/request_id.h"
+#include "common/log/request_scope.h"
 
 namespace vedette::http {
 namespace {
@@ -102,8 +104,10 @@ struct Router::State {
         match.routes == nullptr ? nullptr : ForMethod(*match.routes, request.method);
     static const RouteOptions kDefault;
     const RouteOptions& options = route == nullptr ? kDefault : route->options;
+    log::RequestScope scope;
     for (const Filter& filter : filters) {
       if (!filter(request, response, options)) return;
+      scope.Set(request.headers.Get(kRequestId));  // The first of them has given it one.
     }
     if (match.routes == nullptr) {
       if (fallback) return fallback(request, response);

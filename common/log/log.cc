@@ -16,6 +16,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/mutex.h"
+#include "common/log/request_scope.h"
 
 namespace vedette::log {
 namespace {
@@ -176,6 +177,10 @@ void Emit(Level level, std::string_view file, int line, std::string_view message
   out.Add("msg", MaskSecrets(message));
   for (const Field& field : fields) {
     out.Add(field.key, field.bare ? field.value : MaskSecrets(field.value), field.bare);
+  }
+  if (const std::string_view id = RequestScope::Current();
+      !id.empty() && std::ranges::none_of(fields, [](const Field& f) { return f.key == "request_id"; })) {
+    out.Add("request_id", id);
   }
   if (suppressed > 0) out.Add("suppressed", StrCat(suppressed), true);
   WriteLine(std::move(out).Finish());

@@ -2,11 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <iterator>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "common/base/mutex.h"
+#include "common/log/request_scope.h"
 
 namespace vedette::log {
 namespace {
@@ -53,6 +55,33 @@ TEST_F(LogTest, ALogfmtLineCarriesEverything) {
                        "why=\"two words\\nand \\\"quotes\\\"\" err=\"UNAVAILABLE: gone\" "
                        "none=\"\"\n"))
       << line;
+}
+
+TEST_F(LogTest, LinesOfARequestCarryItsId) {
+  {
+    RequestScope scope;
+    Info("before it is known");
+    scope.Set("abc1");
+    Info("of the request", {{"n", 1}});
+    Info("named already", {{"request_id", "other"}});
+    std::thread([] { Info("of another thread"); }).join();
+    {
+      RequestScope inner;
+      inner.Set("abc2");
+      Info("of one inside");
+    }
+    Info("of the outer one again");
+  }
+  Info("afterwards");
+  static constexpr const char* kExpected[] = {"", "abc1", "other", "", "abc2", "abc1", ""};
+  const auto all = lines();
+  ASSERT_EQ(all.size(), std::size(kExpected));
+  for (size_t i = 0; i < all.size(); ++i) {
+    SCOPED_TRACE(all[i]);
+    const size_t at = all[i].find(" request_id=");
+    EXPECT_EQ(at == std::string::npos ? "" : all[i].substr(at + 12, all[i].size() - at - 13),
+              kExpected[i]);
+  }
 }
 
 TEST_F(LogTest, AJsonLineQuotesOnlyWhatIsText) {
