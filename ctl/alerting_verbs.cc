@@ -14,6 +14,7 @@
 #include "ctl/rehearse.h"
 #include "ctl/routes.h"
 #include "ctl/silences.h"
+#include "ctl/verb.h"
 
 namespace vedette::ctl {
 namespace {
@@ -44,17 +45,10 @@ struct AlertingVerbs::Options {
   SilenceImport silence_import;
   Rehearse rehearse;
 
-  CLI::App* Verb(CLI::App& parent, const char* name, const char* help,
-                 std::function<Status()> run) {
-    CLI::App* to = parent.add_subcommand(name, help);
-    to->callback([this, run = std::move(run)] { verb = run; });
-    return to;
-  }
-
   // A verb that talks to a server over HTTP.
   CLI::App* HttpVerb(CLI::App& parent, const char* name, const char* help,
                      std::function<Status()> run) {
-    CLI::App* to = Verb(parent, name, help, [this, run = std::move(run)] {
+    CLI::App* to = AddVerb(verb, parent, name, help, [this, run = std::move(run)] {
       api.FillDefaults();
       return run();
     });
@@ -71,20 +65,20 @@ struct AlertingVerbs::Options {
         "  vedettectl check rules rules/*.yml\n"
         "  vedettectl check alertmanager /etc/vedette/alertmanager.yml\n"
         "A mistake is told as file:line:column: reason, and the exit code is 1.");
-    CLI::App* rules = Verb(*check, "rules", "Rule files: fields, PromQL and templates",
+    CLI::App* rules = AddVerb(verb, *check, "rules", "Rule files: fields, PromQL and templates",
                            [this] { return check_rules.Run(std::cout); });
     rules->add_option("file", check_rules.files, "Rule files")->required();
     rules->add_flag("--lint-fatal", check_rules.lint_fatal, "Fail where a rule is there twice");
-    CLI::App* config = Verb(*check, "config", "prometheus.yml, and the rule files that it names",
+    CLI::App* config = AddVerb(verb, *check, "config", "prometheus.yml, and the rule files that it names",
                             [this] { return check_config.Run(std::cout); });
     config->add_option("file", check_config.files, "Configuration files")->required();
-    CLI::App* alertmanager = Verb(*check, "alertmanager", "alertmanager.yml, and its templates",
+    CLI::App* alertmanager = AddVerb(verb, *check, "alertmanager", "alertmanager.yml, and its templates",
                                   [this] { return check_alertmanager.Run(std::cout); });
     alertmanager->add_option("file", check_alertmanager.files, "Configuration files")->required();
 
     CLI::App* test = app.add_subcommand("test", "Unit tests");
     test->require_subcommand(1);
-    CLI::App* t = Verb(*test, "rules", "Unit tests of rules, in promtool's format",
+    CLI::App* t = AddVerb(verb, *test, "rules", "Unit tests of rules, in promtool's format",
                        [this] { return test_rules.Run(std::cout); });
     t->footer(
         "Example:\n"

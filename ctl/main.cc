@@ -24,6 +24,7 @@
 #include "ctl/running.h"
 #include "ctl/storage_verbs.h"
 #include "ctl/token.h"
+#include "ctl/verb.h"
 #include "ctl/views.h"
 #include "ctl/watch.h"
 
@@ -74,13 +75,6 @@ struct Program {
   AgentCollect collect;
   std::string agent_address;
 
-  CLI::App* Verb(CLI::App& parent, const char* name, const char* help,
-                 std::function<Status()> run) {
-    CLI::App* verb_app = parent.add_subcommand(name, help);
-    verb_app->callback([this, run = std::move(run)] { verb = run; });
-    return verb_app;
-  }
-
   void AddFormat(CLI::App* to) {
     to->add_option("-o,--output", format_text, "table, json or csv")->capture_default_str();
   }
@@ -88,7 +82,7 @@ struct Program {
   // The flags of a verb that talks to somebody; `run` is called once they are complete.
   CLI::App* RemoteVerb(CLI::App& parent, const char* name, const char* help, bool to_agent,
                        std::function<Status()> run) {
-    CLI::App* to = Verb(parent, name, help, [this, run = std::move(run)] {
+    CLI::App* to = AddVerb(verb, parent, name, help, [this, run = std::move(run)] {
       VEDETTE_ASSIGN_OR_RETURN(format, ParseFormat(format_text));
       const Result<int64_t> timeout_ms = ParseDuration(timeout);
       if (!timeout_ms.ok()) return timeout_ms.status().Annotate("--timeout");
@@ -141,13 +135,13 @@ void Program::AddCa() {
   const auto dir = [](CLI::App* to, std::string& field) {
     to->add_option("--dir", field, "The CA's directory")->required();
   };
-  CLI::App* init = Verb(*ca, "init", "Make a CA: ca.crt, ca.key and ca.crl in a directory",
+  CLI::App* init = AddVerb(verb, *ca, "init", "Make a CA: ca.crt, ca.key and ca.crl in a directory",
                         [this] { return ca_init.Run(SystemClock(), std::cout); });
   dir(init, ca_init.dir);
   init->add_option("--name", ca_init.name, "Its common name")->capture_default_str();
   init->add_option("--days", ca_init.days, "How long it holds")->capture_default_str();
 
-  CLI::App* issue = Verb(*ca, "issue", "Make a key and a certificate: NAME.key and NAME.crt",
+  CLI::App* issue = AddVerb(verb, *ca, "issue", "Make a key and a certificate: NAME.key and NAME.crt",
                          [this] { return ca_issue.Run(SystemClock(), std::cout); });
   dir(issue, ca_issue.dir);
   issue->add_option("--role", ca_issue.role, "server, agent, operator or viewer")->required();
@@ -159,14 +153,14 @@ void Program::AddCa() {
                     "Where the files go, with ca.crt and ca.crl (default: --dir)");
   issue->add_flag("--replace", ca_issue.replace, "Overwrite files that are there");
 
-  CLI::App* list = Verb(*ca, "list", "What was issued, and its state", [this] {
+  CLI::App* list = AddVerb(verb, *ca, "list", "What was issued, and its state", [this] {
     VEDETTE_ASSIGN_OR_RETURN(ca_list.format, ParseFormat(format_text));
     return ca_list.Run(SystemClock(), std::cout);
   });
   dir(list, ca_list.dir);
   AddFormat(list);
 
-  CLI::App* rotate = Verb(*ca, "rotate", "Replace the CA in three steps, without a refused call",
+  CLI::App* rotate = AddVerb(verb, *ca, "rotate", "Replace the CA in three steps, without a refused call",
                           [this] { return ca_rotate.Run(SystemClock(), std::cout); });
   dir(rotate, ca_rotate.dir);
   rotate
@@ -181,14 +175,14 @@ void Program::AddCa() {
   rotate->add_flag("--force", ca_rotate.force,
                    "Finish although certificates of the old CA still hold");
 
-  CLI::App* revoke = Verb(*ca, "revoke", "Revoke one certificate by serial, or all of a name",
+  CLI::App* revoke = AddVerb(verb, *ca, "revoke", "Revoke one certificate by serial, or all of a name",
                           [this] { return ca_revoke.Run(SystemClock(), std::cout); });
   dir(revoke, ca_revoke.dir);
   revoke->add_option("certificate", ca_revoke.serial_or_name, "SERIAL or NAME")->required();
 }
 
 void Program::AddDoctor() {
-  CLI::App* to = Verb(app, "doctor", "Check the whole stack, and say what to do",
+  CLI::App* to = AddVerb(verb, app, "doctor", "Check the whole stack, and say what to do",
                       [this] { return doctor.Run(SystemClock(), std::cout); });
   to->footer(
       "Example, on the server:\n"
@@ -226,12 +220,12 @@ void Program::AddImport() {
     to->add_option("--password-file", t.password_file, "File with the user's password");
     to->add_option("--ca", t.ca_file, "CA of the door's certificate");
   };
-  CLI::App* text = Verb(*import, "openmetrics", "Samples with times, as OpenMetrics text",
+  CLI::App* text = AddVerb(verb, *import, "openmetrics", "Samples with times, as OpenMetrics text",
                         [this] { return import_openmetrics.Run(std::cout); });
   text->add_option("file", import_openmetrics.file, "FILE, or - for standard input")->required();
   target(text, import_openmetrics.target);
   CLI::App* prometheus =
-      Verb(*import, "prometheus", "Configuration (a report of what differs) and blocks of samples",
+      AddVerb(verb, *import, "prometheus", "Configuration (a report of what differs) and blocks of samples",
            [this] { return import_prometheus.Run(std::cout); });
   prometheus->add_option("--config.file", import_prometheus.config_file, "prometheus.yml");
   prometheus->add_option("--alertmanager.config.file", import_prometheus.alertmanager_file,
@@ -242,7 +236,7 @@ void Program::AddImport() {
 }
 
 void Program::AddPassword() {
-  CLI::App* hash = Verb(app, "hash-password",
+  CLI::App* hash = AddVerb(verb, app, "hash-password",
                         "A bcrypt hash of the password on standard input, for basic_auth_users",
                         [this] { return hash_password.Run(std::cin, std::cout); });
   hash->add_option("--cost", hash_password.cost, "4 to 15; each step doubles the work")
@@ -272,29 +266,29 @@ void Program::AddToken() {
     to->add_option("--uses", flags.uses, "How many nodes may join with it")->capture_default_str();
     to->add_option("--days", flags.days, "How long the certificates hold")->capture_default_str();
   };
-  CLI::App* create = Verb(*token, "create", "Make a token and print it",
+  CLI::App* create = AddVerb(verb, *token, "create", "Make a token and print it",
                           [this] { return token_create.Run(SystemClock(), std::cout, std::cerr); });
   grant(create, token_create.flags);
-  CLI::App* add = Verb(*token, "add", "Take a secret that was chosen beforehand",
+  CLI::App* add = AddVerb(verb, *token, "add", "Take a secret that was chosen beforehand",
                        [this] { return token_add.Run(SystemClock(), std::cout); });
   grant(add, token_add.flags);
   add->add_option("--secret-file", token_add.secret_file,
                   "24 to 128 letters, digits, '_' and '-'; - is standard input")
       ->required();
-  CLI::App* list = Verb(*token, "list", "Tokens that wait, were used or have expired", [this] {
+  CLI::App* list = AddVerb(verb, *token, "list", "Tokens that wait, were used or have expired", [this] {
     VEDETTE_ASSIGN_OR_RETURN(token_list.format, ParseFormat(format_text));
     return token_list.Run(SystemClock(), std::cout);
   });
   list->add_option("--dir", token_list.dir, "The CA's directory")->required();
   AddFormat(list);
-  CLI::App* remove = Verb(*token, "remove", "Forget a token",
+  CLI::App* remove = AddVerb(verb, *token, "remove", "Forget a token",
                           [this] { return token_remove.Run(SystemClock(), std::cout); });
   remove->add_option("--dir", token_remove.dir, "The CA's directory")->required();
   remove->add_option("id", token_remove.id, "As 'token list' shows it")->required();
 }
 
 void Program::AddJoin() {
-  CLI::App* a = Verb(app, "join", "Get this node's first certificate with a join token",
+  CLI::App* a = AddVerb(verb, app, "join", "Get this node's first certificate with a join token",
                      [this] { return join.Run(SystemClock(), std::cout, std::cerr); });
   a->footer(
       "Does nothing if --out has a good certificate already.\n"
@@ -311,7 +305,7 @@ void Program::AddJoin() {
   a->add_option("--deadline", join.deadline, "Try again for so long while the server is not there")
       ->capture_default_str();
 
-  CLI::App* b = Verb(app, "renew", "Renew what 'join' got, once two thirds of its life are over",
+  CLI::App* b = AddVerb(verb, app, "renew", "Renew what 'join' got, once two thirds of its life are over",
                      [this] { return renew.Run(SystemClock(), std::cout); });
   b->footer("For a timer; both programs take up new files by themselves.");
   b->add_option("--dir", renew.dir, "The --out of 'join'")->required();

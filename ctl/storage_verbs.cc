@@ -14,6 +14,7 @@
 #include "ctl/output.h"
 #include "ctl/snapshot.h"
 #include "ctl/tsdb.h"
+#include "ctl/verb.h"
 
 namespace vedette::ctl {
 
@@ -30,16 +31,9 @@ struct StorageVerbs::Options {
   SnapshotCreate create;
   SnapshotRestore restore;
 
-  CLI::App* Verb(CLI::App& parent, const char* name, const char* help,
-                 std::function<Status()> run) {
-    CLI::App* to = parent.add_subcommand(name, help);
-    to->callback([this, run = std::move(run)] { verb = run; });
-    return to;
-  }
-
   CLI::App* HttpVerb(CLI::App& parent, const char* name, const char* help,
                      std::function<Status()> run) {
-    CLI::App* to = Verb(parent, name, help, [this, run = std::move(run)] {
+    CLI::App* to = AddVerb(verb, parent, name, help, [this, run = std::move(run)] {
       const Result<int64_t> timeout_ms = ParseDuration(timeout);
       if (!timeout_ms.ok()) return timeout_ms.status().Annotate("--timeout");
       api.timeout_ms = *timeout_ms;
@@ -87,7 +81,7 @@ struct StorageVerbs::Options {
         "  vedettectl tsdb verify /var/lib/vedette/snapshots/20270301T120000Z-1a2b\n"
         "Nothing in the directory is changed. stats and dump may be used beside a running server; "
         "verify wants it stopped, or a snapshot.");
-    CLI::App* a = Verb(*tsdb, "stats", "Series, time range, and what costs how much", [this] {
+    CLI::App* a = AddVerb(verb, *tsdb, "stats", "Series, time range, and what costs how much", [this] {
       VEDETTE_ASSIGN_OR_RETURN(stats.format, ParseFormat(format_text));
       return stats.Run(SystemClock(), std::cout);
     });
@@ -95,7 +89,7 @@ struct StorageVerbs::Options {
     a->add_option("--by", stats.by, "Costs by metric, job or label")->capture_default_str();
     a->add_option("--limit", stats.limit, "At most so many rows; 0: all")->capture_default_str();
     AddFormat(a);
-    CLI::App* b = Verb(*tsdb, "dump", "Samples as text", [this] {
+    CLI::App* b = AddVerb(verb, *tsdb, "dump", "Samples as text", [this] {
       return dump.Run(SystemClock(), std::cout, std::cerr);
     });
     b->add_option("directory", dump.directory, "Data directory or snapshot")->required();
@@ -106,7 +100,7 @@ struct StorageVerbs::Options {
                   "promtool: {labels} value milliseconds; openmetrics: what 'import openmetrics' "
                   "reads")
         ->capture_default_str();
-    CLI::App* c = Verb(*tsdb, "verify", "Read everything, compare every checksum",
+    CLI::App* c = AddVerb(verb, *tsdb, "verify", "Read everything, compare every checksum",
                        [this] { return verify.Run(SystemClock(), std::cout); });
     c->footer("The exit code is 0 where everything is whole, 1 where something is damaged.");
     c->add_option("directory", verify.directory, "Data directory or snapshot")->required();
@@ -124,7 +118,7 @@ struct StorageVerbs::Options {
         "stopped for restore.");
     HttpVerb(*snapshot, "create", "Make a snapshot of a running server; prints its name",
              [this] { return create.Run(api, std::cout); });
-    CLI::App* b = Verb(*snapshot, "restore", "Put a snapshot into a data directory",
+    CLI::App* b = AddVerb(verb, *snapshot, "restore", "Put a snapshot into a data directory",
                        [this] { return restore.Run(SystemClock(), std::cout); });
     b->add_option("snapshot", restore.snapshot, "The snapshot's directory")->required();
     b->add_option("directory", restore.directory, "The server's data directory")->required();
