@@ -47,7 +47,7 @@ struct ClientResponse {
 // Client sends requests with libcurl and waits for the answers; connections are kept for the next.
 // Any status is an answer; a Status is a failure to get one: UNAVAILABLE (refused, no such host,
 // reset), DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED (the body limit, named), CANCELLED, UNAUTHENTICATED
-// (the TLS peer), INVALID_ARGUMENT (our own options, a URL that is none). Texts name the host and
+// (the TLS peer), PERMISSION_DENIED (a redirect to a link-local address), INVALID_ARGUMENT (our own options, a URL that is none). Texts name the host and
 // never a password, token or the query of the URL.
 //
 //   Client client(options);

@@ -1,9 +1,13 @@
 #include "common/http/curl_easy.h"
 
+#include <arpa/inet.h>
 #include <curl/curl.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <fstream>
 #include <iterator>
 #include <mutex>
@@ -36,6 +40,23 @@ Result<long> TlsVersion(const std::string& text, bool maximum) {
     if (v.name == text) return maximum ? v.max : v.min;
   }
   return InvalidArgument(StrCat("no such TLS version: ", Quoted(text), " (TLS10 to TLS13)"));
+}
+
+// Where clouds answer with a machine's own keys: 169.254.0.0/16, fe80::/10, and EC2's fd00:ec2::/32,
+// each also written as IPv4 in IPv6.
+bool IsLinkLocal(const sockaddr* address) {
+  if (address->sa_family == AF_INET) {
+    sockaddr_in in;
+    std::memcpy(&in, address, sizeof in);
+    return ntohl(in.sin_addr.s_addr) >> 16 == 0xa9fe;
+  }
+  if (address->sa_family != AF_INET6) return false;
+  sockaddr_in6 in;
+  std::memcpy(&in, address, sizeof in);
+  const uint8_t* b = in.sin6_addr.s6_addr;
+  if (IN6_IS_ADDR_V4MAPPED(&in.sin6_addr)) return b[12] == 169 && b[13] == 254;
+  const bool ec2 = b[0] == 0xfd && b[1] == 0 && b[2] == 0x0e && b[3] == 0xc2;
+  return IN6_IS_ADDR_LINKLOCAL(&in.sin6_addr) || ec2;
 }
 
 // The host and port of a URL, for the text of an error.
@@ -110,6 +131,7 @@ struct Transfer::State {
   size_t max_body_bytes = 0;
   bool too_large = false;
   bool headers_too_large = false;
+  bool led_astray = false;
   size_t header_bytes = 0;
   ClientResponse response;
   std::array<char, CURL_ERROR_SIZE> error{};
@@ -155,6 +177,19 @@ struct Transfer::State {
       state.response.headers.Add(Trim(line.substr(0, colon)), Trim(line.substr(colon + 1)));
     }
     return n;
+  }
+
+  // A peer may send us elsewhere, but not to the addresses that only this machine may ask: whoever
+  // wants those names them in the configuration.
+  static curl_socket_t OnOpenSocket(void* user, curlsocktype, curl_sockaddr* address) {
+    State& state = *static_cast<State*>(user);
+    long redirects = 0;
+    curl_easy_getinfo(state.curl, CURLINFO_REDIRECT_COUNT, &redirects);
+    if (redirects > 0 && IsLinkLocal(&address->addr)) {
+      state.led_astray = true;
+      return CURL_SOCKET_BAD;
+    }
+    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
   }
 
   static int OnProgress(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
@@ -308,7 +343,7 @@ Status Transfer::Prepare(const ClientOptions& options, const ClientRequest& requ
   s.send_body = request.body;
   s.max_body_bytes =
       size_t(request.max_body_bytes > 0 ? request.max_body_bytes : options.max_body_bytes);
-  s.too_large = s.headers_too_large = false;
+  s.too_large = s.headers_too_large = s.led_astray = false;
   s.header_bytes = 0;
   s.error.fill('\0');
   s.response = {};
@@ -346,6 +381,8 @@ Status Transfer::Prepare(const ClientOptions& options, const ClientRequest& requ
     s.resolve = curl_slist_append(nullptr, options.resolve.c_str());
     s.Set(CURLOPT_RESOLVE, s.resolve);
   }
+  s.Set(CURLOPT_OPENSOCKETFUNCTION, &State::OnOpenSocket);
+  s.Set(CURLOPT_OPENSOCKETDATA, &s);
   s.Set(CURLOPT_WRITEFUNCTION, &State::OnBody);
   s.Set(CURLOPT_WRITEDATA, &s);
   s.Set(CURLOPT_HEADERFUNCTION, &State::OnHeader);
@@ -407,6 +444,11 @@ Result<ClientResponse> Transfer::Finish(int code) {
   if (s.headers_too_large) {
     return ResourceExhausted(
         StrCat(host, ": the headers are over the limit of ", kMaxHeaderBytes, " bytes"));
+  }
+  if (s.led_astray) {
+    return PermissionDenied(
+        StrCat(host, ": redirects to a link-local address, where clouds keep a machine's keys: not "
+                     "followed"));
   }
   switch (code) {
     case CURLE_OK:

@@ -191,6 +191,19 @@ TEST(MultiClient, RedirectsAreFollowedWhereTheyMayBe) {
   EXPECT_EQ(answer->status, 302);
 }
 
+TEST(MultiClient, NoRedirectLeadsToTheKeysOfTheMachine) {
+  for (const char* to : {"169.254.169.254", "[fe80::1]", "[fd00:ec2::254]", "[::ffff:169.254.169.254]"}) {
+    SCOPED_TRACE(to);
+    RawServer server([&](std::string_view) {
+      return RawServer::Reply{StrCat("HTTP/1.1 302 Found\r\nLocation: http://", to,
+                                     "/latest/meta-data/\r\nContent-Length: 0\r\n\r\n")};
+    });
+    MultiClient multi("multi");
+    const Result<ClientResponse> answer = Get(multi, {.url = server.Url("/"), .timeout_ms = 5000});
+    EXPECT_EQ(answer.status().code(), StatusCode::kPermissionDenied) << answer.status().ToString();
+  }
+}
+
 TEST(MultiClient, ABodyComesAsItWasSentAndIsDecodedByItsReader) {
   // "hi".
   const std::string gzip("\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xcb\xc8\x04\x00\xac\x2a\x93\xd8"
