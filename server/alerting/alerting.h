@@ -129,13 +129,15 @@ class Alerting {
   // Unresolved alerts with what holds for each of them now, in order of labels.
   std::vector<AlertView> Alerts() const VEDETTE_EXCLUDES(mu_);
   std::vector<GroupView> Groups() const VEDETTE_EXCLUDES(mu_);
-  // Notifications told or given up in from_ms <= t < to_ms, oldest first, at most `limit`.
-  Result<std::vector<NotificationEvent>> History(int64_t from_ms, int64_t to_ms,
-                                                 uint64_t limit) const;
-  // What fired and what resolved in from_ms <= t < to_ms, oldest first, at most `limit`. An alert
-  // that is told again and again is one line.
-  Result<std::vector<AlertEvent>> AlertHistory(int64_t from_ms, int64_t to_ms,
-                                               uint64_t limit) const;
+  // Notifications told or given up in from_ms <= t < to_ms, oldest first: the newest
+  // `limit` of those that are wanted (without `wanted`, of all).
+  Result<std::vector<NotificationEvent>> History(
+      int64_t from_ms, int64_t to_ms, uint64_t limit,
+      const std::function<bool(const NotificationEvent&)>& wanted = {}) const;
+  // The same of what fired and what resolved. An alert that is told again and again is one line.
+  Result<std::vector<AlertEvent>> AlertHistory(
+      int64_t from_ms, int64_t to_ms, uint64_t limit,
+      const std::function<bool(const AlertEvent&)>& wanted = {}) const;
   std::map<std::string, NotifyCounts> Counts() const VEDETTE_EXCLUDES(mu_);
   std::shared_ptr<const config::AlertmanagerConfig> config() const VEDETTE_EXCLUDES(mu_);
 

@@ -248,7 +248,17 @@ TEST_F(AlertingTest, WhatCannotHelpIsNotRetriedBeforeTheNextTick) {
   Pass(2 * kMinute, {a});
   EXPECT_EQ(told_.size(), 1u) << "the next group_interval tries anew";
   EXPECT_EQ(alerting_->Counts().at("test").failed, 1u);
-  EXPECT_EQ(alerting_->History(0, INT64_MAX, 10)->size(), 2u);
+  const auto all = alerting_->History(0, INT64_MAX, 10);
+  ASSERT_EQ(all->size(), 2u);
+  // Of more than the limit the newest; what is not wanted does not count.
+  const auto last = alerting_->History(0, INT64_MAX, 1);
+  ASSERT_EQ(last->size(), 1u);
+  EXPECT_EQ(last->front().t_ms, all->back().t_ms);
+  const auto first = alerting_->History(0, INT64_MAX, 1, [&](const NotificationEvent& e) {
+    return e.t_ms == all->front().t_ms;
+  });
+  ASSERT_EQ(first->size(), 1u);
+  EXPECT_EQ(first->front().t_ms, all->front().t_ms);
 }
 
 TEST_F(AlertingTest, ARestartRepeatsNothingAndLosesNothing) {

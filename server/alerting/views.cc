@@ -1,5 +1,8 @@
 // What people see of alerting: alerts, groups, history.
 #include <algorithm>
+#include <deque>
+#include <functional>
+#include <iterator>
 #include <utility>
 
 #include "common/base/strings.h"
@@ -9,20 +12,25 @@
 namespace vedette::alerting {
 namespace {
 
-// Events are kept in order of time; damaged ones cost themselves only.
+// Events are kept in order of time, and of more than `limit` the newest are wanted; damaged ones cost
+// themselves only.
 template <typename Event>
 Result<std::vector<Event>> Read(const storage::KeyValue& store, std::string_view prefix,
                                 Result<Event> (*decode)(std::string_view), int64_t from_ms,
-                                int64_t to_ms, uint64_t limit) {
-  std::vector<Event> out;
+                                int64_t to_ms, uint64_t limit,
+                                const std::function<bool(const Event&)>& wanted) {
+  std::deque<Event> newest;
   VEDETTE_RETURN_IF_ERROR(store.Scan(prefix, [&](std::string_view, std::string_view value) {
     Result<Event> event = decode(value);
     if (!event.ok()) return true;
-    if (event->t_ms >= to_ms || out.size() >= limit) return false;
-    if (event->t_ms >= from_ms) out.push_back(*std::move(event));
+    if (event->t_ms >= to_ms) return false;
+    if (event->t_ms < from_ms || (wanted && !wanted(*event))) return true;
+    newest.push_back(*std::move(event));
+    if (newest.size() > limit) newest.pop_front();
     return true;
   }));
-  return out;
+  return std::vector<Event>(std::make_move_iterator(newest.begin()),
+                            std::make_move_iterator(newest.end()));
 }
 
 }  // namespace
@@ -72,14 +80,17 @@ std::vector<GroupView> Alerting::Groups() const {
   return out;
 }
 
-Result<std::vector<NotificationEvent>> Alerting::History(int64_t from_ms, int64_t to_ms,
-                                                         uint64_t limit) const {
-  return Read<NotificationEvent>(store_, kHistoryPrefix, DecodeEvent, from_ms, to_ms, limit);
+Result<std::vector<NotificationEvent>> Alerting::History(
+    int64_t from_ms, int64_t to_ms, uint64_t limit,
+    const std::function<bool(const NotificationEvent&)>& wanted) const {
+  return Read<NotificationEvent>(store_, kHistoryPrefix, DecodeEvent, from_ms, to_ms, limit, wanted);
 }
 
-Result<std::vector<AlertEvent>> Alerting::AlertHistory(int64_t from_ms, int64_t to_ms,
-                                                       uint64_t limit) const {
-  return Read<AlertEvent>(store_, kAlertHistoryPrefix, DecodeAlertEvent, from_ms, to_ms, limit);
+Result<std::vector<AlertEvent>> Alerting::AlertHistory(
+    int64_t from_ms, int64_t to_ms, uint64_t limit,
+    const std::function<bool(const AlertEvent&)>& wanted) const {
+  return Read<AlertEvent>(store_, kAlertHistoryPrefix, DecodeAlertEvent, from_ms, to_ms, limit,
+                          wanted);
 }
 
 void Alerting::Remember(const Alert& alert, int64_t now_ms,

@@ -6,6 +6,7 @@
 #include "common/base/strings.h"
 #include "server/notify/slack_escape.h"
 #include "server/template/alertmanager_functions.h"
+#include "server/template/builtins.h"
 
 namespace vedette::notify {
 namespace {
@@ -96,7 +97,7 @@ std::string Escaped(std::string_view text, Escape escape) {
     case Escape::kSlack:
       return EscapeSlack(text);
     case Escape::kHtml:
-      return EscapeHtml(text);
+      return tmpl::HtmlEscape(text);
   }
   return std::string(text);
 }
@@ -233,32 +234,6 @@ std::string TruncateMarkup(const std::string& text, size_t runes) {
   const size_t entity = body.rfind('&');
   if (entity != body.npos && body.find(';', entity) == body.npos) body.resize(entity);
   return body + "\xe2\x80\xa6";
-}
-
-std::string EscapeHtml(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&#34;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
 }
 
 std::string TruncateBytes(std::string_view text, size_t bytes) {

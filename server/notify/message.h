@@ -72,7 +72,6 @@ class Expander {
 std::string TruncateRunes(std::string_view text, size_t runes);
 // The same for text with entities or <markup>, of which none is cut through.
 std::string TruncateMarkup(const std::string& text, size_t runes);
-std::string EscapeHtml(std::string_view text);
 // At most `bytes` bytes, cut between characters, three dots at the end.
 std::string TruncateBytes(std::string_view text, size_t bytes);
 

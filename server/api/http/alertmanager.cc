@@ -311,12 +311,13 @@ Reply AlertmanagerDoor::AlertHistory(const Call& call) const {
   if (!query.ok()) return Failure(query.status());
   const auto filter = FilterOf(call);
   if (!filter.ok()) return Failure(filter.status());
-  const auto events = alerting_.AlertHistory(query->from_ms, query->to_ms, query->limit);
+  const auto events =
+      alerting_.AlertHistory(query->from_ms, query->to_ms, query->limit,
+                             [&](const auto& e) { return Fits(*filter, e.alert.labels); });
   if (!events.ok()) return Failure(events.status());
   return Success([&](JsonWriter& json) {
     json.BeginArray();
     for (const alerting::AlertEvent& e : *events) {
-      if (!Fits(*filter, e.alert.labels)) continue;
       json.BeginObject();
       json.Key("time").String(FormatMillis(e.t_ms));
       json.Key("state").String(e.resolved ? "resolved" : "firing");
@@ -336,12 +337,14 @@ Reply AlertmanagerDoor::NotificationHistory(const Call& call) const {
   const auto query = HistoryQuery::Of(call, clock_.NowMs());
   if (!query.ok()) return Failure(query.status());
   const std::string_view receiver = call.Get("receiver").value_or("");
-  const auto events = alerting_.History(query->from_ms, query->to_ms, query->limit);
+  const auto events =
+      alerting_.History(query->from_ms, query->to_ms, query->limit, [&](const auto& e) {
+        return receiver.empty() || e.receiver == receiver;
+      });
   if (!events.ok()) return Failure(events.status());
   return Success([&](JsonWriter& json) {
     json.BeginArray();
     for (const alerting::NotificationEvent& e : *events) {
-      if (!receiver.empty() && e.receiver != receiver) continue;
       json.BeginObject();
       json.Key("time").String(FormatMillis(e.t_ms));
       json.Key("receiver").String(e.receiver);
