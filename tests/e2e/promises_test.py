@@ -10,6 +10,8 @@ import sys
 import threading
 import time
 import unittest
+import urllib.error
+import urllib.request
 import zlib
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
@@ -146,6 +148,32 @@ class Promises(unittest.TestCase):
         now = int(time.time() * 1000)
         self.assertEqual(self.write([({"__name__": "a"}, [(now + 120_000, 1)])])[0], 400)
         self.assertEqual(self.write([({"__name__": "a"}, [(now + 30_000, 1)])])[0] // 100, 2)
+
+    def test_what_destroys_or_costs_much_needs_a_switch(self):
+        asks = ["delete_series?match[]=kept", "clean_tombstones", "compact", "snapshot"]
+
+        def ask(path):
+            request = urllib.request.Request(self.url + "/api/v1/admin/tsdb/" + path, method="POST")
+            try:
+                with urllib.request.urlopen(request, timeout=60) as answer:
+                    return answer.status
+            except urllib.error.HTTPError as error:
+                return error.code
+
+        self.start("scrape_configs: []\n")
+        now = int(time.time() * 1000)
+        self.assertEqual(self.write([({"__name__": "kept"}, [(now, 1)])])[0] // 100, 2)
+        for path in asks:
+            with self.subTest(path=path):
+                self.assertGreaterEqual(ask(path), 400)
+        self.assertEqual(self.stack.value("kept"), 1)
+        self.program.stop()
+        self.start("scrape_configs: []\n", "--web.enable-admin-api")
+        self.assertEqual(self.stack.value("kept"), 1)
+        for path in asks:
+            with self.subTest(path=path, admin=True):
+                self.assertEqual(ask(path) // 100, 2)
+        self.assertIsNone(self.stack.value("kept"))
 
     def test_series_over_a_budget_are_refused_and_named_everywhere(self):
         turn = iter(range(1 << 30))
