@@ -4,6 +4,7 @@
 #include <array>
 #include <bit>
 #include <cmath>
+#include <cstring>
 
 #include "common/model/sample.h"
 
@@ -236,9 +237,19 @@ void Column::Encode(std::span<const double> values, std::string& out) {
   for (const uint32_t p : changed_) PutCell(cells_[p], std::bit_cast<uint64_t>(values[p]), out);
 }
 
-Status Column::Decode(ByteReader& in, std::span<double> values) {
-  changed_.clear();
+void Column::Resize(size_t n) {
+  cells_.resize(n);
+  if (n >= values_.size()) return;
+  values_.resize(n);
+  moving_.resize((n + 63) / 64);
+  if (n % 64 != 0) moving_.back() &= (uint64_t{1} << n % 64) - 1;
+}
+
+Status Column::Decode(ByteReader& in) {
   const size_t n = cells_.size();
+  values_.resize(n, kAbsent);
+  moving_.resize((n + 63) / 64);
+  map_.assign(moving_.size(), 0);
   switch (in.Byte()) {
     case kMapNone:
       break;
@@ -251,39 +262,43 @@ Status Column::Decode(ByteReader& in, std::span<double> values) {
           return DataLoss("changed positions beyond the layout");
         }
         at += gap;
-        for (uint64_t k = 0; k <= length; ++k) changed_.push_back(static_cast<uint32_t>(at++));
+        for (uint64_t k = 0; k <= length; ++k, ++at) map_[at / 64] |= uint64_t{1} << at % 64;
       }
       break;
     }
     case kMapBits: {
       const std::string_view map = in.Bytes((n + 7) / 8);
       if (!in.ok()) return DataLoss("map of changed positions is cut off");
-      for (size_t i = 0; i < map.size(); ++i) {
-        for (auto b = static_cast<uint8_t>(map[i]); b != 0; b &= static_cast<uint8_t>(b - 1)) {
-          const size_t p = i * 8 + static_cast<size_t>(std::countr_zero(b));
-          if (p >= n) return DataLoss("changed positions beyond the layout");
-          changed_.push_back(static_cast<uint32_t>(p));
-        }
+      static_assert(std::endian::native == std::endian::little);
+      if (n > 0) std::memcpy(map_.data(), map.data(), map.size());
+      if (n % 64 != 0 && map_.back() >> n % 64 != 0) {
+        return DataLoss("changed positions beyond the layout");
       }
       break;
     }
     case kMapAll:
-      for (size_t p = 0; p < n; ++p) changed_.push_back(static_cast<uint32_t>(p));
+      for (size_t p = 0; p < n; ++p) map_[p / 64] |= uint64_t{1} << p % 64;
       break;
     default:
       return DataLoss("unknown map of changed positions");
   }
   if (!in.ok()) return DataLoss("column is cut off");
-  size_t next = 0;
-  for (size_t i = 0; i < n; ++i) {
-    Cell& cell = cells_[i];
-    if (next < changed_.size() && changed_[next] == i) {
-      ++next;
-      if (!GetCell(cell, in)) return DataLoss("bad value in a column");
-    } else if (cell.step != 0) {
-      Learn(cell, Guess(cell), GuessBits(cell));
+  for (size_t word = 0; word < map_.size(); ++word) {
+    const uint64_t changed = map_[word];
+    uint64_t moving = moving_[word];
+    for (uint64_t left = changed | moving; left != 0; left &= left - 1) {
+      const uint64_t bit = left & -left;
+      const size_t i = word * 64 + static_cast<size_t>(std::countr_zero(left));
+      Cell& cell = cells_[i];
+      if (changed & bit) {
+        if (!GetCell(cell, in)) return DataLoss("bad value in a column");
+      } else {
+        Learn(cell, Guess(cell), GuessBits(cell));
+      }
+      moving = cell.step != 0 ? moving | bit : moving & ~bit;
+      values_[i] = std::bit_cast<double>(cell.bits);
     }
-    values[i] = std::bit_cast<double>(cell.bits);
+    moving_[word] = moving;
   }
   return {};
 }

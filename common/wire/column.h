@@ -16,7 +16,7 @@ namespace vedette::wire {
 //
 //   Column sender, receiver;
 //   sender.Resize(n); sender.Encode(values, frame);
-//   receiver.Resize(n); receiver.Decode(reader, values);
+//   receiver.Resize(n); receiver.Decode(reader); receiver.values();
 //
 // A value is kept as a whole number of some unit (1, 1024, or a power of ten below one: CPU seconds
 // come in hundredths) as long as that gives back its very bits, the idea of ALP (Afroozeh and
@@ -24,17 +24,20 @@ namespace vedette::wire {
 // last value or the last value plus the last difference, whichever did better at this position.
 //
 // All of a double crosses exactly: payloads of NaN, infinities, -0. kAbsent is a hole.
-// docs/formats/pull.md has the bytes. Not thread-safe. A few nanoseconds a value that was guessed.
+// docs/formats/pull.md has the bytes. Not thread-safe. What stands still costs the receiver nothing,
+// a value that moves a few nanoseconds.
 class Column {
  public:
   size_t size() const { return cells_.size(); }
   // New positions start as holes. Resize(0) forgets everything.
-  void Resize(size_t n) { cells_.resize(n); }
+  void Resize(size_t n);
 
   // `values` has size() values.
   void Encode(std::span<const double> values, std::string& out);
-  // Writes size() values. A failure leaves the column unusable.
-  Status Decode(ByteReader& in, std::span<double> values);
+  // A failure leaves the column unusable.
+  Status Decode(ByteReader& in);
+  // size() values, as of the last Decode.
+  std::span<const double> values() const { return values_; }
 
   // What a position takes, for whoever counts memory.
   static size_t BytesPerCell() { return sizeof(Cell); }
@@ -56,7 +59,12 @@ class Column {
   static bool GetCell(Cell& cell, ByteReader& in);
 
   std::vector<Cell> cells_;
-  std::vector<uint32_t> changed_;  // Scratch of Encode and Decode.
+  // Receiver only. Positions by bits: `moving_` has those whose guess changes by itself.
+  std::vector<double> values_;
+  std::vector<uint64_t> moving_;
+  // Scratch, of Encode and of Decode.
+  std::vector<uint32_t> changed_;
+  std::vector<uint64_t> map_;
 };
 
 // A double on its own, without a past: a power of ten and a varint where that is exact, else bits.

@@ -92,7 +92,6 @@ struct SourceDecoder {
   std::unordered_map<uint32_t, Kept> histograms_before;
 
   // Of the last frame; what PulledSource points into.
-  std::vector<double> values;
   std::vector<PulledSource::AddedSeries> added;
   std::vector<PulledSource::Family> named;
   std::vector<PulledSource::HistogramAt> histograms;
@@ -120,8 +119,9 @@ Status CutOff(std::string_view what) { return DataLoss(StrCat(what, " of a sourc
 
 Status SourceDecoder::Decode(ByteReader& in, bool is_new, int64_t frame_t_ms, Budget& budget,
                              PulledSource& out) {
-  added.clear();
-  named.clear();
+  // A layout comes once: the room for it is not kept.
+  if (!added.empty()) added = {};
+  if (!named.empty()) named = {};
   histograms.clear();
   exemplars.clear();
   times.clear();
@@ -161,8 +161,7 @@ Status SourceDecoder::Decode(ByteReader& in, bool is_new, int64_t frame_t_ms, Bu
   }
 
   column.Resize(column.size() + added.size());
-  values.resize(column.size());
-  VEDETTE_RETURN_IF_ERROR(column.Decode(in, values));
+  VEDETTE_RETURN_IF_ERROR(column.Decode(in));
   if (flags & kHistograms) {
     VEDETTE_RETURN_IF_ERROR(GetHistograms(in, budget));
   } else {
@@ -182,7 +181,7 @@ Status SourceDecoder::Decode(ByteReader& in, bool is_new, int64_t frame_t_ms, Bu
          .layout_reset = is_new || (flags & kLayoutReset) != 0,
          .added = added,
          .families = named,
-         .values = values,
+         .values = column.values(),
          .histograms = histograms,
          .exemplars = exemplars,
          .times = times,
