@@ -126,10 +126,11 @@ Status PeerCheck::Check(const grpc::ClientContext& context) const {
     return values.empty() ? std::string_view()
                           : std::string_view(values.front().data(), values.front().size());
   };
-  VEDETTE_ASSIGN_OR_RETURN(
-      const tls::Identity server,
-      trust_->Verify(property("x509_pem_cert"), property("x509_pem_cert_chain")));
-  return CheckServer(server, name_, role_);
+  MutexLock lock(mu_);
+  VEDETTE_ASSIGN_OR_RETURN(const tls::Identity* server,
+                           trust_->VerifyAgain(property("x509_pem_cert"),
+                                               property("x509_pem_cert_chain"), believed_));
+  return CheckServer(*server, name_, role_);
 }
 
 void SetTimeout(grpc::ClientContext& context, int64_t timeout_ms) {

@@ -145,6 +145,35 @@ TEST_F(CaTest, RevocationIsSeenWithoutRestart) {
   EXPECT_EQ(ca.Revoke("nobody").status().code(), StatusCode::kNotFound);
 }
 
+// A believed certificate is not looked at again, and yet nothing that ends its time is missed.
+TEST_F(CaTest, WhoeverAsksAgainSeesRevocationAndExpiryAtOnce) {
+  CertificateAuthority ca = Open();
+  const auto one = ca.Issue({.role = Role::kAgent, .name = "one"}, out());
+  const auto two =
+      ca.Issue({.role = Role::kAgent, .name = "two", .lifetime_ms = 90'000}, out());
+  ASSERT_TRUE(one.ok() && two.ok());
+  TrustStore trust(dir() + "/ca.crt", dir() + "/ca.crl", clock_);
+  TrustStore::Believed of_one, of_two;
+  const auto again = [&](const CertificateAuthority::IssuedFiles& files,
+                         TrustStore::Believed& believed) {
+    const Result<const Identity*> got =
+        trust.VerifyAgain(Slurp(files.cert_file), "", believed);
+    return got.ok() ? (*got)->name : std::string(got.status().message());
+  };
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(again(*one, of_one), "one");
+    EXPECT_EQ(again(*two, of_two), "two");
+  }
+  EXPECT_EQ(again(*two, of_one), "two") << "another certificate is another question";
+  clock_.Advance(91'000);
+  EXPECT_NE(again(*two, of_two).find("expired"), std::string::npos);
+  EXPECT_EQ(again(*one, of_one), "one");
+  const Result<int> revoked = ca.Revoke(one->identity.serial);
+  ASSERT_TRUE(revoked.ok()) << revoked.status().ToString();
+  EXPECT_NE(again(*one, of_one).find("revoked"), std::string::npos);
+  EXPECT_NE(again(*one, of_one).find("revoked"), std::string::npos);
+}
+
 TEST_F(CaTest, ADamagedCaFileKeepsTheTrustThatWasThere) {
   CertificateAuthority ca = Open();
   const auto files = ca.Issue({.role = Role::kAgent, .name = "one"}, out());

@@ -7,6 +7,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -160,6 +161,27 @@ Result<Identity> TrustStore::Verify(std::string_view leaf_pem, std::string_view 
         StrCat(Reason(error, identity, ca_file_), blamed, ": ", Describe(identity)));
   }
   return identity;
+}
+
+Result<const Identity*> TrustStore::VerifyAgain(std::string_view leaf_pem,
+                                                std::string_view chain_pem, Believed& believed) {
+  constexpr int64_t kAgainMs = 60'000;
+  // Before Verify looks: files that change in between are seen at the next call.
+  const std::shared_ptr<const Loaded> loaded = Current();
+  const int64_t now_ms = clock_.NowMs();
+  if (loaded != nullptr && believed.files == loaded && now_ms >= believed.from_ms &&
+      now_ms < believed.until_ms && believed.leaf_pem == leaf_pem &&
+      believed.chain_pem == chain_pem) {
+    return &believed.identity;
+  }
+  believed.files = nullptr;
+  VEDETTE_ASSIGN_OR_RETURN(believed.identity, Verify(leaf_pem, chain_pem));
+  believed.leaf_pem = leaf_pem;
+  believed.chain_pem = chain_pem;
+  believed.from_ms = now_ms;
+  believed.until_ms = std::min(now_ms + kAgainMs, believed.identity.not_after_ms);
+  believed.files = loaded;
+  return &believed.identity;
 }
 
 Status TrustStore::LastReload() const {

@@ -63,6 +63,20 @@ class TrustStore {
   Result<Identity> Verify(std::string_view leaf_pem, std::string_view chain_pem)
       VEDETTE_EXCLUDES(mu_);
 
+  // A certificate that was believed, for VerifyAgain.
+  struct Believed {
+    std::string leaf_pem, chain_pem;
+    Identity identity;
+    int64_t from_ms = 0, until_ms = 0;  // By the clock: then its signature is checked again.
+    std::shared_ptr<const void> files;  // CA and CRL as they were.
+  };
+  // As Verify, for whoever asks about one certificate again and again, as at each message of a
+  // stream: its signature is not checked again before the CA or the CRL file has changed, the
+  // certificate has ended, or a minute has passed (a CA or a list may have ended, too). Otherwise
+  // two stats. The answer is inside `believed`.
+  Result<const Identity*> VerifyAgain(std::string_view leaf_pem, std::string_view chain_pem,
+                                      Believed& believed) VEDETTE_EXCLUDES(mu_);
+
   // Why the files as they are now could not be read; OK if they could.
   Status LastReload() const VEDETTE_EXCLUDES(mu_);
 
