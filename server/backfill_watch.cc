@@ -1,6 +1,7 @@
 #include "server/backfill_watch.h"
 
 #include <utility>
+#include <vector>
 
 namespace vedette {
 namespace {
@@ -18,6 +19,7 @@ class Writer final : public storage::TimelineWriter {
     if (row.backfill && stats.ok()) filled_(row.t_ms);
     return stats;
   }
+  storage::TimelineWriter& inner() { return *inner_; }
 
  private:
   const std::unique_ptr<storage::TimelineWriter> inner_;
@@ -28,6 +30,20 @@ class Writer final : public storage::TimelineWriter {
 
 std::unique_ptr<storage::TimelineWriter> BackfillWatch::OpenTimeline(const std::string& owner) {
   return std::make_unique<Writer>(storage_.OpenTimeline(owner), filled_);
+}
+
+Result<storage::CommitStats> BackfillWatch::CommitTogether(
+    std::span<const storage::WriterRow> rows, std::span<const storage::KeyValue::Change> notes) {
+  std::vector<storage::WriterRow> inner;
+  inner.reserve(rows.size());
+  for (const storage::WriterRow& r : rows) {
+    inner.push_back({&static_cast<Writer&>(*r.writer).inner(), r.row});
+  }
+  Result<storage::CommitStats> stats = storage_.CommitTogether(inner, notes);
+  for (const storage::WriterRow& r : rows) {
+    if (r.row.backfill && stats.ok()) filled_(r.row.t_ms);
+  }
+  return stats;
 }
 
 }  // namespace vedette

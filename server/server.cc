@@ -370,6 +370,8 @@ Status Server::Parts::Open() {
     return sources->Make(target, job);
   };
   scraping.seed = Labels::Of({{"host", Hostname()}}).Hash();
+  scraping.gather = [this] { return sources->Gather(); };
+  scraping.finish_brief_at_once = options.wal_sync_ms > 0;
   scraping.problem = [](const std::string& job, const Status& why) {
     log::Warn("target left out", {{"job", job}, {"err", why}});
   };

@@ -2,12 +2,10 @@
 
 #include <charconv>
 #include <optional>
-#include <span>
 #include <utility>
 
 #include "common/base/strings.h"
 #include "common/config/prometheus.h"
-#include "common/log/log.h"
 #include "common/rpc/channel.h"
 #include "server/scrape/grpc_source.h"
 #include "server/scrape/http_source.h"
@@ -48,6 +46,17 @@ Result<std::unique_ptr<scrape::Source>> Sources::Make(const scrape::Target& targ
   return scrape::MakeHttpSource(target, job, std::move(options), client_);
 }
 
+std::shared_ptr<void> Sources::Gather() {
+  MutexLock lock(mu_);
+  return agents_ == nullptr ? nullptr : agents_->Gather();
+}
+
+rpc::CallQueue& Sources::Agents() {
+  MutexLock lock(mu_);
+  if (agents_ == nullptr) agents_ = std::make_unique<rpc::CallQueue>("scrape-agents");
+  return *agents_;
+}
+
 Result<std::unique_ptr<scrape::Source>> Sources::MakeAgent(const scrape::Target& target,
                                                            const scrape::Job& job) {
   const config::TlsConfig& tls = job.config->http.tls;
@@ -74,6 +83,7 @@ Result<std::unique_ptr<scrape::Source>> Sources::MakeAgent(const scrape::Target&
 
   const std::string key = StrCat("cursor/", Labels(target.labels).ToString(), "@", target.address);
   scrape::GrpcSourceOptions source;
+  source.queue = &Agents();
   source.channel = [options](const scrape::Target&) { return rpc::MakeChannel(options); };
   source.check = [check = std::make_shared<rpc::PeerCheck>(options)](
                      const grpc::ClientContext& context) { return check->Check(context); };
@@ -86,10 +96,8 @@ Result<std::unique_ptr<scrape::Source>> Sources::MakeAgent(const scrape::Target&
       source.cursor_first = cursor->first;
     }
   }
-  source.stored = [this, key](uint64_t run_id, uint64_t sequence, uint64_t first) {
-    const storage::KeyValue::Change change{key, StrCat(run_id, " ", sequence, " ", first)};
-    const Status status = key_value_.Apply(std::span(&change, 1), false);
-    if (!status.ok()) log::Warn("cannot store a cursor", {{"key", key}, {"err", status}});
+  source.receipt = [key](uint64_t run_id, uint64_t sequence, uint64_t first) {
+    return storage::KeyValue::Change{key, StrCat(run_id, " ", sequence, " ", first)};
   };
   return scrape::MakeGrpcSource(target, std::move(source));
 }

@@ -8,6 +8,7 @@
 #include "common/base/mutex.h"
 #include "common/base/status.h"
 #include "common/http/multi_client.h"
+#include "common/rpc/call_queue.h"
 #include "common/rpc/event.h"
 #include "server/scrape/scrape_manager.h"
 #include "server/scrape/source.h"
@@ -25,15 +26,21 @@ class Sources {
 
   Result<std::unique_ptr<scrape::Source>> Make(const scrape::Target& target,
                                                const scrape::Job& job);
+  // Kept while several sources are started: ScrapeManager::Options::gather.
+  std::shared_ptr<void> Gather() VEDETTE_EXCLUDES(mu_);
 
  private:
   Result<std::unique_ptr<scrape::Source>> MakeAgent(const scrape::Target& target,
                                                     const scrape::Job& job);
+  rpc::CallQueue& Agents() VEDETTE_EXCLUDES(mu_);
 
   storage::KeyValue& key_value_;
   const rpc::EventSink events_;
   const Clock& clock_;
   http::MultiClient client_{"scrape"};
+  Mutex mu_;
+  // Made with the first agent: whoever scrapes none has no gRPC in the process.
+  std::unique_ptr<rpc::CallQueue> agents_ VEDETTE_GUARDED_BY(mu_);
 };
 
 }  // namespace vedette

@@ -59,6 +59,7 @@ class WorkerPool {
         if (tasks_.empty()) return;
         task = std::move(tasks_.front());
         tasks_.pop_front();
+        if (!tasks_.empty()) idle_.WakeOne();
       }
       task();
     }

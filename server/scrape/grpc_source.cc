@@ -4,14 +4,17 @@
 
 #include <algorithm>
 #include <deque>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "common/base/mutex.h"
 #include "common/base/strings.h"
+#include "common/rpc/call_queue.h"
 #include "common/wire/pull.h"
 #include "proto/vedette/v1/agent.grpc.pb.h"
 #include "server/scrape/sequence_set.h"
+#include "server/storage/key_value.h"
 
 namespace vedette::scrape {
 namespace {
@@ -21,45 +24,26 @@ constexpr size_t kClockAnswers = 16;
 // A live scrape that is older than the agent's clock says at its departure by more than this was
 // not made for us.
 constexpr size_t kMaxFrames = 1024;
+// An answer of one frame up to this size is decoded and stored in less time than another thread is
+// woken: some tens of thousands of values.
+constexpr size_t kBriefBytes = 32 << 10;
 
 Status FromGrpc(const grpc::Status& status) {
   return Status(static_cast<StatusCode>(status.error_code()), status.error_message());
 }
 
-// gRPC 1.51 takes its callback queue down with the last channel that used it, and gives it back
-// once too often then (abort in grpc_cq_internal_unref, one run in five of our test). A channel
-// that leads nowhere keeps the queue for the life of the process.
-void KeepCallbackQueue() {
-  // Nothing reads it: `used` keeps the pointer, and a leak checker then sees that it is held.
-  [[gnu::used]] static const std::shared_ptr<grpc::Channel>* const kept = [] {
-    auto* channel = new std::shared_ptr<grpc::Channel>(grpc::CreateChannel("", nullptr));
-    const std::unique_ptr<v1::AgentService::Stub> stub = v1::AgentService::NewStub(*channel);
-    grpc::ClientContext context;
-    v1::DescribeRequest request;
-    v1::DescribeResponse response;
-    Mutex mu;
-    CondVar changed;
-    bool done = false;
-    stub->async()->Describe(&context, &request, &response, [&](const grpc::Status&) {
-      MutexLock lock(mu);
-      done = true;
-      changed.NotifyAll();
-    });
-    MutexLock lock(mu);
-    while (!done) changed.Wait(mu);
-    return channel;
-  }();
-  (void)kept;
-}
-
-// One stream: writes one message at a time, reads one at a time. Keeps itself alive until gRPC is
-// done with it; whoever waits for an answer is told exactly once.
-class Stream final : public grpc::ClientBidiReactor<v1::PullRequest, v1::PullResponse> {
+// One stream: writes one message at a time, reads one at a time. All it does with gRPC it does on
+// its queue's thread, so that nobody has to be woken when it is done. Keeps itself alive until its
+// last event; whoever waits for an answer is told exactly once.
+class Stream final {
  public:
   using Answered = std::function<void(Result<v1::PullResponse>)>;
 
-  static std::shared_ptr<Stream> Open(v1::AgentService::Stub& stub, const v1::PullHello& hello) {
-    auto stream = std::make_shared<Stream>();
+  explicit Stream(rpc::CallQueue& calls) : hold_(calls.Hold()), calls_(calls) {}
+
+  static std::shared_ptr<Stream> Open(v1::AgentService::Stub& stub, rpc::CallQueue& calls,
+                                      const v1::PullHello& hello) {
+    auto stream = std::make_shared<Stream>(calls);
     {
       MutexLock lock(stream->mu_);
       stream->self_ = stream;
@@ -67,29 +51,25 @@ class Stream final : public grpc::ClientBidiReactor<v1::PullRequest, v1::PullRes
       *request.mutable_hello() = hello;
       stream->queue_.push_back(std::move(request));
     }
-    stub.async()->Pull(&stream->context_, stream.get());
-    // Writes come from outside of gRPC's own calls, so the call must not end under them: it is held
-    // until reading has ended.
-    stream->AddHold();
-    stream->StartRead(&stream->response_);
-    {
-      MutexLock lock(stream->mu_);
-      stream->WriteNext();
-    }
-    stream->StartCall();
+    stream->call_ = stub.PrepareAsyncPull(&stream->context_, &calls.queue());
+    stream->call_->StartCall(rpc::CallQueue::Tag(stream->started_));
     return stream;
   }
 
   // False: the stream has ended; `answered` was not taken.
   bool Ask(const v1::PullScrape& scrape, Answered answered) {
-    MutexLock lock(mu_);
-    if (!held_) return false;
-    waiting_id_ = scrape.id();
-    answered_ = std::move(answered);
-    v1::PullRequest request;
-    *request.mutable_scrape() = scrape;
-    queue_.push_back(std::move(request));
-    WriteNext();
+    {
+      MutexLock lock(mu_);
+      if (!held_) return false;
+      waiting_id_ = scrape.id();
+      answered_ = std::move(answered);
+      v1::PullRequest request;
+      *request.mutable_scrape() = scrape;
+      queue_.push_back(std::move(request));
+      if (!open_ || waking_) return true;  // Who comes next sends it.
+      waking_ = true;
+    }
+    calls_.Post(woken_, context_.c_call());
     return true;
   }
 
@@ -103,19 +83,32 @@ class Stream final : public grpc::ClientBidiReactor<v1::PullRequest, v1::PullRes
     return !held_;
   }
 
-  void OnWriteDone(bool ok) override {
+ private:
+  // One kind of event of this stream.
+  class Step final : public rpc::CallQueue::Event {
+   public:
+    Step(Stream& stream, void (Stream::*then)(bool ok)) : stream_(stream), then_(then) {}
+    void Happened(bool ok) override { (stream_.*then_)(ok); }
+
+   private:
+    Stream& stream_;
+    void (Stream::*const then_)(bool ok);
+  };
+
+  void Started(bool ok) {
+    if (!ok) {
+      Finish();
+      return;
+    }
+    call_->Read(&response_, rpc::CallQueue::Tag(read_));
     MutexLock lock(mu_);
-    writing_ = false;
-    if (ok) WriteNext();  // Otherwise OnReadDone(false) and OnDone follow.
+    open_ = true;
+    WriteNext();
   }
 
-  void OnReadDone(bool ok) override {
+  void Read(bool ok) {
     if (!ok) {
-      {
-        MutexLock lock(mu_);
-        held_ = false;
-      }
-      RemoveHold();  // OnDone follows.
+      Finish();
       return;
     }
     Answered answered;
@@ -123,44 +116,85 @@ class Stream final : public grpc::ClientBidiReactor<v1::PullRequest, v1::PullRes
       MutexLock lock(mu_);
       if (response_.id() == waiting_id_) answered = std::exchange(answered_, nullptr);
     }
-    if (answered) {
-      v1::PullResponse response;
-      response.Swap(&response_);
-      answered(std::move(response));
-    }
-    StartRead(&response_);
+    v1::PullResponse response;
+    response.Swap(&response_);
+    call_->Read(&response_, rpc::CallQueue::Tag(read_));
+    // Last, as it may take its time, and may let go of this stream.
+    if (answered) answered(std::move(response));
   }
 
-  void OnDone(const grpc::Status& status) override {
+  void Woken(bool /*ok*/) {
+    std::shared_ptr<Stream> last;
+    MutexLock lock(mu_);
+    waking_ = false;
+    WriteNext();
+    last = LetGo();
+  }
+
+  void Written(bool ok) {
+    std::shared_ptr<Stream> last;
+    MutexLock lock(mu_);
+    writing_ = false;
+    if (ok) WriteNext();  // Otherwise reading fails too.
+    last = LetGo();
+  }
+
+  void Finish() {
+    {
+      MutexLock lock(mu_);
+      held_ = false;
+    }
+    call_->Finish(&status_, rpc::CallQueue::Tag(finished_));
+  }
+
+  void Finished(bool /*ok*/) {
     Answered answered;
-    std::shared_ptr<Stream> self;
+    std::shared_ptr<Stream> last;
     {
       MutexLock lock(mu_);
       answered = std::exchange(answered_, nullptr);
-      self = std::move(self_);
+      over_ = true;
+      last = LetGo();
     }
     if (!answered) return;
-    answered(status.ok() ? Unavailable("the agent ended the stream") : FromGrpc(status));
+    answered(status_.ok() ? Unavailable("the agent ended the stream") : FromGrpc(status_));
   }
 
- private:
   void WriteNext() VEDETTE_REQUIRES(mu_) {
-    if (writing_ || !held_ || queue_.empty()) return;
+    if (!open_ || writing_ || !held_ || queue_.empty()) return;
     writing_ = true;
     request_ = std::move(queue_.front());
     queue_.pop_front();
-    StartWrite(&request_);
+    call_->Write(request_, rpc::CallQueue::Tag(written_));
   }
 
+  // What kept this alive, once no event is to come any more. The caller drops it without the lock.
+  std::shared_ptr<Stream> LetGo() VEDETTE_REQUIRES(mu_) {
+    if (!over_ || writing_ || waking_) return nullptr;
+    return std::move(self_);
+  }
+
+  const std::shared_ptr<void> hold_;  // Of the queue: goes last.
+  rpc::CallQueue& calls_;
   grpc::ClientContext context_;
+  std::unique_ptr<grpc::ClientAsyncReaderWriter<v1::PullRequest, v1::PullResponse>> call_;
+  Step started_{*this, &Stream::Started};
+  Step read_{*this, &Stream::Read};
+  Step written_{*this, &Stream::Written};
+  Step woken_{*this, &Stream::Woken};
+  Step finished_{*this, &Stream::Finished};
   v1::PullRequest request_;    // Of the write under way.
   v1::PullResponse response_;  // Of the read under way.
+  grpc::Status status_;        // How it ended.
 
   mutable Mutex mu_;
   std::shared_ptr<Stream> self_ VEDETTE_GUARDED_BY(mu_);
   std::deque<v1::PullRequest> queue_ VEDETTE_GUARDED_BY(mu_);
+  bool open_ VEDETTE_GUARDED_BY(mu_) = false;  // The call has begun.
   bool writing_ VEDETTE_GUARDED_BY(mu_) = false;
-  bool held_ VEDETTE_GUARDED_BY(mu_) = true;  // Until reading has ended.
+  bool waking_ VEDETTE_GUARDED_BY(mu_) = false;  // The queue's thread is on its way.
+  bool held_ VEDETTE_GUARDED_BY(mu_) = true;     // Until reading has ended.
+  bool over_ VEDETTE_GUARDED_BY(mu_) = false;    // gRPC has said how it ended.
   uint64_t waiting_id_ VEDETTE_GUARDED_BY(mu_) = 0;
   Answered answered_ VEDETTE_GUARDED_BY(mu_);
 };
@@ -203,7 +237,7 @@ class GrpcSource final : public Source {
         Result<std::shared_ptr<grpc::Channel>> channel = options_.channel(target_);
         if (channel.ok()) stub_ = v1::AgentService::NewStub(*channel);
       }
-      stream = Stream::Open(*stub_, hello);
+      stream = Stream::Open(*stub_, *options_.queue, hello);
       decoder_ = std::make_unique<wire::PullDecoder>();
       fresh_ = true;
       first_answer_ = true;
@@ -254,12 +288,18 @@ class GrpcSource final : public Source {
     }
     known_.Add(live_sequence_);
     if (response_.frames_size() > 1) ask_backlog_ = std::min(ask_backlog_ + 1, options_.max_backlog);
-    // Where older ones are still to come the cursor waits for them.
-    if (response_.backlog() == 0) cursor_sequence_ = std::max(cursor_sequence_, live_sequence_);
-    if (options_.stored) {
-      options_.stored(cursor_run_id_, cursor_sequence_,
-                      std::min(first_of_answer_, cursor_sequence_));
-    }
+    cursor_sequence_ = CursorAfter();
+  }
+
+  std::optional<storage::KeyValue::Change> Receipt() override {
+    if (!options_.receipt) return std::nullopt;
+    const uint64_t cursor = CursorAfter();
+    return options_.receipt(cursor_run_id_, cursor, std::min(first_of_answer_, cursor));
+  }
+
+  bool brief() const override {
+    return !first_answer_ && response_.frames_size() == 1 &&
+           response_.frames(0).size() <= kBriefBytes;
   }
 
   void Cancel() override { Drop(); }
@@ -280,6 +320,12 @@ class GrpcSource final : public Source {
       stream.swap(stream_);
     }
     if (stream != nullptr) stream->Cancel();
+  }
+
+  // Where the cursor stands once this answer is stored: where older frames are still to come it
+  // waits for them.
+  uint64_t CursorAfter() const {
+    return response_.backlog() == 0 ? std::max(cursor_sequence_, live_sequence_) : cursor_sequence_;
   }
 
   Status DeliverFrames(SourceSink& sink) {
@@ -362,7 +408,6 @@ class GrpcSource final : public Source {
 }  // namespace
 
 Result<std::unique_ptr<Source>> MakeGrpcSource(const Target& target, GrpcSourceOptions options) {
-  KeepCallbackQueue();
   VEDETTE_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel, options.channel(target));
   return std::unique_ptr<Source>(std::make_unique<GrpcSource>(target, channel, std::move(options)));
 }

@@ -3,12 +3,13 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <string>
 
 #include "common/base/clock.h"
 #include "common/base/status.h"
+#include "common/rpc/call_queue.h"
 #include "server/scrape/source.h"
 #include "server/scrape/target.h"
+#include "server/storage/key_value.h"
 
 namespace grpc {
 class Channel;
@@ -18,6 +19,8 @@ class ClientContext;
 namespace vedette::scrape {
 
 struct GrpcSourceOptions {
+  // Where its calls are seen to; shared by all sources, and outlives them.
+  rpc::CallQueue* queue = nullptr;
   // Makes the channel to an address (rpc::MakeChannel with the job's certificates). Called when the
   // source is made.
   std::function<Result<std::shared_ptr<grpc::Channel>>(const Target& target)> channel;
@@ -33,8 +36,9 @@ struct GrpcSourceOptions {
   // The lowest frame of the answer that the cursor is the end of: those two and what is between
   // them may come once more. 0: everything up to the cursor.
   uint64_t cursor_first = 0;
-  // Told after each answer that was stored, in the storage and not before. May be empty.
-  std::function<void(uint64_t run_id, uint64_t sequence, uint64_t first)> stored;
+  // The pair that keeps these three: stored with each answer, in one commit. May be empty.
+  std::function<storage::KeyValue::Change(uint64_t run_id, uint64_t sequence, uint64_t first)>
+      receipt;
 };
 
 // A Source that pulls an agent: one AgentService.Pull stream, kept open; one request and one answer

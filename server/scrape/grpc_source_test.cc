@@ -12,8 +12,10 @@
 
 #include "common/base/mutex.h"
 #include "common/base/strings.h"
+#include "common/rpc/call_queue.h"
 #include "common/wire/pull.h"
 #include "proto/vedette/v1/agent.grpc.pb.h"
+#include "server/storage/key_value.h"
 #include "tests/support/fake_clock.h"
 
 namespace vedette::scrape {
@@ -126,11 +128,16 @@ class GrpcSourceTest : public ::testing::Test {
     const auto target =
         *MakeTarget(Labels::Of({{"__address__", StrCat("127.0.0.1:", port_)}}), job);
     source_ = *MakeGrpcSource(
-        *target, {.channel = [](const Target& t) -> Result<std::shared_ptr<grpc::Channel>> {
+        *target, {.queue = &queue_,
+                  .channel = [](const Target& t) -> Result<std::shared_ptr<grpc::Channel>> {
                     return grpc::CreateChannel(t.address, grpc::InsecureChannelCredentials());
                   },
                   .clock = &clock_,
-                  .max_backlog = 2});
+                  .max_backlog = 2,
+                  .receipt = [](uint64_t run_id, uint64_t sequence, uint64_t first) {
+                    return storage::KeyValue::Change{"cursor",
+                                                     StrCat(run_id, " ", sequence, " ", first)};
+                  }});
   }
   ~GrpcSourceTest() override {
     source_ = nullptr;
@@ -155,7 +162,9 @@ class GrpcSourceTest : public ::testing::Test {
     }
     Recorder recorder;
     if (status.ok()) {
+      brief_ = source_->brief();
       status = source_->Deliver(recorder);
+      if (status.ok()) receipt_ = *source_->Receipt()->value;
       if (status.ok()) source_->Stored(stores_);
     }
     return status.ok() ? recorder.text : StrCat("error: ", status.message());
@@ -165,8 +174,11 @@ class GrpcSourceTest : public ::testing::Test {
   FakeAgent agent_{clock_};
   int port_ = 0;
   std::unique_ptr<grpc::Server> server_;
+  rpc::CallQueue queue_{"test-agents"};
   std::unique_ptr<Source> source_;
   bool stores_ = true;
+  bool brief_ = false;   // Of the last scrape.
+  std::string receipt_;  // Of the last good one.
 };
 
 TEST_F(GrpcSourceTest, KeepsOneStreamAndPutsTheAskedTimeOnLiveScrapes) {
@@ -182,6 +194,20 @@ TEST_F(GrpcSourceTest, FillsTheGapAfterTheFirstLiveScrapeAtTheServersTime) {
   EXPECT_EQ(Scrape(600), "kept 1@997000 kept 2@998000 live 102@600");
   EXPECT_EQ(Scrape(700), "kept 3@999000 live 103@700");
   EXPECT_EQ(Scrape(800), "live 104@800");
+}
+
+TEST_F(GrpcSourceTest, TheReceiptSaysWhatWillHaveBeenStored) {
+  agent_.kept = 3;
+  EXPECT_EQ(Scrape(500), "start live 101@500");
+  EXPECT_EQ(receipt_, "7 0 0") << "older ones are still to come";
+  EXPECT_EQ(Scrape(600), "kept 1@997000 kept 2@998000 live 102@600");
+  EXPECT_EQ(receipt_, "7 2 1");
+  EXPECT_FALSE(brief_);
+  EXPECT_EQ(Scrape(700), "kept 3@999000 live 103@700");
+  EXPECT_EQ(receipt_, "7 103 3");
+  EXPECT_EQ(Scrape(800), "live 104@800");
+  EXPECT_EQ(receipt_, "7 104 104");
+  EXPECT_TRUE(brief_);
 }
 
 TEST_F(GrpcSourceTest, ComesBackAfterALostStreamWithItsCursor) {

@@ -99,7 +99,7 @@ void ScrapeLoop::TakeUpdate() {
   timeline_.Restart();
   for (auto& [name, pulled] : pulled_) {
     pulled.labels = SourceLabels(pulled.state);
-    pulled.numbers.clear();
+    pulled.ForgetNumbers();
     pulled.timeline.Restart();
   }
   source_->Reset();
@@ -188,7 +188,9 @@ void ScrapeLoop::Finish(Status fetched) {
       outcome.scraped += pulled.outcome.scraped;
       outcome.kept += pulled.outcome.kept;
     }
-    Status committed = CommitTimeline(t_ms_, pulled.timeline);
+    // One that is about to go cannot wait.
+    Status committed = pulled.in_frame ? CommitOrGather(t_ms_, pulled.timeline)
+                                       : CommitTimeline(t_ms_, pulled.timeline);
     stored = stored && committed.ok();
     if (status.ok()) status = std::move(committed);
     if (!pulled.in_frame && outcome.up) {
@@ -199,10 +201,14 @@ void ScrapeLoop::Finish(Status fetched) {
     ++it;
   }
   SetReports(outcome, target_->labels, timeline_, reports_);
-  Status committed = CommitTimeline(t_ms_, timeline_);
-  stored = stored && committed.ok();
-  if (status.ok()) status = std::move(committed);
-  // Only now: a cursor that moved before the commit would lose the row of a commit that fails.
+  const auto take = [&](Status committed) {
+    stored = stored && committed.ok();
+    if (status.ok()) status = std::move(committed);
+  };
+  take(CommitOrGather(t_ms_, timeline_));
+  // Last, and with the rows: a cursor that moved before them would lose those of a commit that
+  // fails.
+  take(CommitGathered(delivered && stored ? source_->Receipt() : std::nullopt));
   if (delivered) source_->Stored(stored);
 
   metrics_.samples_scraped_total.fetch_add(outcome.scraped, std::memory_order_relaxed);
@@ -258,6 +264,25 @@ Status ScrapeLoop::CommitTimeline(int64_t t_ms, Timeline& timeline) {
   Result<Timeline::Outcome> outcome = timeline.Commit(t_ms);
   if (!outcome.ok()) return outcome.status().Annotate("storing the scrape");
   NoteStorage(outcome->stats);
+  return Status();
+}
+
+Status ScrapeLoop::CommitOrGather(int64_t t_ms, Timeline& timeline) {
+  const std::optional<storage::WriterRow> row = timeline.SteadyRow(t_ms);
+  if (!row) return CommitTimeline(t_ms, timeline);
+  together_.push_back(*row);
+  return Status();
+}
+
+Status ScrapeLoop::CommitGathered(std::optional<storage::KeyValue::Change> receipt) {
+  if (together_.empty() && !receipt) return Status();
+  Result<storage::CommitStats> stats =
+      together_.size() == 1 && !receipt
+          ? together_[0].writer->Commit(together_[0].row)
+          : appender_.CommitTogether(together_, {receipt ? &*receipt : nullptr, receipt ? 1u : 0u});
+  together_.clear();
+  if (!stats.ok()) return stats.status().Annotate("storing the scrape");
+  NoteStorage(*stats);
   return Status();
 }
 
@@ -318,7 +343,7 @@ Status ScrapeLoop::OnBody(std::string_view body, exposition::Protocol protocol) 
 }
 
 void ScrapeLoop::OnStreamStart() {
-  for (auto& [name, pulled] : pulled_) pulled.numbers.clear();
+  for (auto& [name, pulled] : pulled_) pulled.ForgetNumbers();
 }
 
 Labels ScrapeLoop::SourceLabels(const SourceState& state) const {
@@ -382,7 +407,7 @@ Status ScrapeLoop::Apply(const wire::PulledSource& source, Pulled& pulled) {
   pulled.state = source.state;
   pulled.outcome = {.up = source.state.up, .duration_seconds = source.state.duration_seconds};
   if (source.layout_reset) {
-    pulled.numbers.clear();
+    pulled.ForgetNumbers();
     if (pulled.timeline.mostly_dead()) {
       pulled.timeline.Restart();
       pulled.timeline.Begin();
@@ -398,7 +423,9 @@ Status ScrapeLoop::Apply(const wire::PulledSource& source, Pulled& pulled) {
   for (const wire::PulledSource::AddedSeries& added : source.added) {
     VEDETTE_ASSIGN_OR_RETURN(const std::optional<Labels> labels,
                              SeriesLabels(added.labels, {}, pulled.labels, *job_));
-    pulled.numbers.push_back(labels ? pulled.timeline.Number(*labels) : kDropped);
+    const uint32_t number = labels ? pulled.timeline.Number(*labels) : kDropped;
+    pulled.in_order = pulled.in_order && number == pulled.numbers.size();
+    pulled.numbers.push_back(number);
   }
   if (source.values.size() > pulled.numbers.size()) {
     return DataLoss(StrCat("the agent sent ", source.values.size(), " values for a layout of ",
@@ -439,7 +466,14 @@ Status ScrapeLoop::ApplyOne(const wire::PulledSource& source, Pulled& pulled) {
       }
     }
   }
-  for (size_t p = 0; p < source.values.size(); ++p) {
+  // Nearly always each position is a series of its own, and the timeline has them in this order.
+  const bool in_order = pulled.in_order && pulled.special.empty();
+  if (in_order) {
+    const uint64_t there = pulled.timeline.SetFirst(source.values);
+    pulled.outcome.scraped += there;
+    pulled.outcome.kept += there;
+  }
+  for (size_t p = 0; !in_order && p < source.values.size(); ++p) {
     if (IsAbsent(source.values[p]) || (!pulled.special.empty() && pulled.special[p] != 0)) continue;
     ++pulled.outcome.scraped;
     const uint32_t number = pulled.numbers[p];

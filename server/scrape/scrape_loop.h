@@ -21,6 +21,7 @@
 #include "server/scrape/timeline.h"
 #include "server/storage/appender.h"
 #include "server/storage/cost.h"
+#include "server/storage/key_value.h"
 
 namespace vedette::scrape {
 
@@ -71,6 +72,8 @@ class ScrapeLoop final : public SourceSink {
   void Start(int64_t t_ms, Source::Fetched fetched);
   void Finish(Status fetched);
   void Cancel() { source_->Cancel(); }
+  // What has come is little work: Source::brief.
+  bool brief() const { return source_->brief(); }
   // The target is gone: a stale marker for everything. Not called when the server stops.
   void End(int64_t t_ms);
 
@@ -104,10 +107,15 @@ class ScrapeLoop final : public SourceSink {
   struct Pulled {
     Pulled(storage::Appender& appender, const std::string& owner, Labels own_labels)
         : timeline(appender, owner, /*starts_over=*/false), labels(std::move(own_labels)) {}
+    void ForgetNumbers() {
+      numbers.clear();
+      in_order = true;
+    }
 
     Timeline timeline;
     Labels labels;                  // The target's; of an application with its own job.
     std::vector<uint32_t> numbers;  // By position in the frame's layout; kDropped.
+    bool in_order = true;           // numbers[p] == p.
     SourceState state;
     Outcome outcome;
     Reports reports;
@@ -121,6 +129,9 @@ class ScrapeLoop final : public SourceSink {
   void SetReports(const Outcome& outcome, const Labels& labels, Timeline& timeline,
                   Reports& reports);
   Status CommitTimeline(int64_t t_ms, Timeline& timeline);
+  // The same for one whose row may wait in together_ for those of the others.
+  Status CommitOrGather(int64_t t_ms, Timeline& timeline);
+  Status CommitGathered(std::optional<storage::KeyValue::Change> receipt);
   Status Apply(const wire::PulledSource& source, Pulled& pulled);
   Status ApplyOne(const wire::PulledSource& source, Pulled& pulled);
   Labels SourceLabels(const SourceState& state) const;
@@ -143,6 +154,7 @@ class ScrapeLoop final : public SourceSink {
   std::map<std::string, Pulled> pulled_;
   std::map<std::string, Metadata> pulled_metadata_;
   bool metadata_news_ = false;
+  std::vector<storage::WriterRow> together_;  // Of the scrape being finished.
   int64_t t_ms_ = 0;
   int64_t started_ns_ = 0;
 

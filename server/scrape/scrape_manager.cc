@@ -334,6 +334,8 @@ int64_t ScrapeManager::RunDue() {
     }
   }
   for (const EntryPtr& entry : late) entry->loop->Cancel();
+  std::shared_ptr<void> gathered;
+  if (options_.gather && due.size() > 1) gathered = options_.gather();
   for (Due& one : due) {
     if (one.since_ms >= 0 && options_.events.began) {
       options_.events.began(one.interval_ms, static_cast<double>(one.since_ms) / 1000);
@@ -346,20 +348,29 @@ int64_t ScrapeManager::RunDue() {
 }
 
 void ScrapeManager::OnFetched(const EntryPtr& entry, uint64_t turn, Status status) {
+  Ready ready;
   {
     MutexLock lock(schedule_mu_);
     if (!entry->fetching || entry->turn != turn) return;
     entry->fetching = false;
-    --fetching_;
-    if (entry->timed_out && !status.ok()) {
-      status = DeadlineExceeded(StrCat("no answer within the scrape timeout of ",
-                                       entry->loop->target()->timeout_ms, " ms"));
+    if (status.ok() && options_.finish_brief_at_once && !stopping_ && entry->loop->brief()) {
+      ready = {entry, Status(), entry->removed};
+    } else {
+      --fetching_;
+      if (entry->timed_out && !status.ok()) {
+        status = DeadlineExceeded(StrCat("no answer within the scrape timeout of ",
+                                         entry->loop->target()->timeout_ms, " ms"));
+      }
+      ready_.push_back({entry, std::move(status)});
+      // Under the lock: Stop() waits for this, and then the manager may be gone.
+      workers_.WakeOne();
+      if (fetching_ == 0) idle_.NotifyAll();
+      return;
     }
-    ready_.push_back({entry, std::move(status)});
-    // Under the lock: Stop() waits for this, and then the manager may be gone.
-    workers_.WakeOne();
-    if (fetching_ == 0) idle_.NotifyAll();
   }
+  RunReadyOne(std::move(ready));
+  MutexLock lock(schedule_mu_);
+  if (--fetching_ == 0) idle_.NotifyAll();
 }
 
 bool ScrapeManager::RunOne(bool wait) {
@@ -370,8 +381,14 @@ bool ScrapeManager::RunOne(bool wait) {
     if (stopping_ || ready_.empty()) return false;
     ready = std::move(ready_.front());
     ready_.pop_front();
+    if (!ready_.empty()) workers_.WakeOne();
     ready.end = ready.end || ready.entry->removed;
   }
+  RunReadyOne(std::move(ready));
+  return true;
+}
+
+void ScrapeManager::RunReadyOne(Ready ready) {
   if (!ready.end) ready.entry->loop->Finish(std::move(ready.status));
   bool end = ready.end;
   {
@@ -380,7 +397,6 @@ bool ScrapeManager::RunOne(bool wait) {
     if (!end) ready.entry->under_way = false;
   }
   if (end) ready.entry->loop->End(clock_.NowMs());
-  return true;
 }
 
 size_t ScrapeManager::RunReady() {

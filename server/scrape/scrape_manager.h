@@ -39,7 +39,8 @@ namespace vedette::scrape {
 //   manager.Stop();
 //
 // One thread watches the time and starts what is due (sources fetch on threads of their own, so a
-// target that hangs holds up nobody); a few workers parse and commit what came. A job or target
+// target that hangs holds up nobody); a few workers parse and commit what came, unless it is so
+// little that the thread which brought it does. A job or target
 // that did not change keeps everything over a reload: its place in time, its remembered lines, its
 // series. A target that is gone gets stale markers; the end of the program writes none.
 //
@@ -58,6 +59,12 @@ class ScrapeManager {
     // Scrapes whose time is off by so little say the planned time, so that timestamps are evenly
     // spaced; and never more than 1 % of the interval.
     int64_t timestamp_tolerance_ms = 2;
+    // What this gives is kept while the scrapes of one moment are started: their sources need not
+    // wake anybody before. May be empty.
+    std::function<std::shared_ptr<void>()> gather;
+    // Whether the thread that brings a brief answer (Source::brief) sees to it at once. Not where a
+    // commit waits for the disk: then the workers wait together.
+    bool finish_brief_at_once = true;
     // Called for a target that cannot be made, and the like: for the log. May be empty.
     std::function<void(const std::string& job, const Status& why)> problem;
     Events events;
@@ -149,6 +156,11 @@ class ScrapeManager {
       return at_ms != other.at_ms ? at_ms > other.at_ms : order > other.order;
     }
   };
+  struct Ready {
+    EntryPtr entry;
+    Status status;
+    bool end = false;  // The target is gone: write its stale markers.
+  };
   struct Pool {
     std::shared_ptr<const Job> job;
     std::unordered_map<uint64_t, EntryPtr> entries;  // By identity.
@@ -162,6 +174,7 @@ class ScrapeManager {
   void OnFetched(const EntryPtr& entry, uint64_t turn, Status status)
       VEDETTE_EXCLUDES(schedule_mu_);
   bool RunOne(bool wait) VEDETTE_EXCLUDES(schedule_mu_);
+  void RunReadyOne(Ready ready) VEDETTE_EXCLUDES(schedule_mu_);
   void RescheduleAfterJump(int64_t now_ms) VEDETTE_REQUIRES(schedule_mu_);
   void SchedulerMain();
   void WorkerMain();
@@ -189,13 +202,8 @@ class ScrapeManager {
   CondVar idle_;
   std::priority_queue<Alarm> alarms_ VEDETTE_GUARDED_BY(schedule_mu_);
   uint64_t order_ VEDETTE_GUARDED_BY(schedule_mu_) = 0;
-  struct Ready {
-    EntryPtr entry;
-    Status status;
-    bool end = false;  // The target is gone: write its stale markers.
-  };
   std::deque<Ready> ready_ VEDETTE_GUARDED_BY(schedule_mu_);
-  size_t fetching_ VEDETTE_GUARDED_BY(schedule_mu_) = 0;
+  size_t fetching_ VEDETTE_GUARDED_BY(schedule_mu_) = 0;  // And those finished where fetched.
   bool stopping_ VEDETTE_GUARDED_BY(schedule_mu_) = false;
   int64_t last_wall_ms_ VEDETTE_GUARDED_BY(schedule_mu_) = 0;
   int64_t last_monotonic_ns_ VEDETTE_GUARDED_BY(schedule_mu_) = 0;

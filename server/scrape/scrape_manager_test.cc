@@ -23,6 +23,7 @@ struct World {
   std::map<std::string, std::string> bodies;
   exposition::Protocol protocol = exposition::Protocol::kText0_0_4;
   std::set<std::string> hanging;
+  bool brief = false;
   int starts = 0;
   int sources = 0;
 };
@@ -47,6 +48,7 @@ class FakeSource final : public Source {
   void Cancel() override {
     if (waiting_) std::exchange(waiting_, nullptr)(Cancelled("cancelled"));
   }
+  bool brief() const override { return world_.brief; }
   int64_t body_bytes() const override {
     return static_cast<int64_t>(world_.bodies[address_].size());
   }
@@ -415,6 +417,34 @@ TEST_F(ScrapeManagerTest, ATargetThatChurnsStartsItsTimelineOver) {
     ASSERT_EQ(Values(StrCat("{__name__=\"m\", i=\"", i, "\", instance=\"a:1\", job=\"node\"}")),
               "1 stale");
   }
+}
+
+// As an agent's small frame: whoever brings it stores it, and no worker is woken. A failure, which
+// is no answer, still is a worker's.
+TEST_F(ScrapeManagerTest, ABriefAnswerIsStoredByWhoeverBringsIt) {
+  world_.bodies["a:1"] = "m 1\n";
+  world_.brief = true;
+  Make();
+  Targets({"a:1"});
+  for (int i = 0; i < 3; ++i) {
+    clock_.Advance(10'000);
+    manager_->RunDue();
+  }
+  EXPECT_EQ(Values("up"), "1 1 1");
+  EXPECT_EQ(manager_->RunReady(), 0u);
+  world_.bodies["a:1"] = "!no route";
+  clock_.Advance(10'000);
+  manager_->RunDue();
+  EXPECT_EQ(Values("up"), "1 1 1");
+  EXPECT_EQ(manager_->RunReady(), 1u);
+  EXPECT_EQ(Values("up"), "1 1 1 0");
+  // Removed while it is at work: its series end.
+  world_.bodies["a:1"] = "m 1\n";
+  clock_.Advance(10'000);
+  manager_->RunDue();
+  Targets({});
+  manager_->RunReady();
+  EXPECT_EQ(Values("m"), "1 1 1 stale 1 stale");
 }
 
 TEST(ScrapeManagerThreads, ScrapeAndStopInOrder) {

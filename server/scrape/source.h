@@ -2,12 +2,14 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "common/base/status.h"
 #include "common/exposition/negotiate.h"
 #include "common/wire/pull.h"
+#include "server/storage/key_value.h"
 
 namespace vedette::scrape {
 
@@ -47,6 +49,14 @@ class Source {
   // After an OK `fetched`: hands what came to `sink`, on the caller's thread. What the sink refused
   // comes back as it is.
   virtual Status Deliver(SourceSink& sink) = 0;
+
+  // After an OK `fetched`: what came is so little work that the thread which brought it had better
+  // do it (Deliver, and the commit) than wake another.
+  virtual bool brief() const { return false; }
+
+  // After a good Deliver: a pair that belongs into the commit of what it handed over, such as how
+  // far an agent has been read: both are in the storage or neither is.
+  virtual std::optional<storage::KeyValue::Change> Receipt() { return std::nullopt; }
 
   // After a good Deliver: is what it handed over in the storage? An agent forgets what has arrived,
   // so a source that was told no asks for it again.

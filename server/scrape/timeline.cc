@@ -83,6 +83,13 @@ bool Timeline::SetHistogram(uint32_t number, std::shared_ptr<const Histogram> hi
   return true;
 }
 
+uint64_t Timeline::SetFirst(std::span<const double> values) {
+  uint64_t absent = 0;
+  for (const double value : values) absent += IsAbsent(value);
+  std::copy(values.begin(), values.end(), column_.begin());
+  return values.size() - absent;
+}
+
 void Timeline::AddExemplar(uint32_t number, Exemplar exemplar) {
   exemplars_.push_back({number, std::move(exemplar)});
 }
@@ -166,13 +173,25 @@ Result<storage::CommitStats> Timeline::Send(int64_t t_ms, bool backfill) {
   if (!began_.empty() && !backfill) {
     VEDETTE_RETURN_IF_ERROR(SendZeros(t_ms, known_positions));
   }
+  VEDETTE_ASSIGN_OR_RETURN(sum, writer_->Commit(RowOf(t_ms, backfill, refused > 0)));
+  if (!backfill) last_t_ms_ = t_ms;
+  sum.series_limit += refused;
+  if (!timed_.empty()) {
+    VEDETTE_ASSIGN_OR_RETURN(const storage::CommitStats timed, SendTimed());
+    sum += timed;
+  }
+  return sum;
+}
+
+// `refused`: some that are set have no place in the storage.
+storage::Row Timeline::RowOf(int64_t t_ms, bool backfill, bool refused) {
   storage::Row row{.t_ms = t_ms, .backfill = backfill};
   if (in_order_) {
     row.values = {column_.data(), next_position_};
     row.histograms = histograms_;
     row.exemplars = exemplars_;
   }
-  if (!in_order_ || refused > 0) {
+  if (!in_order_ || refused) {
     permuted_histograms_.clear();
     permuted_exemplars_.clear();
     for (const storage::HistogramAt& h : histograms_) {
@@ -199,14 +218,7 @@ Result<storage::CommitStats> Timeline::Send(int64_t t_ms, bool backfill) {
     CollectStarts();
     row.starts = row_starts_;
   }
-  VEDETTE_ASSIGN_OR_RETURN(sum, writer_->Commit(row));
-  if (!backfill) last_t_ms_ = t_ms;
-  sum.series_limit += refused;
-  if (!timed_.empty()) {
-    VEDETTE_ASSIGN_OR_RETURN(const storage::CommitStats timed, SendTimed());
-    sum += timed;
-  }
-  return sum;
+  return row;
 }
 
 void Timeline::CollectStarts() {
@@ -277,11 +289,20 @@ Result<storage::CommitStats> Timeline::SendTimed() {
   return appender_.Write(batch);
 }
 
+std::optional<storage::WriterRow> Timeline::SteadyRow(int64_t t_ms) {
+  if (!steady_ || !timed_.empty() || !began_.empty() || before_ != nullptr || column_.empty() ||
+      !AllPresent()) {
+    return std::nullopt;
+  }
+  numbers_.DropIndex();
+  last_t_ms_ = t_ms;
+  return storage::WriterRow{writer_.get(), RowOf(t_ms, /*backfill=*/false, /*refused=*/false)};
+}
+
 Result<Timeline::Outcome> Timeline::Commit(int64_t t_ms) {
   Outcome outcome;
-  if (steady_ && timed_.empty() && before_ == nullptr && AllPresent()) {
-    VEDETTE_ASSIGN_OR_RETURN(outcome.stats, Send(t_ms, /*backfill=*/false));
-    numbers_.DropIndex();
+  if (const std::optional<storage::WriterRow> steady = SteadyRow(t_ms)) {
+    VEDETTE_ASSIGN_OR_RETURN(outcome.stats, writer_->Commit(steady->row));
     return outcome;
   }
   outcome.added = CountNew();

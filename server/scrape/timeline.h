@@ -2,6 +2,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -50,6 +52,9 @@ class Timeline {
     column_[number] = value;
     return true;
   }
+  // The values of numbers 0 and on, none of which has one in this scrape. Returns how many are
+  // there.
+  uint64_t SetFirst(std::span<const double> values);
   // Whatever was there.
   void Replace(uint32_t number, double value) { column_[number] = value; }
   bool SetHistogram(uint32_t number, std::shared_ptr<const Histogram> histogram);
@@ -80,6 +85,10 @@ class Timeline {
     uint64_t stale = 0;  // Stale markers written.
   };
   Result<Outcome> Commit(int64_t t_ms);
+  // Where Commit would store the row and nothing else, because all series are there that were and
+  // no other: that row, to be stored with those of other timelines. It points into this timeline,
+  // and is good until something is set.
+  std::optional<storage::WriterRow> SteadyRow(int64_t t_ms);
   // A row older than ones already there, in the order of their times. A series that was in the
   // gap's row before and is not in this one gets its stale marker here; one that is in the last of
   // them and not in the next Commit gets it there.
@@ -110,6 +119,7 @@ class Timeline {
   bool Present(uint32_t number) const;
   // Gives storage positions to what is set and has none, and counts those that were refused.
   Status Place(uint64_t* refused);
+  storage::Row RowOf(int64_t t_ms, bool backfill, bool refused);
   Result<storage::CommitStats> Send(int64_t t_ms, bool backfill);
   Status SendZeros(int64_t t_ms, uint32_t known_positions);
   void CollectStarts();

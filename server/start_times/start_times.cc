@@ -147,8 +147,14 @@ class TimelineWithStarts final : public storage::TimelineWriter {
 
   Result<storage::CommitStats> Commit(const storage::Row& row) override {
     Result<storage::CommitStats> stats = samples_->Commit(row);
-    if (stats.ok() && (!row.starts.empty() || companions_ != nullptr)) KeepStarts(row);
+    if (stats.ok()) Stored(row);
     return stats;
+  }
+
+  storage::TimelineWriter& samples() { return *samples_; }
+  // The samples of the row are in the storage.
+  void Stored(const storage::Row& row) {
+    if (!row.starts.empty() || companions_ != nullptr) KeepStarts(row);
   }
 
  private:
@@ -195,6 +201,20 @@ class TimelineWithStarts final : public storage::TimelineWriter {
 
 std::unique_ptr<storage::TimelineWriter> StartTimes::OpenTimeline(const std::string& owner) {
   return std::make_unique<TimelineWithStarts>(appender_, owner);
+}
+
+Result<storage::CommitStats> StartTimes::CommitTogether(
+    std::span<const storage::WriterRow> rows, std::span<const storage::KeyValue::Change> notes) {
+  std::vector<storage::WriterRow> samples;
+  samples.reserve(rows.size());
+  for (const storage::WriterRow& r : rows) {
+    samples.push_back({&static_cast<TimelineWithStarts&>(*r.writer).samples(), r.row});
+  }
+  Result<storage::CommitStats> stats = appender_.CommitTogether(samples, notes);
+  for (const storage::WriterRow& r : rows) {
+    if (stats.ok()) static_cast<TimelineWithStarts&>(*r.writer).Stored(r.row);
+  }
+  return stats;
 }
 
 Result<storage::CommitStats> StartTimes::Write(std::span<const SeriesBatch> batch) {

@@ -7,6 +7,7 @@
 
 #include "common/base/status.h"
 #include "server/storage/appender.h"
+#include "server/storage/key_value.h"
 #include "server/storage/queryable.h"
 
 namespace vedette {
@@ -33,6 +34,9 @@ class StartTimes final : public storage::Appender, public storage::Queryable {
 
   // Companions are in a timeline of their own, beside that of their series, and best effort too.
   std::unique_ptr<storage::TimelineWriter> OpenTimeline(const std::string& owner) override;
+  Result<storage::CommitStats> CommitTogether(
+      std::span<const storage::WriterRow> rows,
+      std::span<const storage::KeyValue::Change> notes) override;
   // The outcome is that of the samples; companions come after them, best effort.
   Result<storage::CommitStats> Write(std::span<const storage::SeriesBatch> batch) override;
   void SetMetadata(const std::string& metric_name, const Metadata& metadata) override {

@@ -10,6 +10,7 @@
 #include "common/model/labels.h"
 #include "common/model/metric_family.h"
 #include "common/model/sample.h"
+#include "server/storage/key_value.h"
 
 namespace vedette::storage {
 
@@ -106,6 +107,12 @@ class TimelineWriter {
   virtual Result<CommitStats> Commit(const Row& row) = 0;
 };
 
+// The row of one of several writers whose rows are one commit.
+struct WriterRow {
+  TimelineWriter* writer = nullptr;
+  Row row;
+};
+
 // Many samples of one series, as remote write, OTLP and imports bring them. Times in any order.
 struct SeriesBatch {
   Labels labels;
@@ -136,6 +143,21 @@ class Appender {
   // `owner` says who is charged for the series in budgets and cost accounts: a job's name.
   virtual std::unique_ptr<TimelineWriter> OpenTimeline(const std::string& owner) = 0;
 
+  // Rows of several of this appender's writers, each writer once, as one commit: one record of the
+  // log for all, and all or nothing. `notes` are pairs of KeyValue that are stored with them, such
+  // as how far the reader of the rows has come. None of the rows is optional. As here, one commit after the other and without
+  // notes, it will do for an appender that forgets everything with the process.
+  virtual Result<CommitStats> CommitTogether(std::span<const WriterRow> rows,
+                                             std::span<const KeyValue::Change> notes) {
+    (void)notes;
+    CommitStats sum;
+    for (const WriterRow& r : rows) {
+      VEDETTE_ASSIGN_OR_RETURN(const CommitStats stats, r.writer->Commit(r.row));
+      sum += stats;
+    }
+    return sum;
+  }
+
   // One commit of series that share no timeline. Durable when it returns, like a row.
   virtual Result<CommitStats> Write(std::span<const SeriesBatch> batch) = 0;
 
@@ -147,6 +169,14 @@ class Appender {
                                          std::span<SeriesRef> refs) {
     (void)refs;
     return Write(batch);
+  }
+
+  // The same of one sample each of series that are known: samples[i] is of refs[i], which is not 0.
+  virtual Result<CommitStats> WriteSamples(std::span<const SeriesRef> refs,
+                                           std::span<const Sample> samples) {
+    (void)refs;
+    (void)samples;
+    return NotFound("this appender has given no references");
   }
 
   // Remembers type, help and unit of a metric name (without owner: the last one wins).

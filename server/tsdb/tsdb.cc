@@ -144,12 +144,21 @@ class Tsdb::Impl final : public storage::Appender,
   std::unique_ptr<storage::TimelineWriter> OpenTimeline(const std::string& owner) override {
     return head_.OpenTimeline(owner);
   }
+  Result<storage::CommitStats> CommitTogether(std::span<const storage::WriterRow> rows,
+                                              std::span<const Change> notes) override {
+    return head_.CommitTogether(rows,
+                                [&](StoreBatch& batch) { AddChanges(notes, batch); });
+  }
   Result<storage::CommitStats> Write(std::span<const storage::SeriesBatch> batch) override {
     return head_.Write(batch, {});
   }
   Result<storage::CommitStats> WriteKnown(std::span<const storage::SeriesBatch> batch,
                                           std::span<storage::SeriesRef> refs) override {
     return head_.Write(batch, refs);
+  }
+  Result<storage::CommitStats> WriteSamples(std::span<const storage::SeriesRef> refs,
+                                            std::span<const Sample> samples) override {
+    return head_.WriteSamples(refs, samples);
   }
   void SetMetadata(const std::string& metric_name, const Metadata& metadata) override {
     {
@@ -198,14 +207,7 @@ class Tsdb::Impl final : public storage::Appender,
   }
   Status Apply(std::span<const Change> changes, bool sync) override {
     StoreBatch batch;
-    for (const Change& c : changes) {
-      const std::string key = StrCat(kUserPrefix, c.key);
-      if (c.value) {
-        batch.Put(*store_, Family::kMeta, key, *c.value);
-      } else {
-        batch.Delete(*store_, Family::kMeta, key);
-      }
-    }
+    AddChanges(changes, batch);
     return store_->Write(batch, sync);
   }
   Status Scan(std::string_view prefix,
@@ -419,6 +421,17 @@ class Tsdb::Impl final : public storage::Appender,
     index_.Reserve(census.series);
     VEDETTE_RETURN_IF_ERROR(head_.RecoverIds(census.highest_timeline));
     return instants_.RecoverIds();
+  }
+
+  void AddChanges(std::span<const Change> changes, StoreBatch& batch) const {
+    for (const Change& c : changes) {
+      const std::string key = StrCat(kUserPrefix, c.key);
+      if (c.value) {
+        batch.Put(*store_, Family::kMeta, key, *c.value);
+      } else {
+        batch.Delete(*store_, Family::kMeta, key);
+      }
+    }
   }
 
   Status LoadMetadata() {

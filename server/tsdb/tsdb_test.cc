@@ -20,6 +20,7 @@
 #include "common/model/matcher.h"
 #include "common/model/sample.h"
 #include "server/storage/appender.h"
+#include "server/storage/key_value.h"
 #include "server/storage/queryable.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/temp_dir.h"
@@ -221,33 +222,47 @@ TEST_P(RandomLife, AgreesWithAMap) {
         return static_cast<double>(random() % 50);
     }
   };
+  auto make_row = [&](size_t which, std::vector<double>& values) -> storage::Row {
+    Scrape& s = scrapes[which];
+    if (s.labels.size() < 20 && random() % 4 == 0) {
+      // The third shares series with the others.
+      const int id = static_cast<int>(which == 2 ? random() % 60 : which * 30 + s.labels.size());
+      const Labels l = SeriesNamed(id);
+      if (std::ranges::find(s.labels, l) == s.labels.end()) {
+        EXPECT_TRUE(s.writer->AddSeries(l).ok());
+        s.labels.push_back(l);
+      }
+    }
+    values.resize(s.labels.size());
+    const bool backfill = random() % 20 == 0;
+    const int64_t t = backfill ? now - static_cast<int64_t>(random() % (3 * kDay / 2)) : now;
+    for (size_t p = 0; p < values.size(); ++p) {
+      values[p] = random() % 8 == 0 ? kAbsent : value();
+      // Two writers of one series at one instant: which wins is not promised.
+      if (model[s.labels[p]].contains(t)) values[p] = kAbsent;
+      if (!IsAbsent(values[p])) model[s.labels[p]][t] = std::bit_cast<uint64_t>(values[p]);
+    }
+    return {.t_ms = t, .values = values, .backfill = backfill};
+  };
+  int note = -1;
   for (int step = 0; step < 1500; ++step) {
     now += static_cast<int64_t>(random() % 4 == 0 ? random() % 600'000 : 15'000);
     clock_.Set(now);
     const int action = static_cast<int>(random() % 100);
     if (action < 60) {
+      // One writer's row, or those of two together with a note of the step.
       const size_t which = random() % scrapes.size();
-      Scrape& s = scrapes[which];
-      if (s.labels.size() < 20 && random() % 4 == 0) {
-        // The third shares series with the others.
-        const int id = static_cast<int>(which == 2 ? random() % 60 : which * 30 + s.labels.size());
-        const Labels l = SeriesNamed(id);
-        if (std::ranges::find(s.labels, l) == s.labels.end()) {
-          ASSERT_TRUE(s.writer->AddSeries(l).ok());
-          s.labels.push_back(l);
-        }
+      const bool together = random() % 3 == 0;
+      std::vector<storage::WriterRow> rows;
+      std::vector<double> columns[2];
+      for (size_t k = 0; k < (together ? 2u : 1u); ++k) {
+        const size_t at = (which + k) % scrapes.size();
+        rows.push_back({scrapes[at].writer.get(), make_row(at, columns[k])});
       }
-      std::vector<double> values(s.labels.size());
-      const bool backfill = random() % 20 == 0;
-      const int64_t t = backfill ? now - static_cast<int64_t>(random() % (3 * kDay / 2)) : now;
-      for (size_t p = 0; p < values.size(); ++p) {
-        values[p] = random() % 8 == 0 ? kAbsent : value();
-        // Two writers of one series at one instant: which wins is not promised.
-        if (model[s.labels[p]].contains(t)) values[p] = kAbsent;
-        if (!IsAbsent(values[p])) model[s.labels[p]][t] = std::bit_cast<uint64_t>(values[p]);
-      }
-      Result<CommitStats> stats =
-          s.writer->Commit({.t_ms = t, .values = values, .backfill = backfill});
+      const std::vector<storage::KeyValue::Change> notes = {{"note", std::to_string(step)}};
+      if (together) note = step;
+      Result<CommitStats> stats = together ? db_->appender().CommitTogether(rows, notes)
+                                           : rows[0].writer->Commit(rows[0].row);
       ASSERT_TRUE(stats.ok()) << stats.status().ToString();
       ASSERT_EQ(stats->refused(), 0u);
     } else if (action < 90) {
@@ -291,6 +306,7 @@ TEST_P(RandomLife, AgreesWithAMap) {
     std::erase_if(model, [](const auto& e) { return e.second.empty(); });
   }
   ExpectModel(model);
+  EXPECT_EQ(**db_->key_value().Get("note"), std::to_string(note));
   for (Scrape& s : scrapes) s.writer.reset();
   ASSERT_TRUE(db_->Compact().ok());
   ExpectModel(model);
@@ -299,6 +315,100 @@ TEST_P(RandomLife, AgreesWithAMap) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, RandomLife, ::testing::Range(0, 12));
+
+TEST_F(TsdbTest, RowsOfOneCommitAreThereTogetherOrNotAtAll) {
+  Open();
+  auto a = db_->appender().OpenTimeline("node");
+  auto b = db_->appender().OpenTimeline("app");
+  auto empty = db_->appender().OpenTimeline("app");
+  ASSERT_TRUE(a->AddSeries(SeriesNamed(1)).ok());
+  ASSERT_TRUE(b->AddSeries(SeriesNamed(2)).ok());
+  const std::vector<double> one = {1}, two = {2, 3};
+  const std::vector<storage::KeyValue::Change> notes = {{"cursor/x", "7"}};
+  // A row of b that is too long: nothing of a is kept either, and a takes the next row.
+  const std::vector<storage::WriterRow> bad = {{a.get(), {.t_ms = kNow, .values = one}},
+                                               {b.get(), {.t_ms = kNow, .values = two}}};
+  EXPECT_EQ(db_->appender().CommitTogether(bad, notes).status().code(),
+            StatusCode::kInvalidArgument);
+  const std::vector<storage::WriterRow> twice = {{a.get(), {.t_ms = kNow, .values = one}},
+                                                 {a.get(), {.t_ms = kNow + 1, .values = one}}};
+  EXPECT_EQ(db_->appender().CommitTogether(twice, notes).status().code(),
+            StatusCode::kInvalidArgument);
+  EXPECT_TRUE(Read().empty());
+  EXPECT_FALSE(*db_->key_value().Get("cursor/x"));
+  const std::vector<storage::WriterRow> good = {{b.get(), {.t_ms = kNow, .values = one}},
+                                                {empty.get(), {.t_ms = kNow}},
+                                                {a.get(), {.t_ms = kNow, .values = one}}};
+  const auto stats = db_->appender().CommitTogether(good, notes);
+  ASSERT_TRUE(stats.ok()) << stats.status().ToString();
+  EXPECT_EQ(stats->appended, 2u);
+  a = nullptr;
+  b = nullptr;
+  empty = nullptr;
+  Open();
+  EXPECT_EQ(Read().size(), 2u);
+  EXPECT_EQ(**db_->key_value().Get("cursor/x"), "7");
+}
+
+// The law: samples of known series come to the same as batches of them, whatever their order, with
+// series twice, instants mixed, and timelines sealed away in between.
+TEST_F(TsdbTest, SamplesByReferenceComeToTheSameAsBatches) {
+  TsdbOptions options = Options();
+  options.out_of_order_window_ms = 2 * kDay;
+  options.retention_ms = 0;
+  Open(options);
+  constexpr size_t kSeries = 50;
+  std::mt19937_64 random(3);
+  Model model;
+  std::vector<storage::SeriesRef> refs(kSeries, 0);
+  int64_t now = kNow;
+  // Made by two requests, so that they are of two timelines.
+  for (size_t half = 0; half < 2; ++half) {
+    std::vector<SeriesBatch> batch(kSeries / 2);
+    std::vector<Sample> samples(batch.size(), Sample{now + static_cast<int64_t>(half), 1});
+    for (size_t i = 0; i < batch.size(); ++i) {
+      batch[i] = {.labels = SeriesNamed(static_cast<int>(half * batch.size() + i)),
+                  .samples = std::span(&samples[i], 1)};
+      model[batch[i].labels][samples[i].t_ms] = std::bit_cast<uint64_t>(1.0);
+    }
+    const auto own = std::span(refs).subspan(half * batch.size(), batch.size());
+    ASSERT_TRUE(db_->appender().WriteKnown(batch, own).ok());
+  }
+  for (int step = 0; step < 600; ++step) {
+    now += 15'000;
+    clock_.Set(now);
+    std::vector<storage::SeriesRef> some;
+    std::vector<Sample> samples;
+    uint64_t want_duplicates = 0;
+    const bool ordered = random() % 3 != 0;
+    for (size_t k = 0; k < kSeries; ++k) {
+      if (random() % 8 == 0) continue;
+      const size_t i = ordered ? k : random() % kSeries;
+      const int64_t t = random() % 200 == 0 ? now - static_cast<int64_t>(random() % kDay) : now;
+      const double v = static_cast<double>(random() % 3);
+      some.push_back(refs[i]);
+      samples.push_back({t, v});
+      const auto [it, added] =
+          model[SeriesNamed(static_cast<int>(i))].try_emplace(t, std::bit_cast<uint64_t>(v));
+      want_duplicates += !added && it->second != std::bit_cast<uint64_t>(v);
+    }
+    if (some.empty()) continue;
+    const auto stats = db_->appender().WriteSamples(some, samples);
+    ASSERT_TRUE(stats.ok()) << stats.status().ToString();
+    ASSERT_EQ(stats->refused(), want_duplicates);
+    ASSERT_EQ(stats->appended, some.size() - want_duplicates);
+    if (step % 150 == 149) {
+      now += options.idle_ms + 1;
+      clock_.Set(now);
+      ASSERT_TRUE(db_->Maintain().ok());
+    }
+  }
+  ExpectModel(model);
+  const std::vector<storage::SeriesRef> unknown = {refs[0], 1'000'000};
+  const std::vector<Sample> two = {{now + 1, 1}, {now + 1, 1}};
+  EXPECT_EQ(db_->appender().WriteSamples(unknown, two).status().code(), StatusCode::kNotFound);
+  ExpectModel(model);
+}
 
 TEST_F(TsdbTest, OrderAndDuplicatesAreTreatedAsPrometheusDoes) {
   Open();

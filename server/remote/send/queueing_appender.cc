@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "common/log/log.h"
 #include "server/remote/send/entry.h"
@@ -30,7 +31,8 @@ class QueueingAppender::Writer final : public storage::TimelineWriter {
     return inner_->Commit(row);
   }
 
- private:
+  storage::TimelineWriter& inner() { return *inner_; }
+  // A copy of the row goes into the queue, with the labels that it has not yet.
   void Queue(const storage::Row& row) {
     if (row.histograms.empty() && std::ranges::all_of(row.values, IsAbsent)) return;
     const uint64_t epoch = outer_.queue_.epoch();
@@ -51,6 +53,7 @@ class QueueingAppender::Writer final : public storage::TimelineWriter {
     if (outer_.Enqueue(EncodeRow(id_, row), layout)) stored_ = positions_;
   }
 
+ private:
   QueueingAppender& outer_;
   std::unique_ptr<storage::TimelineWriter> inner_;
   uint32_t positions_ = 0;
@@ -65,6 +68,19 @@ QueueingAppender::QueueingAppender(storage::Appender& inner, Queue& queue, const
 
 std::unique_ptr<storage::TimelineWriter> QueueingAppender::OpenTimeline(const std::string& owner) {
   return std::make_unique<Writer>(*this, inner_.OpenTimeline(owner));
+}
+
+Result<storage::CommitStats> QueueingAppender::CommitTogether(
+    std::span<const storage::WriterRow> rows, std::span<const storage::KeyValue::Change> notes) {
+  const bool active = queue_.active();
+  std::vector<storage::WriterRow> inner;
+  inner.reserve(rows.size());
+  for (const storage::WriterRow& r : rows) {
+    Writer& writer = static_cast<Writer&>(*r.writer);
+    if (active) writer.Queue(r.row);
+    inner.push_back({&writer.inner(), r.row});
+  }
+  return inner_.CommitTogether(inner, notes);
 }
 
 Result<storage::CommitStats> QueueingAppender::Write(std::span<const storage::SeriesBatch> batch) {
@@ -85,6 +101,12 @@ Result<storage::CommitStats> QueueingAppender::WriteKnown(
     return NotFound("the queue of remote write takes labels, not references");
   }
   return Write(batch);
+}
+
+Result<storage::CommitStats> QueueingAppender::WriteSamples(
+    std::span<const storage::SeriesRef> refs, std::span<const Sample> samples) {
+  if (queue_.active()) return NotFound("the queue of remote write takes labels, not references");
+  return inner_.WriteSamples(refs, samples);
 }
 
 void QueueingAppender::SetMetadata(const std::string& metric_name, const Metadata& metadata) {

@@ -11,6 +11,7 @@
 #include "common/base/status.h"
 #include "server/remote/send/queue.h"
 #include "server/storage/appender.h"
+#include "server/storage/key_value.h"
 
 namespace vedette::remote {
 
@@ -37,11 +38,16 @@ class QueueingAppender final : public storage::Appender {
   QueueingAppender(storage::Appender& inner, Queue& queue, const Clock& clock);
 
   std::unique_ptr<storage::TimelineWriter> OpenTimeline(const std::string& owner) override;
+  Result<storage::CommitStats> CommitTogether(
+      std::span<const storage::WriterRow> rows,
+      std::span<const storage::KeyValue::Change> notes) override;
   Result<storage::CommitStats> Write(std::span<const storage::SeriesBatch> batch) override;
   // Without a destination the storage's own. With one, labels are needed: kNotFound where a ref
   // stands in their place.
   Result<storage::CommitStats> WriteKnown(std::span<const storage::SeriesBatch> batch,
                                           std::span<storage::SeriesRef> refs) override;
+  Result<storage::CommitStats> WriteSamples(std::span<const storage::SeriesRef> refs,
+                                            std::span<const Sample> samples) override;
   void SetMetadata(const std::string& metric_name, const Metadata& metadata) override;
 
   const QueuedCounts& counts() const { return counts_; }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cstdint>
 #include <cstring>
 #include <numeric>
 #include <vector>
@@ -144,29 +145,60 @@ thread_local std::vector<uint64_t> scratch_transformed[kMaxTransform + 1];
 thread_local std::vector<uint64_t> scratch_offsets[kMaxTransform + 1];
 thread_local std::vector<uint64_t> scratch_gaps[kMaxTransform + 1];
 
+// What one pass over a transform's values shows of them.
+struct Shape {
+  int64_t min = 0;
+  int64_t max = 0;
+  size_t zeros = 0;
+
+  bool sparse(size_t n) const { return zeros * 2 > n; }
+};
+
+Shape ShapeOf(std::span<const uint64_t> v) {
+  Shape shape;
+  if (v.empty()) return shape;
+  shape.min = shape.max = static_cast<int64_t>(v[0]);
+  for (uint64_t u : v) {
+    const int64_t s = static_cast<int64_t>(u);
+    shape.min = std::min(shape.min, s);
+    shape.max = std::max(shape.max, s);
+    shape.zeros += u == 0;
+  }
+  return shape;
+}
+
+// About as many bits as the values will take, base and packing included: halfway between each at
+// its own width, which is what patches aim for, and all at the widest.
+size_t EstimateBits(std::span<const uint64_t> v, const Shape& shape) {
+  if (shape.min == shape.max) return 8 * VarintBytes(ZigZag(shape.min));
+  size_t own = 0;
+  if (shape.sparse(v.size())) {
+    const uint64_t widest = std::max(ZigZag(shape.min), ZigZag(shape.max));
+    for (uint64_t u : v) own += static_cast<size_t>(Width(ZigZag(static_cast<int64_t>(u))));
+    const size_t others = v.size() - shape.zeros;
+    const size_t gaps = others * static_cast<size_t>(Width(v.size())) + 16;
+    return std::min(v.size(), gaps) + (own + others * static_cast<size_t>(Width(widest))) / 2;
+  }
+  const uint64_t base = static_cast<uint64_t>(shape.min);
+  for (uint64_t u : v) own += static_cast<size_t>(Width(u - base));
+  const uint64_t widest = static_cast<uint64_t>(shape.max) - base;
+  return 8 * VarintBytes(ZigZag(shape.min)) +
+         (own + v.size() * static_cast<size_t>(Width(widest))) / 2;
+}
+
 // `v` holds what is left after the transform, without its `transform` leading values.
-Plan PlanFor(int transform) {
+Plan PlanFor(int transform, const Shape& shape) {
   const std::vector<uint64_t>& v = scratch_transformed[transform];
   Plan plan{.transform = transform};
   if (v.empty()) return plan;
-
-  int64_t min = static_cast<int64_t>(v[0]);
-  int64_t max = min;
-  size_t zeros = 0;
-  for (uint64_t u : v) {
-    const int64_t s = static_cast<int64_t>(u);
-    min = std::min(min, s);
-    max = std::max(max, s);
-    zeros += u == 0;
-  }
-  if (min == max) {
-    plan.base = static_cast<uint64_t>(min);
-    plan.bytes = VarintBytes(ZigZag(min));
+  if (shape.min == shape.max) {
+    plan.base = static_cast<uint64_t>(shape.min);
+    plan.bytes = VarintBytes(ZigZag(shape.min));
     return plan;
   }
 
-  const bool sparse = zeros * 2 > v.size();
-  plan.base = sparse ? 0 : static_cast<uint64_t>(min);
+  const bool sparse = shape.sparse(v.size());
+  plan.base = sparse ? 0 : static_cast<uint64_t>(shape.min);
   std::vector<uint64_t>& offsets = scratch_offsets[transform];
   offsets.clear();
   uint64_t divisor = 0;
@@ -252,29 +284,46 @@ void Write(std::span<const int64_t> values, const Plan& plan, std::string& out) 
 void EncodeIntegers(std::span<const int64_t> values, std::string& out) {
   if (values.empty()) return;
   const size_t n = values.size();
-  Plan best;
-  bool have = false;
+  // Each transform is looked at, which is a pass or two; planned, which costs more than all of
+  // that, is only what may turn out the smallest.
+  struct Candidate {
+    Shape shape;
+    size_t lead_bytes = 0;
+    size_t bits = 0;
+  };
+  std::array<Candidate, kMaxTransform + 1> candidates;
+  int count = 0;
+  size_t least_bits = SIZE_MAX;
   for (int transform = 0; transform <= kMaxTransform; ++transform) {
     if (n <= static_cast<size_t>(transform)) break;
     std::vector<uint64_t>& v = scratch_transformed[transform];
     const size_t left = n - static_cast<size_t>(transform);
     v.resize(left);
-    size_t lead = 0;
+    Candidate& c = candidates[static_cast<size_t>(transform)];
     if (transform == 0) {
       std::memcpy(v.data(), values.data(), n * sizeof(uint64_t));
     } else {
       const std::vector<uint64_t>& before = scratch_transformed[transform - 1];
       for (size_t i = 0; i < left; ++i) v[i] = before[i + 1] - before[i];
-      lead = VarintBytes(ZigZag(values[0])) +
-             (transform == 2 ? VarintBytes(ZigZag(static_cast<int64_t>(before[0]))) : 0);
+      c.lead_bytes = VarintBytes(ZigZag(values[0])) +
+                     (transform == 2 ? VarintBytes(ZigZag(static_cast<int64_t>(before[0]))) : 0);
     }
-    Plan plan = PlanFor(transform);
-    plan.bytes += lead;
+    c.shape = ShapeOf(v);
+    c.bits = 8 * c.lead_bytes + EstimateBits(v, c.shape);
+    least_bits = std::min(least_bits, c.bits);
+    count = transform + 1;
+    if (c.shape.min == c.shape.max) break;  // The differences of equal values say no more.
+  }
+  Plan best;
+  bool have = false;
+  for (int transform = 0; transform < count; ++transform) {
+    const Candidate& c = candidates[static_cast<size_t>(transform)];
+    // Patches and divisors are not in the estimate.
+    if (c.bits > least_bits + least_bits / 8 + 16) continue;
+    Plan plan = PlanFor(transform, c.shape);
+    plan.bytes += c.lead_bytes;
     if (!have || plan.bytes < best.bytes) best = plan;
     have = true;
-    // Nothing is smaller than "all equal"; and where the first difference is not narrower than
-    // the values, the second will not be either.
-    if (plan.packing == kEqual) break;
   }
   Write(values, best, out);
 }

@@ -34,6 +34,14 @@ const OpenRow* Newest(const Timeline& t, const TimelineView& view)
   return newest;
 }
 
+int64_t NewestIn(const Timeline& t, const TimelineView& view)
+    VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_analysis) {
+  int64_t newest = t.sealed_t_ms;
+  if (!view.empty()) newest = std::max(newest, view.last_t_ms());
+  for (const auto& r : t.staged_rows) newest = std::max(newest, r->t_ms);
+  return newest;
+}
+
 }  // namespace
 
 void Head::Touch(Commit& commit, Timeline& t) {
@@ -53,23 +61,9 @@ void Head::Touch(Commit& commit, Timeline& t) {
   }
 }
 
-Status Head::StageRow(Commit& commit, Timeline& t, int64_t t_ms, std::span<const double> values,
-                      bool backfill) {
-  uint64_t present = 0;
-  for (double v : values) present += !IsAbsent(v);
-  if (present == 0) return {};
-
+Status Head::MakeRoom(Commit& commit, Timeline& t, int64_t t_ms) {
   std::shared_ptr<const TimelineView> view = t.View();
-  auto newest_of = [&]() VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_analysis) {
-    int64_t newest = t.sealed_t_ms;
-    if (!view->empty()) newest = std::max(newest, view->last_t_ms());
-    for (const auto& r : t.staged_rows) newest = std::max(newest, r->t_ms);
-    return newest;
-  };
-  if (t_ms <= newest_of()) {
-    StageOld(commit, t, t_ms, values, backfill);
-    return {};
-  }
+  if (t_ms <= NewestIn(t, *view)) return {};
   // A chunk has one window: the first row of the next one seals what is open.
   const bool open = !view->empty() || !t.staged_rows.empty();
   const int64_t first = !view->empty()           ? view->first_t_ms()
@@ -77,26 +71,36 @@ Status Head::StageRow(Commit& commit, Timeline& t, int64_t t_ms, std::span<const
                                                  : t_ms;
   if (open && WindowOf(first, options_.window_ms) != WindowOf(t_ms, options_.window_ms)) {
     VEDETTE_RETURN_IF_ERROR(Flush(commit));
-    VEDETTE_RETURN_IF_ERROR(Seal(t, t.View()));
+    return Seal(t, t.View());
+  }
+  if ((t.staged_block ? 0 : view->rows.size()) + t.staged_rows.size() < kRowsPerBlock) return {};
+  if (t.touched) {
+    VEDETTE_RETURN_IF_ERROR(Flush(commit));
     view = t.View();
   }
-  if ((t.staged_block ? 0 : view->rows.size()) + t.staged_rows.size() >= kRowsPerBlock) {
-    if (t.touched) {
-      VEDETTE_RETURN_IF_ERROR(Flush(commit));
-      view = t.View();
-    }
-    if (view->blocks.size() + 1 >= kBlocksPerChunk) {
-      VEDETTE_RETURN_IF_ERROR(Seal(t, view));
-      view = t.View();
-    } else if (view->rows.size() >= kRowsPerBlock) {
-      Touch(commit, t);
-      t.staged_block = Block::Make(t.epoch, t.layout.size(), view->rows);
-      t.staged_slot = 0;
-      commit.batch.Put(
-          store_, Family::kHead,
-          HeadKey(t.id, HeadKind::kBlock, static_cast<uint32_t>(t.epoch % kBlocksPerChunk)),
-          t.staged_block->bytes());
-    }
+  return view->blocks.size() + 1 >= kBlocksPerChunk ? Seal(t, view) : Status();
+}
+
+Status Head::StageRow(Commit& commit, Timeline& t, int64_t t_ms, std::span<const double> values,
+                      bool backfill) {
+  uint64_t present = 0;
+  for (double v : values) present += !IsAbsent(v);
+  if (present == 0) return {};
+
+  VEDETTE_RETURN_IF_ERROR(MakeRoom(commit, t, t_ms));
+  const std::shared_ptr<const TimelineView> view = t.View();
+  if (t_ms <= NewestIn(t, *view)) {
+    StageOld(commit, t, t_ms, values, backfill);
+    return {};
+  }
+  if (view->rows.size() >= kRowsPerBlock && !t.staged_block) {
+    Touch(commit, t);
+    t.staged_block = Block::Make(t.epoch, t.layout.size(), view->rows);
+    t.staged_slot = 0;
+    commit.batch.Put(
+        store_, Family::kHead,
+        HeadKey(t.id, HeadKind::kBlock, static_cast<uint32_t>(t.epoch % kBlocksPerChunk)),
+        t.staged_block->bytes());
   }
   Touch(commit, t);
   auto row = std::make_shared<OpenRow>();

@@ -20,7 +20,6 @@ namespace {
 
 // Instants beyond this would leave the keys' window numbers, and no clock is that wrong.
 constexpr int64_t kMaxInstant = int64_t{1} << 50;
-constexpr size_t kMaxLooseLayout = 4096;
 
 uint64_t CountPresent(std::span<const double> values) {
   return static_cast<uint64_t>(
@@ -491,6 +490,12 @@ class Head::Writer final : public storage::TimelineWriter {
 
   Result<storage::CommitStats> Commit(const storage::Row& row) override;
 
+  // Null before its first series.
+  Timeline* timeline() const { return timeline_.get(); }
+  // Puts a row of this writer's timeline into `commit`.
+  Status Stage(Head::Commit& commit, Timeline& t, const storage::Row& row)
+      VEDETTE_REQUIRES(t.commit_mu);
+
  private:
   Head& head_;
   const std::string owner_;
@@ -506,22 +511,38 @@ Result<storage::CommitStats> Head::Writer::Commit(const storage::Row& row) {
   if (!timeline_) return commit.stats;
   Timeline& t = *timeline_;
   MutexLock lock(t.commit_mu);
+  Status status = Stage(commit, t, row);
+  if (status.ok()) status = head_.Flush(commit);
+  if (!status.ok()) {
+    head_.Abandon(commit);
+    return status;
+  }
+  storage::CommitStats counted = commit.stats;
+  if (row.optional) counted.duplicate = counted.out_of_order = counted.too_old = 0;
+  head_.Count(counted);
+  return commit.stats;
+}
+
+Status Head::Writer::Stage(Head::Commit& commit, Timeline& t, const storage::Row& row) {
   if (row.values.size() > t.layout.size()) {
     return InvalidArgument(StrCat("a row of ", row.values.size(), " values for a layout of ",
                                   t.layout.size(), " series"));
   }
-  uint64_t samples = CountPresent(row.values);
   for (const storage::HistogramAt& h : row.histograms) {
     if (h.position >= t.layout.size()) return InvalidArgument("a histogram beyond the layout");
-    samples += h.position >= row.values.size() || IsAbsent(row.values[h.position]);
   }
   for (const storage::ExemplarAt& e : row.exemplars) {
     if (e.position >= t.layout.size()) return InvalidArgument("an exemplar beyond the layout");
   }
-  if (!head_.TimeAllowed(row.t_ms, samples, commit.stats)) {
+  if (!head_.TimeAllowed(row.t_ms, 0, commit.stats)) {
+    // Only now, as it walks the row.
+    uint64_t samples = CountPresent(row.values);
+    for (const storage::HistogramAt& h : row.histograms) {
+      samples += h.position >= row.values.size() || IsAbsent(row.values[h.position]);
+    }
+    (void)head_.TimeAllowed(row.t_ms, samples, commit.stats);
     commit.stats.refused_histograms += row.histograms.size();
-    head_.Count(commit.stats);
-    return commit.stats;
+    return {};
   }
   std::span<const double> values = row.values;
   std::vector<double> without;
@@ -541,229 +562,45 @@ Result<storage::CommitStats> Head::Writer::Commit(const storage::Row& row) {
     commit.stats.exemplars += head_.exemplars_.Add(head_.index_.LabelsOf(t.layout[e.position]),
                                                    at.exemplar, commit.batch);
   }
-  VEDETTE_RETURN_IF_ERROR(head_.Flush(commit));
-  storage::CommitStats counted = commit.stats;
-  if (row.optional) counted.duplicate = counted.out_of_order = counted.too_old = 0;
-  head_.Count(counted);
-  return commit.stats;
+  return {};
 }
 
-// ---- loose series
-
-std::optional<Head::Place> Head::LoosePlaceOf(uint32_t series) const {
-  thread_local std::vector<Place> places;
-  PlacesOf(series, places);
-  for (const Place& p : places) {
-    const std::shared_ptr<Timeline> t = FindTimeline(p.timeline);
-    if (t && t->kind == Timeline::Kind::kLoose) return p;
-  }
-  return std::nullopt;
-}
-
-namespace {
-
-// One series of a batch and where it belongs.
-struct Item {
-  uint32_t timeline = 0;
-  uint32_t position = 0;
-  uint32_t batch = 0;
-};
-
-uint64_t InstantsHash(std::span<const Sample> samples) {
-  uint64_t h = samples.size();
-  for (const Sample& s : samples) h = (h ^ static_cast<uint64_t>(s.t_ms)) * 0x9e3779b97f4a7c15u;
-  return h;
-}
-
-bool SameInstants(std::span<const Sample> a, std::span<const Sample> b) {
-  return std::ranges::equal(a, b, {}, &Sample::t_ms, &Sample::t_ms);
-}
-
-bool Ascending(std::span<const Sample> s) {
-  for (size_t i = 1; i < s.size(); ++i) {
-    if (s[i].t_ms <= s[i - 1].t_ms) return false;
-  }
-  return true;
-}
-
-}  // namespace
-
-Result<storage::CommitStats> Head::Write(std::span<const storage::SeriesBatch> batch,
-                                         std::span<storage::SeriesRef> refs)
+Result<storage::CommitStats> Head::CommitTogether(
+    std::span<const storage::WriterRow> rows,
+    const std::function<void(StoreBatch& batch)>& add_notes)
     VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_analysis) {
   Commit commit;
-  thread_local std::vector<uint32_t> series;  // Of each of the batch; UINT32_MAX: refused.
-  thread_local std::vector<Item> items;
-  series.assign(batch.size(), SeriesIndex::kUnknown);
-  items.clear();
-  std::vector<uint32_t> unnamed;  // Without a ref: looked up by their labels.
-  if (refs.empty()) {
-    index_.FindMany(
-        batch.size(), [&](size_t i) -> const Labels& { return batch[i].labels; }, series);
-  } else {
-    const uint32_t known = index_.size();
-    for (uint32_t i = 0; i < batch.size(); ++i) {
-      if (refs[i] == 0) {
-        unnamed.push_back(i);
-      } else if (refs[i] > known) {
-        return NotFound(StrCat("the storage knows no series ", refs[i]));
-      } else {
-        series[i] = static_cast<uint32_t>(refs[i] - 1);
-      }
-    }
-    if (!unnamed.empty()) {
-      std::vector<uint32_t> found;
-      index_.FindMany(
-          unnamed.size(), [&](size_t i) -> const Labels& { return batch[unnamed[i]].labels; },
-          found);
-      for (size_t i = 0; i < unnamed.size(); ++i) series[unnamed[i]] = found[i];
-    }
+  std::vector<std::pair<Timeline*, const storage::WriterRow*>> ordered;
+  ordered.reserve(rows.size());
+  for (const storage::WriterRow& r : rows) {
+    if (Timeline* t = static_cast<Writer*>(r.writer)->timeline()) ordered.emplace_back(t, &r);
   }
-  auto labels_of = [&](uint32_t i) {
-    return batch[i].labels.empty() ? index_.LabelsOf(series[i]) : batch[i].labels;
-  };
-  std::map<std::pair<std::string, uint64_t>, std::shared_ptr<Timeline>> made;
-  thread_local std::vector<Place> places;
-  uint32_t last_loose = 0;  // The timeline of the series before is likely that of the next.
-  for (uint32_t i = 0; i < batch.size(); ++i) {
-    const storage::SeriesBatch& b = batch[i];
-    std::optional<Place> place;
-    if (series[i] != SeriesIndex::kUnknown) {
-      const Place first = FirstPlaceOf(series[i]);
-      if (first.timeline != 0 && first.timeline == last_loose) {
-        place = first;
-      } else {
-        place = LoosePlaceOf(series[i]);
-      }
-    }
-    if (b.samples.empty()) {
-      bool added;
-      if (series[i] == SeriesIndex::kUnknown) series[i] = index_.FindOrAdd(b.labels, &added);
-      continue;
-    }
-    if (!place) {
-      const Labels labels = labels_of(i);
-      const std::string owner(labels.Get("job"));
-      if (!Charge(owner).ok()) {
-        commit.stats.series_limit += b.samples.size() + b.histograms.size();
-        commit.stats.refused_histograms += b.histograms.size();
-        series[i] = UINT32_MAX;
-        continue;
-      }
-      bool added;
-      if (series[i] == SeriesIndex::kUnknown) series[i] = index_.FindOrAdd(labels, &added);
-      // Two of one label set in the same batch: the first one made the place.
-      place = LoosePlaceOf(series[i]);
-      if (place) {
-        Uncharge(owner, 1);
-      } else {
-        std::shared_ptr<Timeline>& t = made[{owner, InstantsHash(b.samples)}];
-        if (t) {
-          MutexLock lock(t->commit_mu);
-          if (t->layout.size() >= kMaxLooseLayout) t = nullptr;
-        }
-        if (!t) {
-          VEDETTE_ASSIGN_OR_RETURN(t, NewTimeline(owner, Timeline::Kind::kLoose));
-        }
-        MutexLock lock(t->commit_mu);
-        t->last_commit_ms = clock_.NowMs();
-        place = Place{t->id, static_cast<uint32_t>(t->layout.size())};
-        t->layout.push_back(series[i]);
-        AddPlace(series[i], *place);
-      }
-    }
-    last_loose = place->timeline;
-    items.push_back({place->timeline, place->position, i});
+  // All locks in the order of ids, as in Write().
+  std::ranges::sort(ordered, {}, [](const auto& o) { return o.first->id; });
+  const auto same = [](const auto& a, const auto& b) { return a.first == b.first; };
+  if (std::ranges::adjacent_find(ordered, same) != ordered.end()) {
+    return InvalidArgument("two rows of one writer in one commit");
   }
-  auto by_timeline = [](const Item& a, const Item& b) { return a.timeline < b.timeline; };
-  if (!std::ranges::is_sorted(items, by_timeline)) std::ranges::stable_sort(items, by_timeline);
-
-  // All locks in the order of ids, so that two batches never wait for each other.
-  std::vector<std::shared_ptr<Timeline>> locked;
-  bool again = false;
-  for (size_t i = 0; i < items.size(); ++i) {
-    if (i > 0 && items[i].timeline == items[i - 1].timeline) continue;
-    std::shared_ptr<Timeline> t = FindTimeline(items[i].timeline);
-    if (!t) {
-      again = true;
-      break;
-    }
-    t->commit_mu.Lock();
-    locked.push_back(t);
-    again = again || t->dropped;
-  }
-  auto unlock = [&]() VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_analysis) {
-    for (const std::shared_ptr<Timeline>& t : locked) t->commit_mu.Unlock();
-    locked.clear();
-  };
-  if (again) {  // One was sealed away in between: rare, and it will be made anew.
-    unlock();
-    return Write(batch, refs);
-  }
-
+  for (const auto& [t, r] : ordered) t->commit_mu.Lock();
+  // Sealing writes what is staged: it comes before anything is, so that the rows stay together.
   Status status;
-  std::vector<double> row;
-  std::vector<std::pair<int64_t, std::pair<uint32_t, double>>> loose;
-  size_t next = 0;
-  for (const std::shared_ptr<Timeline>& t : locked) {
-    const size_t begin = next;
-    while (next < items.size() && items[next].timeline == t->id) ++next;
-    const std::span<const Item> own = std::span(items).subspan(begin, next - begin);
-    const std::span<const Sample> first = batch[own[0].batch].samples;
-    bool aligned = Ascending(first);
-    for (size_t i = 1; aligned && i < own.size(); ++i) {
-      aligned =
-          own[i].position > own[i - 1].position && SameInstants(first, batch[own[i].batch].samples);
-    }
-    if (aligned) {
-      for (size_t k = 0; status.ok() && k < first.size(); ++k) {
-        if (!TimeAllowed(first[k].t_ms, own.size(), commit.stats)) continue;
-        row.assign(t->layout.size(), kAbsent);
-        for (const Item& item : own) row[item.position] = batch[item.batch].samples[k].value;
-        status = StageRow(commit, *t, first[k].t_ms, row, false);
-      }
-    } else {
-      loose.clear();
-      for (const Item& item : own) {
-        for (const Sample& s : batch[item.batch].samples) {
-          if (TimeAllowed(s.t_ms, 1, commit.stats)) {
-            loose.push_back({s.t_ms, {item.position, s.value}});
-          }
-        }
-      }
-      std::ranges::stable_sort(loose, {}, &decltype(loose)::value_type::first);
-      for (size_t i = 0; status.ok() && i < loose.size();) {
-        row.assign(t->layout.size(), kAbsent);
-        const int64_t t_ms = loose[i].first;
-        // The same series twice at one instant: the second goes into a row of its own.
-        while (i < loose.size() && loose[i].first == t_ms && IsAbsent(row[loose[i].second.first])) {
-          row[loose[i].second.first] = loose[i].second.second;
-          ++i;
-        }
-        status = StageRow(commit, *t, t_ms, row, false);
-      }
-    }
-    if (!status.ok()) break;
+  for (size_t i = 0; status.ok() && i < ordered.size(); ++i) {
+    Timeline& t = *ordered[i].first;
+    const int64_t t_ms = ordered[i].second->row.t_ms;
+    storage::CommitStats unused;
+    if (TimeAllowed(t_ms, 0, unused)) status = MakeRoom(commit, t, t_ms);
   }
-  for (uint32_t i = 0; status.ok() && i < batch.size(); ++i) {
-    if (series[i] == UINT32_MAX) continue;
-    for (const auto& h : batch[i].histograms) {
-      if (!TimeAllowed(h.t_ms, 1, commit.stats)) {
-        ++commit.stats.refused_histograms;
-        continue;
-      }
-      status = StageHistogram(commit, series[i], h.t_ms, *h.histogram, false);
-      if (!status.ok()) break;
-    }
-    for (const Exemplar& e : batch[i].exemplars) {
-      commit.stats.exemplars += exemplars_.Add(labels_of(i), e, commit.batch);
-    }
+  for (size_t i = 0; status.ok() && i < ordered.size(); ++i) {
+    const storage::WriterRow& r = *ordered[i].second;
+    status = static_cast<Writer*>(r.writer)->Stage(commit, *ordered[i].first, r.row);
   }
-  if (status.ok()) status = Flush(commit);
+  if (status.ok()) {
+    add_notes(commit.batch);
+    status = Flush(commit);
+  }
   if (!status.ok()) Abandon(commit);
-  unlock();
+  for (const auto& [t, r] : ordered) t->commit_mu.Unlock();
   if (!status.ok()) return status;
-  for (uint32_t i : unnamed) refs[i] = series[i] == UINT32_MAX ? 0 : uint64_t{series[i]} + 1;
   Count(commit.stats);
   return commit.stats;
 }

@@ -144,10 +144,18 @@ class Head {
   Status RecoverIds(uint32_t highest) { return timeline_ids_.Recover(highest + 1); }
 
   std::unique_ptr<storage::TimelineWriter> OpenTimeline(const std::string& owner);
+  // storage::Appender::CommitTogether; `add_notes` puts the notes into the batch.
+  Result<storage::CommitStats> CommitTogether(
+      std::span<const storage::WriterRow> rows,
+      const std::function<void(StoreBatch& batch)>& add_notes);
   // `refs` is empty or as long as the batch: storage::Appender::WriteKnown. A ref is the number of
   // the series plus one.
   Result<storage::CommitStats> Write(std::span<const storage::SeriesBatch> batch,
                                      std::span<storage::SeriesRef> refs);
+  // storage::Appender::WriteSamples. Where the samples are rows of timelines, as when a sender
+  // keeps its order, they are staged as such: nothing is looked up, sorted or gathered by series.
+  Result<storage::CommitStats> WriteSamples(std::span<const storage::SeriesRef> refs,
+                                            std::span<const Sample> samples);
 
   // Where a series is in memory: the timelines' views and its position in each.
   struct Place {
@@ -213,6 +221,9 @@ class Head {
   std::shared_ptr<Timeline> FindTimeline(uint32_t id) const;
   std::vector<std::shared_ptr<Timeline>> AllTimelines() const;
 
+  // Seals what has to be sealed before a row of this instant. What a commit has staged in the
+  // timeline is written before that.
+  Status MakeRoom(Commit& commit, Timeline& t, int64_t t_ms) VEDETTE_REQUIRES(t.commit_mu);
   Status StageRow(Commit& commit, Timeline& t, int64_t t_ms, std::span<const double> values,
                   bool backfill) VEDETTE_REQUIRES(t.commit_mu);
   void StageOld(Commit& commit, Timeline& t, int64_t t_ms, std::span<const double> values,

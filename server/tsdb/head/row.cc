@@ -1,6 +1,7 @@
 #include "server/tsdb/head/row.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstring>
 
@@ -26,10 +27,15 @@ bool ToInteger(double v, int64_t& out) {
   return std::bit_cast<uint64_t>(static_cast<double>(out)) == std::bit_cast<uint64_t>(v);
 }
 
+// What a value is told against: holes count as 0.
+uint64_t AsBefore(double before) {
+  const uint64_t bits = std::bit_cast<uint64_t>(before);
+  return bits == kAbsentNanBits ? 0 : bits;
+}
+
 uint64_t BeforeBits(const OpenRow* before, size_t i) {
   if (before == nullptr || i >= before->values.size()) return 0;
-  const uint64_t bits = std::bit_cast<uint64_t>(before->values[i]);
-  return bits == kAbsentNanBits ? 0 : bits;
+  return AsBefore(before->values[i]);
 }
 
 }  // namespace
@@ -44,34 +50,53 @@ void EncodeRowValues(std::span<const double> values, const OpenRow* before, std:
   const size_t mask_at = out.size();
   out.resize(mask_at + (n + 7) / 8);
   thread_local std::vector<uint8_t> tags;
-  thread_local std::string data;
+  thread_local std::vector<char> data;
   tags.clear();
-  data.resize(n * 8 + 8);
+  if (data.size() < n * 8 + 8) data.resize(n * 8 + 8);
   char* p = data.data();
-  for (size_t i = 0; i < n; ++i) {
-    const uint64_t bits = std::bit_cast<uint64_t>(values[i]);
-    const uint64_t old = BeforeBits(before, i);
-    if (bits == old) continue;
-    out[mask_at + i / 8] = static_cast<char>(out[mask_at + i / 8] | 1 << (i % 8));
-    if (bits == kAbsentNanBits) {
-      tags.push_back(kGone);
-      continue;
-    }
-    int64_t a;
-    int64_t b;
-    if (ToInteger(values[i], a) && ToInteger(std::bit_cast<double>(old), b)) {
-      const uint64_t d = ZigZag(a - b);
-      const size_t bytes = static_cast<size_t>(64 - std::countl_zero(d | 1) + 7) / 8;
-      std::memcpy(p, &d, 8);
-      p += bytes;
-      tags.push_back(static_cast<uint8_t>(bytes - 1));
+  const size_t known = before == nullptr ? 0 : std::min(n, before->values.size());
+  for (size_t begin = 0; begin < n; begin += 8) {
+    // Most values stand still: eight of them are compared without a branch.
+    const size_t end = std::min(begin + 8, n);
+    std::array<uint64_t, 8> old;
+    unsigned changed = 0;
+    if (end <= known) {
+      for (size_t i = begin; i < end; ++i) {
+        old[i - begin] = AsBefore(before->values[i]);
+        changed |= unsigned{std::bit_cast<uint64_t>(values[i]) != old[i - begin]} << (i - begin);
+      }
     } else {
-      const uint64_t x = bits ^ old;
-      const size_t bytes = 8 - static_cast<size_t>(std::countr_zero(x)) / 8;
-      const uint64_t upper = x >> (64 - 8 * bytes);
-      std::memcpy(p, &upper, 8);
-      p += bytes;
-      tags.push_back(static_cast<uint8_t>(kXorFirst + bytes - 1));
+      for (size_t i = begin; i < end; ++i) {
+        old[i - begin] = BeforeBits(before, i);
+        changed |= unsigned{std::bit_cast<uint64_t>(values[i]) != old[i - begin]} << (i - begin);
+      }
+    }
+    if (changed == 0) continue;
+    out[mask_at + begin / 8] = static_cast<char>(changed);
+    for (; changed != 0; changed &= changed - 1) {
+      const size_t at = static_cast<size_t>(std::countr_zero(changed));
+      const double value = values[begin + at];
+      const uint64_t bits = std::bit_cast<uint64_t>(value);
+      if (bits == kAbsentNanBits) {
+        tags.push_back(kGone);
+        continue;
+      }
+      int64_t a;
+      int64_t b;
+      if (ToInteger(value, a) && ToInteger(std::bit_cast<double>(old[at]), b)) {
+        const uint64_t d = ZigZag(a - b);
+        const size_t bytes = static_cast<size_t>(64 - std::countl_zero(d | 1) + 7) / 8;
+        std::memcpy(p, &d, 8);
+        p += bytes;
+        tags.push_back(static_cast<uint8_t>(bytes - 1));
+      } else {
+        const uint64_t x = bits ^ old[at];
+        const size_t bytes = 8 - static_cast<size_t>(std::countr_zero(x)) / 8;
+        const uint64_t upper = x >> (64 - 8 * bytes);
+        std::memcpy(p, &upper, 8);
+        p += bytes;
+        tags.push_back(static_cast<uint8_t>(kXorFirst + bytes - 1));
+      }
     }
   }
   for (size_t i = 0; i < tags.size(); i += 2) {
