@@ -100,7 +100,9 @@ void WriteRequest::Clear() {
   histogram_starts_.clear();
   exemplars_.clear();
   ends_.clear();
+  new_labels_.clear();
   series_.clear();
+  plain_ = true;
   refs_.clear();
   entries_.clear();
   cache_ = nullptr;
@@ -123,7 +125,7 @@ Status WriteRequest::ReadV1(std::string_view body, const SeriesCache* cache) {
   while (r.Next()) {
     if (r.field() == 1) {
       VEDETTE_RETURN_IF_ERROR(ReadSeriesV1(r.bytes()));
-      if (series_.size() % 1024 == 0) {
+      if (refs_.size() % 1024 == 0) {
         VEDETTE_RETURN_IF_ERROR(Room());
       }
     } else if (r.field() == 3) {
@@ -162,7 +164,7 @@ Status WriteRequest::ReadV2(std::string_view body, const SeriesCache* cache) {
   while (r.Next()) {
     if (r.field() == 5) {
       VEDETTE_RETURN_IF_ERROR(ReadSeriesV2(r.bytes()));
-      if (series_.size() % 1024 == 0) {
+      if (refs_.size() % 1024 == 0) {
         VEDETTE_RETURN_IF_ERROR(Room());
       }
     }
@@ -381,7 +383,7 @@ Status WriteRequest::Room() const {
                        (sample_starts_.size() + histogram_starts_.size()) * sizeof(int64_t) +
                        histograms_.size() * (sizeof(Histogram) + 64) +
                        exemplars_.size() * (sizeof(Exemplar) + 32) +
-                       series_.size() * (sizeof(storage::SeriesBatch) + sizeof(Extent) + 64) +
+                       refs_.size() * (sizeof(storage::SeriesBatch) + sizeof(Extent) + 64) +
                        symbols_.size() * sizeof(std::string_view) +
                        metadata_.size() * (sizeof(Metadata) + 64) + bucket_bytes_;
   if (bytes <= kMaxDecodedBytes) return {};
@@ -558,9 +560,13 @@ void WriteRequest::Drop(const Extent& from) {
 }
 
 void WriteRequest::TakeSeries(Labels labels) {
-  series_.push_back({.labels = std::move(labels)});
+  if (known_.ref() == 0) {
+    new_labels_.emplace_back(refs_.size(), std::move(labels));
+    plain_ = false;
+  }
   refs_.push_back(known_.ref());
   ends_.push_back({samples_.size(), histograms_.size(), exemplars_.size()});
+  plain_ = plain_ && samples_.size() == refs_.size();
   if (cache_ != nullptr) entries_.push_back(known_);
 }
 
@@ -580,7 +586,15 @@ void WriteRequest::Remember(SeriesCache& cache) {
 void WriteRequest::FinishRequest() {
   if (!sample_starts_.empty()) sample_starts_.resize(samples_.size());
   if (!histogram_starts_.empty()) histogram_starts_.resize(histograms_.size());
-  // Only now do the vectors stand still.
+  plain_ = plain_ && histograms_.empty() && exemplars_.empty() && sample_starts_.empty();
+}
+
+const std::vector<storage::SeriesBatch>& WriteRequest::series() {
+  if (series_.size() == refs_.size()) return series_;
+  series_.resize(refs_.size());
+  for (auto& [i, labels] : new_labels_) series_[i].labels = std::move(labels);
+  new_labels_.clear();
+  // The vectors that they point into stand still by now.
   Extent from{};
   for (size_t i = 0; i < series_.size(); ++i) {
     const Extent& to = ends_[i];
@@ -599,6 +613,7 @@ void WriteRequest::FinishRequest() {
         std::span(exemplars_).subspan(from.exemplars, to.exemplars - from.exemplars);
     from = to;
   }
+  return series_;
 }
 
 }  // namespace vedette::remote

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/base/status.h"
+#include "common/model/labels.h"
 #include "common/model/metric_family.h"
 #include "common/model/sample.h"
 #include "server/remote/series_cache.h"
@@ -23,10 +24,12 @@ namespace vedette::remote {
 //
 //   WriteRequest request;                       // Kept by a connection: its buffers are reused.
 //   VEDETTE_RETURN_IF_ERROR(request.ReadV1(body, &cache));
-//   appender.WriteKnown(request.series(), request.refs());
+//   request.plain() ? appender.WriteSamples(request.refs(), request.plain_samples())
+//                   : appender.WriteKnown(request.series(), request.refs());
 //   request.Remember(cache);
 //
-// A series that the cache knows has a ref and no labels.
+// A series that the cache knows has a ref and no labels. From a sender's second request on nearly
+// all are plain: one sample of each of series that are known.
 //
 // Field numbers: the published prompb/types.proto and io/prometheus/write/v2/types.proto.
 // Memory: a few times the body, which is limited by the door, and never more than kMaxDecodedBytes:
@@ -48,9 +51,14 @@ class WriteRequest {
   // Teaches the cache the series that it did not know, once refs() are filled in.
   void Remember(SeriesCache& cache);
 
+  // Every series is known and has one sample and nothing else: of refs()[i] it is
+  // plain_samples()[i].
+  bool plain() const { return plain_ && !refs_.empty(); }
+  std::span<const Sample> plain_samples() const { return samples_; }
+
   // Valid until the next read. Series with labels that no series may have are left out here and
-  // counted below.
-  const std::vector<storage::SeriesBatch>& series() const { return series_; }
+  // counted below. Gathered at the first call.
+  const std::vector<storage::SeriesBatch>& series();
   const std::vector<std::pair<std::string, Metadata>>& metadata() const { return metadata_; }
 
   uint64_t samples() const { return samples_.size(); }
@@ -94,7 +102,9 @@ class WriteRequest {
   std::vector<int64_t> sample_starts_;
   std::vector<int64_t> histogram_starts_;
   std::vector<Extent> ends_;  // One per series: where its part of the three vectors ends.
-  std::vector<storage::SeriesBatch> series_;
+  std::vector<std::pair<size_t, Labels>> new_labels_;  // Of the series without a ref.
+  std::vector<storage::SeriesBatch> series_;           // Empty until somebody asks.
+  bool plain_ = true;                                  // So far.
   std::vector<storage::SeriesRef> refs_;
   const SeriesCache* cache_ = nullptr;
   std::optional<SeriesCache::Cursor> cursor_;

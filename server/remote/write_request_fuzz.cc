@@ -37,6 +37,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
           __builtin_trap();
         }
       }
+      if (again.plain() && again.plain_samples().size() != again.refs().size()) __builtin_trap();
       again.Remember(cache);
     }
   }

@@ -74,7 +74,9 @@ Reply WriteDoor::Write(const Call& call, std::string_view content_type) {
   Status read = v2 ? request.ReadV2(call.body, &cache_) : request.ReadV1(call.body, &cache_);
   if (!read.ok()) return Text(400, read.message());
 
-  Result<storage::CommitStats> stats = appender_.WriteKnown(request.series(), request.refs());
+  Result<storage::CommitStats> stats =
+      request.plain() ? appender_.WriteSamples(request.refs(), request.plain_samples())
+                      : appender_.WriteKnown(request.series(), request.refs());
   if (!stats.ok() && stats.status().code() == StatusCode::kNotFound) {
     // The storage has given up a series that the cache still had: once more, with all labels.
     cache_.Clear();
