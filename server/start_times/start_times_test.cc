@@ -98,6 +98,26 @@ TEST(StartTimesOfTimelines, AreAColumnBesideTheirSeriesAndEndWithIt) {
   EXPECT_EQ(written.series().size(), 3u) << "one without a start has no companion";
 }
 
+TEST(StartTimesOfTimelines, StandBesideRowsThatAreStoredTogether) {
+  testing::MemoryAppender written;
+  MemoryStorage unread;
+  StartTimes starts(written, unread);
+  const auto a = starts.OpenTimeline("a"), b = starts.OpenTimeline("b");
+  ASSERT_TRUE(a->AddSeries(Labels::Of({{"__name__", "c_total"}, {"job", "a"}})).ok());
+  ASSERT_TRUE(b->AddSeries(Labels::Of({{"__name__", "c_total"}, {"job", "b"}})).ok());
+  const std::vector<double> values = {5};
+  const std::vector<storage::StartAt> told = {{0, 500}};
+  const std::vector<storage::WriterRow> rows = {
+      {a.get(), {.t_ms = 1000, .values = values}},
+      {b.get(), {.t_ms = 1000, .values = values, .starts = told}}};
+  const auto stats = starts.CommitTogether(rows, {});
+  ASSERT_TRUE(stats.ok());
+  EXPECT_EQ(stats->appended, 2u) << "companions are nobody's samples";
+  EXPECT_EQ(written.ToString("{__name__=\"c_total\", __start_timestamp__=\"1\", job=\"b\"}"),
+            "500@1000");
+  EXPECT_EQ(written.series().size(), 3u);
+}
+
 TEST_F(StartTimesTest, ARangeThatBeginsLaterStillFindsTheRightOnes) {
   const auto set = querier_->Select({.start_ms = 2500, .end_ms = 10'000, .start_times = true}, kAll);
   ASSERT_TRUE(set->Next());
