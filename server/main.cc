@@ -1,6 +1,8 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <cstdio>
 #include <ctime>
 #include <memory>
@@ -9,6 +11,7 @@
 #include "common/base/status.h"
 #include "common/log/log.h"
 #include "common/systemd/notify.h"
+#include "server/idle_memory.h"
 #include "server/options.h"
 #include "server/server.h"
 #include "server/version.h"
@@ -61,11 +64,18 @@ int Main(int argc, char** argv) {
   notifier.Ready("serving");
   // Woken three times in the watchdog's time. Alive() takes the locks that everything goes through:
   // where one of them is stuck, nobody says that we are alive, and systemd starts us anew.
-  const int64_t wait_ms = notifier.watchdog_ms() > 0 ? notifier.watchdog_ms() / 3 : 3'600'000;
+  constexpr int64_t kTidyMs = 60'000;
+  const int64_t wait_ms =
+      notifier.watchdog_ms() > 0 ? std::min(notifier.watchdog_ms() / 3, kTidyMs) : kTidyMs;
   const timespec wait{.tv_sec = wait_ms / 1000, .tv_nsec = wait_ms % 1000 * 1'000'000};
+  int64_t waited_ms = 0;
   for (;;) {
     const int received = sigtimedwait(&signals, nullptr, &wait);
     if (received < 0) {
+      if ((waited_ms += wait_ms) >= kTidyMs) {
+        waited_ms = 0;
+        (void)GiveBackIdleMemory();
+      }
       if (notifier.watchdog_ms() > 0 && (*server)->Alive()) notifier.Alive();
       continue;
     }
