@@ -139,7 +139,12 @@ export function PanelView({ panel, context, local, repeat, open }: { panel: Pane
 
   const say = (t: string): string => fill(t, context.board, context.scope, times, 'text', local);
   const title = say(panel.title);
-  const own = useMemo(() => ({ ...context, marks: context.marks.filter((m) => !m.panels || m.panels.ids.includes(panel.id) !== m.panels.except) }), [context]);
+  // The same list while it is the same: a chart is made anew for another.
+  const marks = useMemo(() => {
+    const meant = context.marks.filter((m) => !m.panels || m.panels.ids.includes(panel.id) !== m.panels.except);
+    return meant.length === context.marks.length ? context.marks : meant;
+  }, [context.marks, panel.id]);
+  const own = marks === context.marks ? context : { ...context, marks };
   const [list, broken] = useMemo((): [Single[], string | null] => {
     try {
       return [answer && SINGLE.has(panel.type) ? singles(panel, answer, context) : [], null];
