@@ -49,6 +49,10 @@ const RARE: Record<string, ComponentType<ViewProps>> = {
   'status-history': Timeline,
 };
 
+// A drawing that comes late is there before its panel says that it is drawn.
+const COMING: Record<string, () => Promise<unknown>> = { table: () => import('./views/table'), heatmap: () => import('./views/heat'), histogram: () => import('./views/heat'), barchart: () => import('./views/bars'), 'state-timeline': () => import('./views/timeline'), 'status-history': () => import('./views/timeline') };
+const coming = (type: string): Promise<unknown> => (Object.hasOwn(COMING, type) ? COMING[type]().catch(() => null) : Promise.resolve());
+
 function Rare(props: ViewProps) {
   const Drawn = RARE[props.panel.type];
   return <Drawn {...props} />;
@@ -121,8 +125,8 @@ export function PanelView({ panel, context, local, repeat, open }: { panel: Pane
     const key = [scopeKey, context.from, context.to, context.turn, recovered.value, JSON.stringify(local)].join('|');
     if (!seen || !asks || done.current === key) return;
     const abort = new AbortController();
-    ask(panel, context, host.current?.clientWidth ?? 600, local, abort.signal).then(
-      (a) => {
+    Promise.all([ask(panel, context, host.current?.clientWidth ?? 600, local, abort.signal), coming(panel.type)]).then(
+      ([a]) => {
         if (abort.signal.aborted) return;
         done.current = key;
         setAnswer(a);
