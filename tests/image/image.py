@@ -53,7 +53,8 @@ class Images:
     def start_daemon(self):
         log = open(self.work / "dockerd.log", "w")
         self.daemon = subprocess.Popen(
-            ["dockerd", "--data-root", self.work / "data", "--exec-root", self.work / "exec", "--pidfile",
+            # With mounts that may be shared, as systemd sets them up on most machines.
+            ["unshare", "--mount", "--propagation", "shared", "dockerd", "--data-root", self.work / "data", "--exec-root", self.work / "exec", "--pidfile",
              self.work / "dockerd.pid", "-H", self.env["DOCKER_HOST"]], stdout=log, stderr=log)
         self.wait("the daemon answers", lambda: subprocess.run(
             ["docker", "version"], env=self.env, capture_output=True).returncode == 0)
