@@ -3,7 +3,7 @@ import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { recovered } from '../api/client';
 import { href } from '../app/router';
 import { Icon } from '../ui/icons';
-import { lazy } from '../ui/lazy';
+import { type Late, lazy } from '../ui/lazy';
 import { Menu } from '../ui/parts';
 import { ask, rangeOf, stepOf, type Answer, type Context } from './ask';
 import { ALL, fill, type Times } from './interpolate';
@@ -41,7 +41,7 @@ const DashList = lazy(() => import('./views/lists').then((m) => m.DashList), wai
 const Text = lazy(() => import('./views/markup').then((m) => m.Text), wait);
 const TableView = lazy(() => import('./views/table').then((m) => m.TableView), wait);
 const Timeline = lazy<ViewProps>(() => import('./views/timeline').then((m) => m.Timeline), wait);
-const RARE: Record<string, ComponentType<ViewProps>> = {
+const RARE: Record<string, Late<ViewProps>> = {
   heatmap: lazy<ViewProps>(() => import('./views/heat').then((m) => m.HeatPanel), wait),
   histogram: lazy<ViewProps>(() => import('./views/heat').then((m) => m.HistogramPanel as ComponentType<ViewProps>), wait),
   barchart: lazy<ViewProps>(() => import('./views/bars').then((m) => m.BarChart), wait),
@@ -50,8 +50,10 @@ const RARE: Record<string, ComponentType<ViewProps>> = {
 };
 
 // A drawing that comes late is there before its panel says that it is drawn.
-const COMING: Record<string, () => Promise<unknown>> = { table: () => import('./views/table'), heatmap: () => import('./views/heat'), histogram: () => import('./views/heat'), barchart: () => import('./views/bars'), 'state-timeline': () => import('./views/timeline'), 'status-history': () => import('./views/timeline') };
-const coming = (type: string): Promise<unknown> => (Object.hasOwn(COMING, type) ? COMING[type]().catch(() => null) : Promise.resolve());
+const coming = (type: string): Promise<void> => {
+  const view = type === 'table' ? TableView : Object.hasOwn(RARE, type) ? RARE[type] : null;
+  return view === null ? Promise.resolve() : view.coming().catch(() => {});
+};
 
 function Rare(props: ViewProps) {
   const Drawn = RARE[props.panel.type];

@@ -1,1 +1,0 @@
-import{d as f,h as a,u as c}from"./index-DCWiX7lU.js";function y(l,r=()=>null){let n=null;return function(u){const[,o]=f(n!==null);a(()=>{if(n!==null)return;let e=!0;return l().then(i=>{n=i,e&&o(!0)}),()=>{e=!1}},[]);const t=n;return t===null?r():c(t,{...u})}}export{y as l};
