@@ -22,6 +22,7 @@ class FrameSource final : public Source {
     Snapshot snapshot;
     bool backlog = false;
     int64_t t_ms = 0;
+    bool known = false;
   };
   void Start(const Request& request, Fetched fetched) override {
     request_ = request;
@@ -37,7 +38,8 @@ class FrameSource final : public Source {
       const std::string bytes = encoder_->Encode(step.snapshot);
       VEDETTE_ASSIGN_OR_RETURN(const wire::PullFrame* frame, decoder_->Decode(bytes));
       VEDETTE_RETURN_IF_ERROR(
-          sink.OnFrame(*frame, step.backlog ? step.t_ms : request_.t_ms, step.backlog));
+          step.known ? sink.OnKnownFrame(*frame)
+                     : sink.OnFrame(*frame, step.backlog ? step.t_ms : request_.t_ms, step.backlog));
     }
     return Status();
   }
@@ -126,6 +128,20 @@ TEST_F(AgentLoopTest, EachApplicationHasAJobAndAnUpOfItsOwn) {
             "1@1000 1@2000");
   EXPECT_EQ(storage_.series().at(kRequests).owner, "flask");
   EXPECT_EQ(loop_->metadata().at("requests").type, MetricType::kGauge);
+}
+
+TEST_F(AgentLoopTest, AFrameThatIsStoredAlreadyStillTellsItsLayout) {
+  // After a restart of the server the application is down, and the agent sends kept frames of when it was up, of
+  // which the storage has the first: the layout of the application comes with that one.
+  const Snapshot known = Of2(1, 10), kept = Of2(2, 11);
+  Scrape(4000, {{Of2(3, 0, /*app_up=*/false)}});
+  Scrape(5000, {{.snapshot = known, .backlog = true, .t_ms = 1000, .known = true},
+                {.snapshot = kept, .backlog = true, .t_ms = 2000},
+                {Of2(4, 0, /*app_up=*/false)}});
+  Scrape(6000, {{Of2(5, 12)}});
+  EXPECT_EQ(Up("node"), "1@4000 1@5000 1@6000");
+  EXPECT_EQ(storage_.ToString(kRequests), "11@2000 stale@5000 12@6000");
+  EXPECT_EQ(storage_.ToString(kLoad), "3@4000 2@2000 4@5000 5@6000");  // As they came.
 }
 
 TEST_F(AgentLoopTest, AKilledApplicationIsDownAndStaleAtOnceAndNothingElseIs) {

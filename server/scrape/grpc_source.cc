@@ -354,9 +354,9 @@ class GrpcSource final : public Source {
         known_.Clear();
       }
       first_of_answer_ = std::min(first_of_answer_, frame->sequence);
-      // A frame that is stored already still had to be decoded: the next one builds on it.
-      const bool known = known_.Contains(frame->sequence);
-      if (live || !known) {
+      if (!live && known_.Contains(frame->sequence)) {
+        VEDETTE_RETURN_IF_ERROR(sink.OnKnownFrame(*frame));
+      } else {
         const int64_t t_ms = live ? t_ms_ : frame->t_ms - ClockDifference();
         VEDETTE_RETURN_IF_ERROR(sink.OnFrame(*frame, t_ms, !live));
       }

@@ -111,6 +111,10 @@ class Recorder final : public SourceSink {
               frame.sources[0].values[0], "@", t_ms);
     return Status();
   }
+  Status OnKnownFrame(const wire::PullFrame& frame) override {
+    StrAppend(text, text.empty() ? "" : " ", "known ", frame.sources[0].values[0]);
+    return Status();
+  }
   void OnStreamStart() override { text += text.empty() ? "start" : " start"; }
   std::string text;
 };
@@ -194,6 +198,16 @@ TEST_F(GrpcSourceTest, FillsTheGapAfterTheFirstLiveScrapeAtTheServersTime) {
   EXPECT_EQ(Scrape(600), "kept 1@997000 kept 2@998000 live 102@600");
   EXPECT_EQ(Scrape(700), "kept 3@999000 live 103@700");
   EXPECT_EQ(Scrape(800), "live 104@800");
+}
+
+TEST_F(GrpcSourceTest, WhatIsStoredAlreadyIsHandedOverForItsLayoutOnly) {
+  agent_.kept = 2;
+  EXPECT_EQ(Scrape(500), "start live 101@500");
+  EXPECT_EQ(Scrape(600), "kept 1@997000 kept 2@998000 live 102@600");
+  // It did not hear that they have arrived.
+  agent_.old_sequence = 0;
+  agent_.kept = 2;
+  EXPECT_EQ(Scrape(700), "known 1 known 2 live 103@700");
 }
 
 TEST_F(GrpcSourceTest, TheReceiptSaysWhatWillHaveBeenStored) {

@@ -40,6 +40,11 @@ std::shared_ptr<const Job> JobOf(const Target& target, std::shared_ptr<const Job
   return own;
 }
 
+Status TooManySources(const wire::PullFrame& frame) {
+  return ResourceExhausted(
+      StrCat("the agent tells of ", frame.sources.size(), " sources, limit: ", kMaxSources));
+}
+
 }  // namespace
 
 ScrapeLoop::ScrapeLoop(Parts parts, storage::Appender& appender, const Clock& clock,
@@ -372,10 +377,7 @@ ScrapeLoop::Pulled& ScrapeLoop::PulledOf(const SourceState& state) {
 }
 
 Status ScrapeLoop::OnFrame(const wire::PullFrame& frame, int64_t t_ms, bool backlog) {
-  if (frame.sources.size() > kMaxSources) {
-    return ResourceExhausted(
-        StrCat("the agent tells of ", frame.sources.size(), " sources, limit: ", kMaxSources));
-  }
+  if (frame.sources.size() > kMaxSources) return TooManySources(frame);
   for (const wire::PulledSource& source : frame.sources) {
     Pulled& pulled = PulledOf(source.state);
     pulled.timeline.Abandon();  // What a frame before this one set has been committed.
@@ -396,6 +398,17 @@ Status ScrapeLoop::OnFrame(const wire::PullFrame& frame, int64_t t_ms, bool back
     MutexLock lock(mu_);
     ++status_.snapshots_filled;
     status_.last_filled_ms = std::max(status_.last_filled_ms, t_ms);
+  }
+  return Status();
+}
+
+Status ScrapeLoop::OnKnownFrame(const wire::PullFrame& frame) {
+  if (frame.sources.size() > kMaxSources) return TooManySources(frame);
+  for (const wire::PulledSource& source : frame.sources) {
+    Pulled& pulled = PulledOf(source.state);
+    pulled.timeline.Abandon();
+    VEDETTE_RETURN_IF_ERROR(Apply(source, pulled).Annotate(StrCat("source ", source.state.name)));
+    pulled.timeline.Abandon();
   }
   return Status();
 }

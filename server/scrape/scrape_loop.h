@@ -89,6 +89,7 @@ class ScrapeLoop final : public SourceSink {
   // SourceSink:
   Status OnBody(std::string_view body, exposition::Protocol protocol) override;
   Status OnFrame(const wire::PullFrame& frame, int64_t t_ms, bool backlog) override;
+  Status OnKnownFrame(const wire::PullFrame& frame) override;
   void OnStreamStart() override;
 
  private:

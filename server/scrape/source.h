@@ -25,6 +25,10 @@ class SourceSink {
   // time by the server's clock.
   virtual Status OnFrame(const wire::PullFrame& frame, int64_t t_ms, bool backlog) = 0;
 
+  // A kept frame that is in the storage already: only what it says about layouts counts, as later
+  // frames build on that.
+  virtual Status OnKnownFrame(const wire::PullFrame& frame) = 0;
+
   // The agent's stream began anew: what positions meant before is forgotten.
   virtual void OnStreamStart() = 0;
 };
