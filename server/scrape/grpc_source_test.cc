@@ -203,7 +203,7 @@ TEST_F(GrpcSourceTest, FillsTheGapAfterTheFirstLiveScrapeAtTheServersTime) {
 TEST_F(GrpcSourceTest, WhatIsStoredAlreadyIsHandedOverForItsLayoutOnly) {
   agent_.kept = 2;
   EXPECT_EQ(Scrape(500), "start live 101@500");
-  EXPECT_EQ(Scrape(600), "kept 1@997000 kept 2@998000 live 102@600");
+  EXPECT_EQ(Scrape(600), "kept 1@998000 kept 2@999000 live 102@600");
   // It did not hear that they have arrived.
   agent_.old_sequence = 0;
   agent_.kept = 2;
