@@ -201,9 +201,16 @@ class Page:
                                                "clickCount": 1 if kind != "mouseMoved" else 0, "modifiers": modifiers})
 
     def click(self, selector, modifiers=0):
-        self.wait("document.querySelector(%s)" % json.dumps(selector))
-        x, y = self.eval("(() => { const e = document.querySelector(%s); e.scrollIntoView({block: 'center'});"
-                         " const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]; })()" % json.dumps(selector))
+        place = ("(() => { const e = document.querySelector(%s); if (!e) return null; e.scrollIntoView({block: 'center'});"
+                 " const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]; })()" % json.dumps(selector))
+        # Where it stands still: a page that is still being laid out would be clicked beside it.
+        x, y = self.wait(place)
+        for _ in range(20):
+            before = (x, y)
+            time.sleep(0.05)
+            x, y = self.wait(place)
+            if (x, y) == before:
+                break
         self.mouse("mouseMoved", x, y, modifiers=modifiers)
         self.mouse("mousePressed", x, y, "left", modifiers)
         self.mouse("mouseReleased", x, y, "left", modifiers)
