@@ -245,7 +245,7 @@ TEST_P(RandomLife, AgreesWithAMap) {
     return {.t_ms = t, .values = values, .backfill = backfill};
   };
   int note = -1;
-  for (int step = 0; step < 1500; ++step) {
+  for (int step = 0; step < 900; ++step) {
     now += static_cast<int64_t>(random() % 4 == 0 ? random() % 600'000 : 15'000);
     clock_.Set(now);
     const int action = static_cast<int>(random() % 100);

@@ -34,11 +34,12 @@ def vedette_test(name, deps = [], copts = [], data = [], size = "small", **kwarg
     )
 
 def vedette_bench(name, deps = [], copts = [], **kwargs):
-    """A google-benchmark program: built with everything, run by hand or by tools/bench."""
+    """A google-benchmark program: built with everything but the sanitizers, run by hand or by tools/bench."""
     native.cc_binary(
         name = name,
         testonly = True,
         copts = COPTS + copts,
+        tags = ["bench"],
         deps = deps + ["//third_party/debian:benchmark_main"],
         **kwargs
     )
