@@ -155,7 +155,8 @@ void AddUnits(const std::vector<const Unit*>& units, const UnitQuestions& answer
   sink.Family("node_systemd_unit_state", MetricType::kGauge, "Systemd unit");
   for (const Unit* unit : units) {
     const auto type = systemd.types.find(unit->name);
-    const std::string_view type_text = type == systemd.types.end() ? "" : type->second;
+    const auto type_text =
+        type == systemd.types.end() ? std::string_view() : std::string_view(type->second);
     for (const char* state : kStates) {
       sink.Add({{"name", unit->name}, {"state", state}, {"type", type_text}},
                unit->active_state == state ? 1 : 0);

@@ -1,5 +1,6 @@
 #include "server/remote/send/remote_write.h"
 
+#include <iterator>
 #include <utility>
 
 #include "common/base/strings.h"
@@ -114,7 +115,9 @@ Status RemoteWrite::Apply(const std::vector<config::RemoteWriteConfig>& configs,
     return it == wanted.end() || it->second.config != one.second->config() ||
            it->second.external_labels != one.second->external_labels();
   });
-  std::erase_if(shown_, [&](const auto& one) { return !senders_.contains(one.first); });
+  for (auto it = shown_.begin(); it != shown_.end();) {
+    it = senders_.contains(it->first) ? std::next(it) : shown_.erase(it);
+  }
   for (const std::string& id : queue_.Destinations()) {
     if (wanted.contains(id)) continue;
     VEDETTE_RETURN_IF_ERROR(queue_.RemoveDestination(id));
