@@ -100,7 +100,9 @@ alerting:
 remote_write:
 - url: http://127.0.0.1:{receiver.server_address[1]}/api/v1/write
 """)
-        cls.flags = (f"--web.listen-address=127.0.0.1:{port}", "--web.enable-remote-write-receiver")
+        # An alert that fires before the Alertmanager has been found is told at the next turn, which is soon here.
+        cls.flags = (f"--web.listen-address=127.0.0.1:{port}", "--web.enable-remote-write-receiver",
+                     "--rules.alert.resend-delay=1s")
         cls.port = port
         cls.program = cls.start()
 
