@@ -192,7 +192,8 @@ TEST(MultiClient, RedirectsAreFollowedWhereTheyMayBe) {
 }
 
 TEST(MultiClient, NoRedirectLeadsToTheKeysOfTheMachine) {
-  for (const char* to : {"169.254.169.254", "[fe80::1]", "[fd00:ec2::254]", "[::ffff:169.254.169.254]"}) {
+  for (const char* to :
+       {"169.254.169.254", "[fe80::1]", "[fd00:ec2::254]", "[::ffff:169.254.169.254]"}) {
     SCOPED_TRACE(to);
     RawServer server([&](std::string_view) {
       return RawServer::Reply{StrCat("HTTP/1.1 302 Found\r\nLocation: http://", to,

@@ -178,8 +178,9 @@ void Emit(Level level, std::string_view file, int line, std::string_view message
   for (const Field& field : fields) {
     out.Add(field.key, field.bare ? field.value : MaskSecrets(field.value), field.bare);
   }
+  const auto names_request = [](const Field& field) { return field.key == "request_id"; };
   if (const std::string_view id = RequestScope::Current();
-      !id.empty() && std::ranges::none_of(fields, [](const Field& f) { return f.key == "request_id"; })) {
+      !id.empty() && std::ranges::none_of(fields, names_request)) {
     out.Add("request_id", id);
   }
   if (suppressed > 0) out.Add("suppressed", StrCat(suppressed), true);

@@ -6,7 +6,7 @@
 namespace vedette::log {
 
 // While it stands, every line that this thread logs carries request_id=ID, so that what a request led
-// to can be found from its answer. One stands inside another at most briefly; the innermost counts.
+// to can be found from its answer. Where one stands inside another the innermost counts. Of one thread.
 class RequestScope {
  public:
   RequestScope();

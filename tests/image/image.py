@@ -50,12 +50,18 @@ class Images:
         print("$", shlex.join(map(str, argv)), flush=True)
         return subprocess.run(argv, check=True, env=self.env, **kw)
 
+    def compose(self, *argv, check=True):
+        line = ("docker-compose", "-p", "vedette", "-f", self.folder / "compose.yml", *argv)
+        print("$", shlex.join(map(str, line)), flush=True)
+        subprocess.run(line, check=check, env=self.env)
+
     def start_daemon(self):
         log = open(self.work / "dockerd.log", "w")
         self.daemon = subprocess.Popen(
             # With mounts that may be shared, as systemd sets them up on most machines.
-            ["unshare", "--mount", "--propagation", "shared", "dockerd", "--data-root", self.work / "data", "--exec-root", self.work / "exec", "--pidfile",
-             self.work / "dockerd.pid", "-H", self.env["DOCKER_HOST"]], stdout=log, stderr=log)
+            ["unshare", "--mount", "--propagation", "shared", "dockerd", "-H", self.env["DOCKER_HOST"], "--data-root",
+             self.work / "data", "--exec-root", self.work / "exec", "--pidfile", self.work / "dockerd.pid"],
+            stdout=log, stderr=log)
         self.wait("the daemon answers", lambda: subprocess.run(
             ["docker", "version"], env=self.env, capture_output=True).returncode == 0)
 
@@ -96,7 +102,7 @@ class Images:
         if not commands:
             raise SystemExit("compose.yml tells no commands")
         for command in commands:
-            self.run("docker-compose", "-p", "vedette", "-f", self.folder / "compose.yml", *shlex.split(command))
+            self.compose(*shlex.split(command))
 
     def query(self, expression):
         url = f"{PAGE}/api/v1/query?" + urllib.parse.urlencode({"query": expression})
@@ -122,15 +128,18 @@ class Images:
 
     def restart(self):
         # Data and certificates are in volumes: a new container goes on where the old one was.
-        before = float(self.query("count_over_time(up{job='node'}[1h])")[0]["value"][1])
-        self.run("docker-compose", "-p", "vedette", "-f", self.folder / "compose.yml", "up", "-d", "--force-recreate")
-        self.wait("new containers go on with the old data", lambda: self.query("count_over_time(up{job='node'}[1h])") and float(
-            self.query("count_over_time(up{job='node'}[1h])")[0]["value"][1]) > before)
+        def samples():
+            found = self.query("count_over_time(up{job='node'}[1h])")
+            return float(found[0]["value"][1]) if found else 0
+
+        before = samples()
+        self.compose("up", "-d", "--force-recreate")
+        self.wait("new containers go on with the old data", lambda: samples() > before)
 
     def close(self):
         if self.daemon is not None:
-            subprocess.run(["docker-compose", "-p", "vedette", "-f", self.folder / "compose.yml", "logs", "--tail=20"], env=self.env)
-            subprocess.run(["docker-compose", "-p", "vedette", "-f", self.folder / "compose.yml", "down", "-v"], env=self.env)
+            self.compose("logs", "--tail=20", check=False)
+            self.compose("down", "-v", check=False)
             self.daemon.send_signal(signal.SIGTERM)
             self.daemon.wait(60)
         shutil.rmtree(self.work, ignore_errors=True)
