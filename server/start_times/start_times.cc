@@ -17,12 +17,36 @@ using storage::NameLimit;
 using storage::SelectHints;
 using storage::SeriesBatch;
 using storage::SeriesColumns;
+using storage::SeriesRef;
 using storage::SeriesSet;
+
+// Companions known by ref, some 50 bytes each: beyond it they are learnt anew.
+constexpr size_t kMostKnownCompanions = 4 << 20;
 
 Labels CompanionOf(const Labels& labels) {
   LabelsBuilder b(labels);
   b.Set(StartTimes::kStartTimeLabel, "1");
   return b.Build();
+}
+
+bool HasStarts(const SeriesBatch& b) {
+  const auto told = [](int64_t start_ms) { return start_ms != 0; };
+  return std::ranges::any_of(b.sample_starts, told) ||
+         std::ranges::any_of(b.histogram_starts, told);
+}
+
+// The samples of its companion.
+std::vector<Sample> StartsOf(const SeriesBatch& b) {
+  std::vector<Sample> out;
+  for (size_t i = 0; i < b.sample_starts.size(); ++i) {
+    if (b.sample_starts[i] == 0) continue;
+    out.push_back({b.samples[i].t_ms, static_cast<double>(b.sample_starts[i])});
+  }
+  for (size_t i = 0; i < b.histogram_starts.size(); ++i) {
+    if (b.histogram_starts[i] == 0) continue;
+    out.push_back({b.histograms[i].t_ms, static_cast<double>(b.histogram_starts[i])});
+  }
+  return out;
 }
 
 std::vector<Matcher> And(std::span<const Matcher> matchers, std::string_view companion) {
@@ -223,20 +247,55 @@ Result<storage::CommitStats> StartTimes::Write(std::span<const SeriesBatch> batc
   std::deque<std::vector<Sample>> kept;  // Stands still while it grows.
   std::vector<SeriesBatch> companions;
   for (const SeriesBatch& b : batch) {
-    std::vector<Sample> starts;
-    for (size_t i = 0; i < b.sample_starts.size(); ++i) {
-      if (b.sample_starts[i] == 0) continue;
-      starts.push_back({b.samples[i].t_ms, static_cast<double>(b.sample_starts[i])});
-    }
-    for (size_t i = 0; i < b.histogram_starts.size(); ++i) {
-      if (b.histogram_starts[i] == 0) continue;
-      starts.push_back({b.histograms[i].t_ms, static_cast<double>(b.histogram_starts[i])});
-    }
-    if (starts.empty()) continue;
-    kept.push_back(std::move(starts));
+    if (!HasStarts(b)) continue;
+    kept.push_back(StartsOf(b));
     companions.push_back({.labels = CompanionOf(b.labels), .samples = kept.back()});
   }
   if (!companions.empty()) (void)appender_.Write(companions);  // The samples are what counts.
+  return stats;
+}
+
+Result<storage::CommitStats> StartTimes::WriteKnown(std::span<const SeriesBatch> batch,
+                                                    std::span<SeriesRef> refs) {
+  std::vector<size_t> told;  // Places in the batch.
+  for (size_t i = 0; i < batch.size(); ++i) {
+    if (HasStarts(batch[i])) told.push_back(i);
+  }
+  if (told.empty()) return appender_.WriteKnown(batch, refs);
+  std::vector<SeriesRef> companions(told.size());
+  {
+    MutexLock lock(mu_);
+    for (size_t k = 0; k < told.size(); ++k) {
+      const auto it = companion_of_.find(refs[told[k]]);
+      if (it != companion_of_.end()) companions[k] = it->second;
+    }
+  }
+  for (size_t k = 0; k < told.size(); ++k) {
+    if (companions[k] == 0 && batch[told[k]].labels.empty()) {
+      return NotFound("the first start timestamp of a series needs its labels");
+    }
+  }
+  Result<storage::CommitStats> stats = appender_.WriteKnown(batch, refs);
+  if (!stats.ok()) return stats;
+  std::vector<std::vector<Sample>> kept(told.size());
+  std::vector<SeriesBatch> written(told.size());
+  for (size_t k = 0; k < told.size(); ++k) {
+    kept[k] = StartsOf(batch[told[k]]);
+    written[k].samples = kept[k];
+    if (companions[k] == 0) written[k].labels = CompanionOf(batch[told[k]].labels);
+  }
+  const bool stored = appender_.WriteKnown(written, companions).ok();  // The samples are what counts.
+  MutexLock lock(mu_);
+  if (companion_of_.size() > kMostKnownCompanions) companion_of_.clear();
+  for (size_t k = 0; k < told.size(); ++k) {
+    const SeriesRef ref = refs[told[k]];
+    if (ref == 0) continue;
+    if (stored && companions[k] != 0) {
+      companion_of_[ref] = companions[k];
+    } else {
+      companion_of_.erase(ref);
+    }
+  }
   return stats;
 }
 

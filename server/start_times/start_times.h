@@ -3,8 +3,10 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
+#include "common/base/mutex.h"
 #include "common/base/status.h"
 #include "server/storage/appender.h"
 #include "server/storage/key_value.h"
@@ -39,6 +41,13 @@ class StartTimes final : public storage::Appender, public storage::Queryable {
       std::span<const storage::KeyValue::Change> notes) override;
   // The outcome is that of the samples; companions come after them, best effort.
   Result<storage::CommitStats> Write(std::span<const storage::SeriesBatch> batch) override;
+  // kNotFound too where a series that is known by its ref alone has its first start.
+  Result<storage::CommitStats> WriteKnown(std::span<const storage::SeriesBatch> batch,
+                                          std::span<storage::SeriesRef> refs) override;
+  Result<storage::CommitStats> WriteSamples(std::span<const storage::SeriesRef> refs,
+                                            std::span<const Sample> samples) override {
+    return appender_.WriteSamples(refs, samples);
+  }
   void SetMetadata(const std::string& metric_name, const Metadata& metadata) override {
     appender_.SetMetadata(metric_name, metadata);
   }
@@ -48,6 +57,9 @@ class StartTimes final : public storage::Appender, public storage::Queryable {
  private:
   storage::Appender& appender_;
   const storage::Queryable& queryable_;
+  Mutex mu_;
+  // By the ref of its series, the companion's; no key is 0.
+  std::unordered_map<storage::SeriesRef, storage::SeriesRef> companion_of_ VEDETTE_GUARDED_BY(mu_);
 };
 
 }  // namespace vedette

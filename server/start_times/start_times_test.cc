@@ -38,6 +38,80 @@ class Written final : public storage::Appender {
   testing::MemoryAppender unused_;
 };
 
+// The same for whom a series is known by a number from its first sample on, until it forgets all.
+class Numbering final : public storage::Appender {
+ public:
+  explicit Numbering(Written& inner) : inner_(inner) {}
+  std::unique_ptr<storage::TimelineWriter> OpenTimeline(const std::string& owner) override {
+    return inner_.OpenTimeline(owner);
+  }
+  Result<storage::CommitStats> Write(std::span<const storage::SeriesBatch> batch) override {
+    return inner_.Write(batch);
+  }
+  Result<storage::CommitStats> WriteKnown(std::span<const storage::SeriesBatch> batch,
+                                          std::span<storage::SeriesRef> refs) override {
+    std::vector<storage::SeriesBatch> named(batch.begin(), batch.end());
+    for (size_t i = 0; i < batch.size(); ++i) {
+      if (refs[i] == 0) {
+        known_.push_back(batch[i].labels);
+        refs[i] = known_.size();
+      } else if (refs[i] > known_.size()) {
+        return NotFound("forgotten");
+      } else {
+        named[i].labels = known_[refs[i] - 1];
+        ++by_number;
+      }
+    }
+    return inner_.Write(named);
+  }
+  void SetMetadata(const std::string& name, const Metadata& metadata) override {}
+  void Forget() { known_.clear(); }
+
+  int by_number = 0;
+
+ private:
+  Written& inner_;
+  std::vector<Labels> known_;
+};
+
+TEST(StartTimesOfKnownSeries, ComeByNumberToo) {
+  MemoryStorage storage;
+  Written written(storage);
+  Numbering numbering(written);
+  StartTimes starts(numbering, storage);
+  const Labels labels = Labels::Of({{"__name__", "c_total"}});
+  std::vector<storage::SeriesRef> refs = {0};
+  const auto write = [&](const Labels& named, int64_t t_ms, int64_t start_ms) {
+    const std::vector<Sample> samples = {{t_ms, 1}};
+    const std::vector<int64_t> told = {start_ms};
+    const storage::SeriesBatch series{
+        .labels = named, .samples = samples, .sample_starts = told};
+    return starts.WriteKnown({&series, 1}, refs).status();
+  };
+  ASSERT_TRUE(write(labels, 1000, 0).ok());
+  ASSERT_NE(refs[0], 0u);
+  EXPECT_EQ(write({}, 2000, 500).code(), StatusCode::kNotFound) << "nobody knows its companion";
+  ASSERT_TRUE(write(labels, 2000, 500).ok());
+  numbering.by_number = 0;
+  ASSERT_TRUE(write({}, 3000, 500).ok());
+  EXPECT_EQ(numbering.by_number, 2) << "the series and its companion";
+  ASSERT_TRUE(write({}, 4000, 0).ok()) << "a sample without a start is a sample";
+
+  numbering.Forget();
+  EXPECT_EQ(write({}, 5000, 4500).code(), StatusCode::kNotFound);
+  refs = {0};
+  ASSERT_TRUE(write(labels, 5000, 4500).ok());
+
+  const std::vector<Matcher> all = {Matcher::Equal("__name__", "c_total")};
+  const auto querier = starts.Open(0, 10'000);
+  ASSERT_TRUE(querier.ok());
+  const auto set =
+      (*querier)->Select({.start_ms = 0, .end_ms = 10'000, .start_times = true}, all);
+  ASSERT_TRUE(set->Next());
+  EXPECT_EQ(std::vector<int64_t>(set->at().start_ms.begin(), set->at().start_ms.end()),
+            (std::vector<int64_t>{0, 500, 500, 0, 4500}));
+}
+
 class StartTimesTest : public ::testing::Test {
  protected:
   void SetUp() override {
