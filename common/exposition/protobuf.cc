@@ -254,12 +254,13 @@ Status AddMetric(const pb::Metric& metric, const ProtobufOptions& options, Metri
       VEDETTE_RETURN_IF_ERROR(
           out.Add("", q.value(), "quantile", CanonicalFloat(q.quantile())).status());
     }
-    VEDETTE_RETURN_IF_ERROR(out.Add("_sum", summary.sample_sum()).status());
+    std::optional<int64_t> start_ms;  // Of what counts; a quantile does not.
+    if (summary.has_created_timestamp()) start_ms = Milliseconds(summary.created_timestamp());
+    VEDETTE_ASSIGN_OR_RETURN(FamilySample * sum, out.Add("_sum", summary.sample_sum()));
+    sum->start_ms = start_ms;
     VEDETTE_ASSIGN_OR_RETURN(FamilySample * count,
                              out.Add("_count", static_cast<double>(summary.sample_count())));
-    if (summary.has_created_timestamp()) {
-      count->start_ms = Milliseconds(summary.created_timestamp());
-    }
+    count->start_ms = start_ms;
   } else if (metric.has_histogram()) {
     const pb::Histogram& h = metric.histogram();
     const bool gauge = family.metadata.type == MetricType::kGaugeHistogram;
@@ -350,7 +351,8 @@ void SetNative(const FamilySample& sample, pb::Histogram* to) {
 // The metric of a family that a flat sample is part of: equal labels, but for le and quantile.
 class MetricFinder {
  public:
-  explicit MetricFinder(pb::MetricFamily& family) : family_(family) {}
+  MetricFinder(pb::MetricFamily& family, std::string_view blank)
+      : family_(family), blank_(blank) {}
 
   pb::Metric* Find(const FamilySample& sample, std::string_view special) {
     LabelsBuilder builder(sample.labels);
@@ -366,6 +368,11 @@ class MetricFinder {
         pair->set_name(label.name.data(), label.name.size());
         pair->set_value(label.value.data(), label.value.size());
       }
+      if (!blank_.empty() && !labels.Has(blank_)) {
+        pb::LabelPair* pair = metric->add_label();
+        pair->set_name(blank_.data(), blank_.size());
+        pair->set_value("");
+      }
       if (sample.t_ms) metric->set_timestamp_ms(*sample.t_ms);
     }
     return metric;
@@ -374,6 +381,7 @@ class MetricFinder {
  private:
   static constexpr int64_t kNoTime = std::numeric_limits<int64_t>::min();
   pb::MetricFamily& family_;
+  const std::string_view blank_;
   std::map<std::pair<std::string, int64_t>, pb::Metric*> metrics_;
 };
 
@@ -417,12 +425,12 @@ void SetSummarySample(const FamilySample& sample, std::string_view suffix, Metri
   }
 }
 
-void ToProto(const MetricFamily& family, pb::MetricFamily& to) {
+void ToProto(const MetricFamily& family, pb::MetricFamily& to, std::string_view blank) {
   to.set_name(family.name);
   if (!family.metadata.help.empty()) to.set_help(family.metadata.help);
   to.set_type(TypeOf(family.metadata.type));
   if (!family.metadata.unit.empty()) to.set_unit(family.metadata.unit);
-  MetricFinder metrics(to);
+  MetricFinder metrics(to, blank);
   for (const FamilySample& sample : family.samples) {
     const std::string_view name = sample.labels.metric_name();
     const std::string_view suffix =
@@ -497,10 +505,12 @@ Status ParseProtobuf(std::string_view body, const ProtobufOptions& options,
   return Status();
 }
 
-std::string WriteProtobuf(std::span<const MetricFamily> families) {
+std::string WriteProtobuf(std::span<const MetricFamily> families, std::string_view blank) {
   std::string out;
   for (const MetricFamily& family : families) {
-    const std::string message = SerializeFamily(family);
+    pb::MetricFamily proto;
+    ToProto(family, proto, blank);
+    const std::string message = proto.SerializeAsString();
     uint8_t prefix[10];
     uint8_t* end =
         google::protobuf::io::CodedOutputStream::WriteVarint64ToArray(message.size(), prefix);
@@ -512,7 +522,7 @@ std::string WriteProtobuf(std::span<const MetricFamily> families) {
 
 std::string SerializeFamily(const MetricFamily& family) {
   pb::MetricFamily message;
-  ToProto(family, message);
+  ToProto(family, message, {});
   return message.SerializeAsString();
 }
 

@@ -26,8 +26,9 @@ struct ProtobufOptions {
 Status ParseProtobuf(std::string_view body, const ProtobufOptions& options,
                      const std::function<Status(MetricFamily&)>& visit);
 
-// The reverse. Flat samples are put together again by their labels, le and quantile.
-std::string WriteProtobuf(std::span<const MetricFamily> families);
+// The reverse. Flat samples are put together again by their labels, le and quantile. Metrics without
+// the label `blank` have it with an empty value.
+std::string WriteProtobuf(std::span<const MetricFamily> families, std::string_view blank = {});
 
 // One message, for AgentService.Collect: the bytes of a MetricFamily without length in front.
 std::string SerializeFamily(const MetricFamily& family);

@@ -12,7 +12,8 @@
 namespace vedette::api {
 
 // /federate: the newest sample of every series that a match[] selects, with its time and the
-// external labels, in text format. Thread-safe.
+// external labels: in text, or, with native histograms, in protobuf for who accepts that best.
+// Thread-safe.
 class FederateDoor {
  public:
   FederateDoor(const storage::Queryable& queryable, ParseSelector parse, int64_t lookback_ms,
