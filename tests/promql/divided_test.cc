@@ -181,6 +181,31 @@ TEST_F(DividedTest, AQueryThatIsCancelledEndsAndTheNextOneIsHelped) {
   EXPECT_TRUE(engine->Run(RangeOf("sum(rate(c_total[1m]))"), nullptr).ok());
 }
 
+// What every operator did, but for how long it took.
+std::string Work(const PlanNode& node, const std::string& indent = "") {
+  std::string out = indent + node.op + ": series " + std::to_string(node.series) + ", points " +
+                    std::to_string(node.points) + ", read " + std::to_string(node.samples_read) +
+                    ", bytes " + std::to_string(node.bytes_decoded) + "\n";
+  for (const PlanNode& child : node.children) out += Work(child, indent + "  ");
+  return out;
+}
+
+TEST_F(DividedTest, AnalyzeTellsWhatBothThreadsDid) {
+  EngineOptions all = Options(1);
+  all.divide_from = 0;
+  const auto alone = Make(Options(0));
+  const auto helped = Make(all);
+  for (const std::string& text : kQueries) {
+    SCOPED_TRACE(text);
+    const auto one = alone->Explain(InstantOf(text), /*analyze=*/true, nullptr);
+    const auto two = helped->Explain(InstantOf(text), /*analyze=*/true, nullptr);
+    ASSERT_TRUE(one.ok()) << one.status().ToString();
+    ASSERT_TRUE(two.ok()) << two.status().ToString();
+    EXPECT_EQ(Work(two->plan), Work(one->plan));
+    EXPECT_GT(two->plan.total_seconds, 0);
+  }
+}
+
 // What the metrics about queries are made of.
 TEST_F(DividedTest, WhoAskedIsToldWhatAQueryTook) {
   EngineOptions options = Options(1);

@@ -467,6 +467,8 @@ EngineOptions ScriptOptions() {
   o.extended_range_selectors = true;
   o.binop_fill_modifiers = true;
   o.delayed_name_removal = true;
+  o.type_and_unit_labels = true;
+  o.start_timestamps = true;
   o.timeout_ms = 100'000;
   return o;
 }

@@ -1,5 +1,6 @@
 // Large selections are read by two threads: the query's own and one that helps.
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "server/promql/engine/evaluator.h"
@@ -23,7 +24,7 @@ constexpr size_t kBatchSeries = 256;
 
 bool Evaluator::WorthDividing(const storage::SeriesSet& set, const Grid& grid,
                               const storage::SelectHints& hints) const {
-  if (helpers_ == nullptr || profiler_ != nullptr) return false;
+  if (helpers_ == nullptr) return false;
   const uint64_t series = set.places();
   if (series < 2 * PartSeries(grid)) return false;
   // A sample every 15 s is a guess; what matters is the order of magnitude.
@@ -59,10 +60,28 @@ Status Evaluator::StreamSeries(const storage::SeriesSet& set, const Grid& grid,
   its_budget.reports = false;
   its_budget.held = 0;
   its_budget.held_bytes = 0;
-  const bool helped =
-      helpers_->TryRun([&] { handover.End(Help(handover, its_budget, part_of, work)); });
+  std::optional<Profiler> its_profiler;
+  const Expr* at_work = nullptr;
+  if (profiler_ != nullptr) {
+    its_profiler.emplace(profiler_->clock());
+    at_work = profiler_->current();
+  }
+  const bool helped = helpers_->TryRun([&] {
+    Profiler* const profiler = its_profiler ? &*its_profiler : nullptr;
+    Status ended;
+    {
+      const Profiler::Scope scope(profiler, at_work);
+      ended = Help(handover, its_budget, profiler, part_of, work);
+    }
+    handover.End(std::move(ended));  // From here on the profiler is the other thread's.
+  });
   const HeldSink direct = [&](Column* c, uint64_t samples, uint64_t bytes) {
     return PassOn(c, samples, bytes, sink);
+  };
+  // Waiting is nobody's work.
+  const auto take = [&]() -> Result<HandedBatch> {
+    const Profiler::Scope waiting(profiler_, nullptr);
+    return handover.Take();
   };
   Column column;  // Its memory serves one series after the other, where nobody keeps it.
   const auto take_part = [&](size_t part) -> Status {
@@ -71,7 +90,7 @@ Status Evaluator::StreamSeries(const storage::SeriesSet& set, const Grid& grid,
       return work(*this, *own, direct);
     }
     for (bool last = false; !last;) {
-      VEDETTE_ASSIGN_OR_RETURN(HandedBatch batch, handover.Take());
+      VEDETTE_ASSIGN_OR_RETURN(HandedBatch batch, take());
       const double* values = batch.values.data();
       for (HandedBatch::Series& given : batch.series) {
         notes_.AddPlain(std::move(given.warnings), std::move(given.infos));
@@ -96,16 +115,24 @@ Status Evaluator::StreamSeries(const storage::SeriesSet& set, const Grid& grid,
   Status status;
   for (size_t part = 0; part < parts && status.ok(); ++part) status = take_part(part);
   handover.Stop();
-  if (helped) handover.WaitForEnd();
+  if (helped) {
+    const Profiler::Scope waiting(profiler_, nullptr);
+    handover.WaitForEnd();
+    if (its_profiler) profiler_->Add(*its_profiler);
+  }
   return status;
 }
 
-Status Evaluator::Help(Handover& handover, Budget& budget, const PartOf& part_of,
-                       const SeriesWork& work) const {
+Status Evaluator::Help(Handover& handover, Budget& budget, Profiler* profiler,
+                       const PartOf& part_of, const SeriesWork& work) const {
   QueryStats stats;
   budget.stats = &stats;
   Annotations notes(context_.text);
-  Evaluator own(options_, context_, querier_, budget, notes);
+  Evaluator own(options_, context_, querier_, budget, notes, profiler);
+  const auto put = [&](HandedBatch full) -> Status {
+    const Profiler::Scope waiting(profiler, nullptr);
+    return handover.Put(std::move(full));
+  };
   while (const std::optional<size_t> part = handover.Claim()) {
     HandedBatch batch = handover.Spare();
     const auto add = [&](Column* c, uint64_t samples, uint64_t bytes) {
@@ -118,17 +145,17 @@ Status Evaluator::Help(Handover& handover, Budget& budget, const PartOf& part_of
         work(own, *set, [&](Column* c, uint64_t samples, uint64_t bytes) -> Status {
           add(c, samples, bytes);
           if (batch.bytes < kBatchBytes && batch.series.size() < kBatchSeries) return {};
-          return handover.Put(std::exchange(batch, handover.Spare()));
+          return put(std::exchange(batch, handover.Spare()));
         });
     if (!status.ok()) {
       // What came before the failure comes before it there too.
-      (void)handover.Put(std::move(batch));
+      (void)put(std::move(batch));
       return status;
     }
     add(nullptr, 0, 0);  // For what the end of the part has said.
     batch.last = true;
     batch.stats = std::exchange(stats, QueryStats());
-    VEDETTE_RETURN_IF_ERROR(handover.Put(std::move(batch)));
+    VEDETTE_RETURN_IF_ERROR(put(std::move(batch)));
   }
   return {};
 }

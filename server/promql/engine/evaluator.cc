@@ -105,7 +105,6 @@ Status Evaluator::Stream(const Expr& expr, const Grid& grid, const Sink& sink) {
   VEDETTE_RETURN_IF_ERROR(budget_.Poll());
   if (profiler_ == nullptr) return StreamNode(expr, grid, sink);
   const Profiler::Scope scope(profiler_, &expr);
-  ++profiler_->At(expr).calls;
   return StreamNode(expr, grid, [&](Column& c) -> Status {
     NodeCost& cost = profiler_->At(expr);
     ++cost.series;
@@ -171,7 +170,6 @@ Result<std::vector<double>> Evaluator::Scalars(const Expr& expr, const Grid& gri
   const Profiler::Scope scope(profiler_, &expr);
   Result<std::vector<double>> out = ScalarsOf(expr, grid);
   NodeCost& cost = profiler_->At(expr);
-  ++cost.calls;
   cost.series = 1;
   if (out.ok()) cost.points += out->size();
   return out;
@@ -288,7 +286,7 @@ Result<Matrix> Evaluator::RangeAt(const Expr& expr, const Grid& grid) {
 
 Status Evaluator::StreamUnary(const UnaryExpr& u, const Grid& grid, const Sink& sink) {
   if (!u.negate) return Stream(*u.expr, grid, sink);
-  const Sink checked = unique_needed(*u.expr) ? Unique(sink, true) : sink;
+  const Sink checked = unique_needed(*u.expr) ? Unique(sink, false) : sink;
   return Stream(*u.expr, grid, [&](Column& c) -> Status {
     MarkNameDropped(c);
     for (size_t i = 0; i < c.values.size(); ++i) {

@@ -36,7 +36,7 @@ class HelperPool;
 // without it, so answers are the same to the bit.
 class Evaluator {
  public:
-  // `helpers` may be null: everything is done by this thread. With a profiler it is too.
+  // `helpers` may be null: everything is done by this thread.
   Evaluator(const EngineOptions& options, const PlanContext& context, storage::Querier& querier,
             Budget& budget, Annotations& notes, Profiler* profiler = nullptr,
             HelperPool* helpers = nullptr)
@@ -81,8 +81,8 @@ class Evaluator {
   uint64_t PartSeries(const Grid& grid) const;
   Status StreamSeries(const storage::SeriesSet& set, const Grid& grid, const SeriesWork& work,
                       const Sink& sink);
-  // What the helper does, with a budget of its own.
-  Status Help(Handover& handover, Budget& budget, const PartOf& part_of,
+  // What the helper does, with a budget, and perhaps a profiler, of its own.
+  Status Help(Handover& handover, Budget& budget, Profiler* profiler, const PartOf& part_of,
               const SeriesWork& work) const;
   Status PassOn(Column* c, uint64_t samples, uint64_t bytes, const Sink& sink);
 
@@ -105,6 +105,9 @@ class Evaluator {
       std::function<Status(const RangeSeries& r, uint64_t samples, uint64_t bytes)>;
   Status ReadMatrix(const MatrixSelector& m, const Grid& grid, storage::SeriesSet& set,
                     const HeldRangeSink& sink);
+  // The same below a call: `range` is the call's selector.
+  Status ReadForCall(const Expr& range, const Grid& grid, storage::SeriesSet& set,
+                     const HeldRangeSink& sink);
   Status StreamSubquery(const SubqueryExpr& s, const Grid& grid, const RangeSink& sink);
 
   // Calls (calls.cc, range_calls.cc, histogram_calls.cc, label_calls.cc).

@@ -185,13 +185,14 @@ Status Evaluator::StreamHistogramQuantile(const Call& call, const Grid& grid, co
         double v;
         if (native != nullptr) {
           if (fraction) {
-            if (std::isnan(native->sum)) {
+            bool nans = false;
+            v = NativeFraction(params[0][i], params[1][i], *native, &nans);
+            if (nans) {
               notes_.Info(StrCat("input to histogram_fraction has NaN observations, which are "
                                  "excluded from all fractions",
                                  name.empty() ? "" : StrCat(" for metric name ", Quoted(name))),
                           pos);
             }
-            v = NativeFraction(params[0][i], params[1][i], *native);
           } else {
             bool nan_result = false;
             bool nan_skew = false;
@@ -209,7 +210,7 @@ Status Evaluator::StreamHistogramQuantile(const Call& call, const Grid& grid, co
             if (c.present(i) && !c.is_histogram(i)) buckets.push_back({bound, c.values[i]});
           }
           ClassicNotes notes;
-          v = fraction ? ClassicFraction(params[0][i], params[1][i], buckets, &notes)
+          v = fraction ? ClassicFraction(params[0][i], params[1][i], buckets)
                        : ClassicQuantile(params[k][i], buckets, &notes);
           if (notes.forced_monotonic) {
             if (!total.forced_monotonic) total.min_bucket = notes.min_bucket;
@@ -226,8 +227,7 @@ Status Evaluator::StreamHistogramQuantile(const Call& call, const Grid& grid, co
     }
     if (total.forced_monotonic) {
       notes_.Info(
-          StrCat("input to histogram_quantile",
-                 " needed to be fixed for monotonicity (see "
+          StrCat("input to histogram_quantile needed to be fixed for monotonicity (see "
                  "https://prometheus.io/docs/prometheus/latest/querying/functions/"
                  "#histogram_quantile)",
                  name.empty() ? "" : StrCat(" for metric name ", Quoted(name)), ", from buckets ",

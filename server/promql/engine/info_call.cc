@@ -124,11 +124,12 @@ Status Evaluator::StreamInfo(const Call& call, const Grid& grid, const Sink& sin
               std::ranges::none_of(data, [&](const Matcher& m) { return m.name() == l.name; })) {
             continue;
           }
+          if (c.labels.Has(l.name)) continue;  // What the series says itself is what counts.
           const auto [it, fresh] = added.try_emplace(l.name, l.value);
           if (!fresh && it->second != l.value) {
             return FailedPrecondition(StrCat("conflicting label: ", l.name));
           }
-          if (!c.labels.Has(l.name)) lb.Set(l.name, l.value);
+          lb.Set(l.name, l.value);
         }
       }
       if (newest.empty() && required) continue;

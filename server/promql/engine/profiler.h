@@ -10,7 +10,6 @@ namespace vedette::promql {
 
 // What one operator of a query did.
 struct NodeCost {
-  uint64_t calls = 0;
   uint64_t series = 0;        // That it gave to the operator above.
   uint64_t points = 0;        // Samples in them.
   uint64_t samples_read = 0;  // Selectors: samples looked at in storage.
@@ -20,7 +19,8 @@ struct NodeCost {
 
 // Profiler tells where the time of a query goes. Operators hand columns up by calling each other,
 // so time is charged to the one that is at work: to the one below while it makes a column, to the
-// one above while it takes it. One query's; one thread.
+// one above while it takes it. One query's; one thread: a helper of the query has one of its own,
+// which is added when it has ended.
 class Profiler {
  public:
   explicit Profiler(const Clock& clock) : clock_(clock), since_ns_(clock.MonotonicNs()) {}
@@ -46,6 +46,20 @@ class Profiler {
   NodeCost& At(const Expr& expr) { return costs_[&expr]; }
   // Of whoever is at work.
   NodeCost& Current() { return costs_[current_]; }
+  // Who that is; null: nobody.
+  const Expr* current() const { return current_; }
+  const Clock& clock() const { return clock_; }
+
+  void Add(const Profiler& other) {
+    for (const auto& [expr, cost] : other.costs_) {
+      NodeCost& sum = costs_[expr];
+      sum.series += cost.series;
+      sum.points += cost.points;
+      sum.samples_read += cost.samples_read;
+      sum.bytes_decoded += cost.bytes_decoded;
+      sum.self_ns += cost.self_ns;
+    }
+  }
 
  private:
   const Expr* SwitchTo(const Expr* expr) {

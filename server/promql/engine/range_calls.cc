@@ -13,10 +13,25 @@ bool KeepsName(FunctionId id) {
 }
 
 bool WantsCounter(FunctionId id) {
-  return id == FunctionId::kRate || id == FunctionId::kIncrease || id == FunctionId::kIrate;
+  return id == FunctionId::kRate || id == FunctionId::kIncrease;
 }
 
-bool EndsWith(std::string_view s, std::string_view end) { return s.ends_with(end); }
+bool NamedLikeCounter(std::string_view name) {
+  return name.ends_with("_total") || name.ends_with("_sum") || name.ends_with("_count") ||
+         name.ends_with("_bucket");
+}
+
+// A series without a type comes from where there are none: then its name has to say it.
+void NoteUnlessCounter(const Labels& labels, bool has_types, PosRange pos, Annotations& notes) {
+  const std::string_view name = labels.metric_name();
+  const std::string_view type = has_types ? labels.Get("__type__") : std::string_view();
+  if (name.empty() || type == "counter" || type == "histogram") return;
+  if (!type.empty()) {
+    notes.NotCounterType(name, type, pos);
+  } else if (!NamedLikeCounter(name)) {
+    notes.NotCounterName(name, pos);
+  }
+}
 
 }  // namespace
 
@@ -68,26 +83,29 @@ Status Evaluator::StreamRangeCall(const Call& call, const Grid& grid, const Sink
   }
   const bool keeps_name = KeepsName(id);
   const Sink checked = !keeps_name && unique_needed(range) ? Unique(sink, true) : sink;
-  if (range.kind == Expr::Kind::kMatrixSelector && helpers_ != nullptr && profiler_ == nullptr) {
+  if (range.kind == Expr::Kind::kMatrixSelector) {
     const auto& m = range.As<MatrixSelector>();
     const storage::SelectHints hints = HintsOf(m, grid, call.function->name);
-    const std::unique_ptr<storage::SeriesSet> set = querier_.Select(hints, m.selector->matchers);
+    std::unique_ptr<storage::SeriesSet> set;
+    {
+      const Profiler::Scope reading(profiler_, &range);
+      set = querier_.Select(hints, m.selector->matchers);
+    }
     const SeriesWork work = [&](Evaluator& on, storage::SeriesSet& part, const HeldSink& out) {
       RangeKernel own = kernel;
-      Column column;
-      return on.ReadMatrix(m, grid, part,
-                           [&](const RangeSeries& r, uint64_t samples, uint64_t bytes) -> Status {
-                             VEDETTE_RETURN_IF_ERROR(
-                                 on.RangeColumn(call, grid, pos, own, r, column));
-                             return out(column.any() ? &column : nullptr, samples, bytes);
-                           });
+      Column column;  // Its memory serves one series after the other, where nobody keeps it.
+      return on.ReadForCall(
+          range, grid, part, [&](const RangeSeries& r, uint64_t samples, uint64_t bytes) -> Status {
+            VEDETTE_RETURN_IF_ERROR(on.RangeColumn(call, grid, pos, own, r, column));
+            return out(column.any() ? &column : nullptr, samples, bytes);
+          });
     };
     if (WorthDividing(*set, grid, hints)) return StreamSeries(*set, grid, work, checked);
     return work(*this, *set, [&](Column* c, uint64_t samples, uint64_t bytes) {
       return PassOn(c, samples, bytes, checked);
     });
   }
-  Column out;  // Its memory serves one series after the other, where nobody keeps it.
+  Column out;
   return StreamRange(range, grid, call.function->name, [&](const RangeSeries& r) -> Status {
     VEDETTE_RETURN_IF_ERROR(RangeColumn(call, grid, pos, kernel, r, out));
     return out.any() ? checked(out) : Status();
@@ -110,19 +128,7 @@ Status Evaluator::RangeColumn(const Call& call, const Grid& grid, PosRange pos, 
   VEDETTE_RETURN_IF_ERROR(stopped);
   if (!out.any()) return {};
   if (WantsCounter(id) && kernel.saw_floats) {
-    const std::string_view name = r.labels.metric_name();
-    if (options_.type_and_unit_labels) {
-      const std::string_view type = r.labels.Get("__type__");
-      if (!name.empty() && type != "counter" && type != "histogram") {
-        notes_.Info(StrCat("metric might not be a counter, __type__ label is not set to "
-                           "\"counter\" or \"histogram\", got ",
-                           Quoted(type), ": ", Quoted(name)),
-                    pos);
-      }
-    } else if (!name.empty() && !EndsWith(name, "_total") && !EndsWith(name, "_sum") &&
-               !EndsWith(name, "_count") && !EndsWith(name, "_bucket")) {
-      notes_.NotCounterName(name, pos);
-    }
+    NoteUnlessCounter(r.labels, options_.type_and_unit_labels, pos, notes_);
   }
   if (KeepsName(id)) {
     out.labels = r.labels;

@@ -166,7 +166,6 @@ Status Evaluator::StreamRange(const Expr& expr, const Grid& grid, std::string_vi
   };
   if (profiler_ == nullptr) return stream(sink);
   const Profiler::Scope scope(profiler_, &inner);
-  ++profiler_->At(inner).calls;
   return stream([&](const RangeSeries& r) -> Status {
     NodeCost& cost = profiler_->At(inner);
     ++cost.series;
@@ -188,9 +187,10 @@ storage::SelectHints Evaluator::HintsOf(const MatrixSelector& m, const Grid& gri
   hints.step_ms = grid.steps > 1 ? grid.step_ms : 0;
   hints.range_ms = m.range_ms;
   hints.function = function;
-  hints.start_times = options_.start_timestamps && !extended &&
-                      (function == "rate" || function == "increase" || function == "irate" ||
-                       function == "resets");
+  hints.start_times = options_.start_timestamps &&
+                      (function == "resets" || (!extended && (function == "rate" ||
+                                                              function == "increase" ||
+                                                              function == "irate")));
   return hints;
 }
 
@@ -270,6 +270,21 @@ Status Evaluator::ReadMatrix(const MatrixSelector& m, const Grid& grid, storage:
   }
   Finished(set, read_before);
   return set.status();
+}
+
+Status Evaluator::ReadForCall(const Expr& range, const Grid& grid, storage::SeriesSet& set,
+                              const HeldRangeSink& sink) {
+  const auto& m = range.As<MatrixSelector>();
+  if (profiler_ == nullptr) return ReadMatrix(m, grid, set, sink);
+  const Profiler::Scope scope(profiler_, &range);
+  return ReadMatrix(m, grid, set,
+                    [&](const RangeSeries& r, uint64_t samples, uint64_t bytes) -> Status {
+                      NodeCost& cost = profiler_->At(range);
+                      ++cost.series;
+                      cost.points += r.t_ms.size();
+                      const Profiler::Scope above(profiler_, scope.before());
+                      return sink(r, samples, bytes);
+                    });
 }
 
 Status Evaluator::StreamSubquery(const SubqueryExpr& s, const Grid& grid, const RangeSink& sink) {

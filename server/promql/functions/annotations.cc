@@ -100,6 +100,12 @@ void Annotations::NotCounterName(std::string_view metric, PosRange pos) {
               Quoted(metric)),
        pos);
 }
+void Annotations::NotCounterType(std::string_view metric, std::string_view type, PosRange pos) {
+  Info(StrCat("metric might not be a counter, __type__ label is not set to \"counter\" or "
+              "\"histogram\", got ",
+              Quoted(type), ": ", Quoted(metric)),
+       pos);
+}
 
 std::string GoFloat(double v) {
   if (std::isnan(v)) return "NaN";

@@ -37,6 +37,7 @@ class Annotations {
   void BoundsReconciled(std::string_view operation, PosRange pos);
   void OverlappingStarts(std::string_view metric, PosRange pos);
   void NotCounterName(std::string_view metric, PosRange pos);
+  void NotCounterType(std::string_view metric, std::string_view type, PosRange pos);
 
   // Warnings that come from elsewhere (the storage), as they are.
   void AddPlainWarning(std::string text);

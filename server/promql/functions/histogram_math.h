@@ -88,8 +88,9 @@ std::vector<std::shared_ptr<const Histogram>> WithResetHints(
 // The same buckets, counts and sum, whatever the spans look like.
 bool SameContent(const Histogram& a, const Histogram& b);
 
+// `nan_result`, `nan_skew`, `nans`: there are NaN observations, and what they make of the result.
 double NativeQuantile(double q, const Histogram& h, bool* nan_result, bool* nan_skew);
-double NativeFraction(double lower, double upper, const Histogram& h);
+double NativeFraction(double lower, double upper, const Histogram& h, bool* nans);
 double NativeVariance(const Histogram& h);
 
 // h </ limit and h >/ limit: what was observed above (below) is taken out, by interpolation inside
@@ -105,6 +106,7 @@ struct ClassicBucket {
   double upper = 0;
   double count = 0;
 };
+// Counts that fell were made to rise.
 struct ClassicNotes {
   bool forced_monotonic = false;
   double min_bucket = 0;
@@ -112,7 +114,6 @@ struct ClassicNotes {
   double max_diff = 0;
 };
 double ClassicQuantile(double q, std::vector<ClassicBucket>& buckets, ClassicNotes* notes);
-double ClassicFraction(double lower, double upper, std::vector<ClassicBucket>& buckets,
-                       ClassicNotes* notes);
+double ClassicFraction(double lower, double upper, std::vector<ClassicBucket>& buckets);
 
 }  // namespace vedette::promql

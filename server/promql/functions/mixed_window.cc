@@ -33,10 +33,8 @@ std::shared_ptr<Histogram> HistogramChange(std::span<const MixedSample> points, 
     return nullptr;
   }
   bool custom = UsesCustomBuckets(*first);
-  if (is_counter && (first->reset_hint == Histogram::ResetHint::kGauge ||
-                     last->reset_hint == Histogram::ResetHint::kGauge)) {
-    notes.NotCounterHistogram(metric, pos);
-  }
+  bool not_counter = is_counter && (first->reset_hint == Histogram::ResetHint::kGauge ||
+                                    last->reset_hint == Histogram::ResetHint::kGauge);
   Histogram empty;
   const Histogram* previous = first;
   if (is_counter && points.size() > 1 && left == Edge::kSample) {
@@ -50,6 +48,7 @@ std::shared_ptr<Histogram> HistogramChange(std::span<const MixedSample> points, 
     }
   }
   if (UsesCustomBuckets(*last) != custom) {
+    if (not_counter) notes.NotCounterHistogram(metric, pos);
     notes.MixedSchemas(metric, pos);
     return nullptr;
   }
@@ -61,7 +60,7 @@ std::shared_ptr<Histogram> HistogramChange(std::span<const MixedSample> points, 
       return nullptr;
     }
     if (!is_counter) continue;
-    if (h->reset_hint == Histogram::ResetHint::kGauge) notes.NotCounterHistogram(metric, pos);
+    not_counter = not_counter || h->reset_hint == Histogram::ResetHint::kGauge;
     if (UsesCustomBuckets(*h) != custom) {
       notes.MixedSchemas(metric, pos);
       return nullptr;
@@ -75,6 +74,7 @@ std::shared_ptr<Histogram> HistogramChange(std::span<const MixedSample> points, 
     notes.MixedSchemas(metric, pos);
     return nullptr;
   }
+  if (not_counter) notes.NotCounterHistogram(metric, pos);
   if (combined.bounds_reconciled) notes.BoundsReconciled("subtraction", pos);
   if (is_counter) {
     const Histogram* before = previous;

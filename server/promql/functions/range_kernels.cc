@@ -147,7 +147,7 @@ void RangeKernel::RunFloatsFromStarts(const RangeSeries& r, Column& out) {
     if (function == FunctionId::kRate) factor /= Seconds(range_ms);
     out.values[i] = change * factor;
   }
-  if (overlap) notes->OverlappingStarts(r.labels.metric_name(), pos);
+  if (overlap && SaysOverlaps(function)) notes->OverlappingStarts(r.labels.metric_name(), pos);
 }
 
 void RangeKernel::Run(const RangeSeries& r, Column& out) {

@@ -53,6 +53,11 @@ struct RangeKernel {
   uint64_t work_ = 0;
 };
 
+// Whether start timestamps that overlap are spoken of: those that add up what lies between them.
+inline bool SaysOverlaps(FunctionId function) {
+  return function == FunctionId::kRate || function == FunctionId::kIncrease;
+}
+
 // rate, increase and delta over one window: (t, v) are its samples, two or more.
 double ExtrapolatedChange(std::span<const int64_t> t_ms, std::span<const double> values,
                           int64_t range_start_ms, int64_t range_end_ms, bool is_counter,

@@ -12,19 +12,11 @@
 namespace vedette::promql {
 namespace {
 
-// A float between two samples; a counter that was reset between them starts at 0 on the left edge
-// of a range, and goes on rising on the right one.
-double Between(const MixedSample& a, const MixedSample& b, int64_t t, bool counter, bool left) {
-  double y1 = a.value;
-  double y2 = b.value;
-  if (counter && y2 < y1) {
-    if (left) {
-      y1 = 0;
-    } else {
-      y2 += y1;
-    }
-  }
-  return y1 + (y2 - y1) * static_cast<double>(t - a.t_ms) / static_cast<double>(b.t_ms - a.t_ms);
+// A float between two samples; a counter that was reset between them rises from 0.
+double Between(const MixedSample& a, const MixedSample& b, int64_t t, bool counter) {
+  const double from = counter && b.value < a.value ? 0 : a.value;
+  return from +
+         (b.value - from) * static_cast<double>(t - a.t_ms) / static_cast<double>(b.t_ms - a.t_ms);
 }
 
 }  // namespace
@@ -32,6 +24,7 @@ double Between(const MixedSample& a, const MixedSample& b, int64_t t, bool count
 void RangeKernel::RunExtended(const RangeSeries& r, Column& out) {
   const std::string_view metric = r.labels.metric_name();
   const bool counter = function == FunctionId::kRate || function == FunctionId::kIncrease;
+  const bool turns = function == FunctionId::kChanges || function == FunctionId::kResets;
   std::vector<MixedSample> points;
   for (int64_t i = 0; i < refs->steps; ++i) {
     if (!GoOn(64)) return;
@@ -43,6 +36,15 @@ void RangeKernel::RunExtended(const RangeSeries& r, Column& out) {
     const size_t hi =
         index(std::upper_bound(r.t_ms.begin(), r.t_ms.end(), end + (smoothed ? lookback_ms : 0)));
     if (lo >= hi) continue;
+    if (!turns && !r.histograms.empty()) {
+      // One kind wherever the window may look.
+      size_t histograms = 0;
+      for (size_t k = lo; k < hi; ++k) histograms += r.histograms[k] != nullptr ? 1 : 0;
+      if (histograms > 0 && histograms < hi - lo) {
+        notes->MixedFloatsHistograms(metric, pos);
+        continue;
+      }
+    }
     size_t last = hi - 1;
     size_t first =
         std::min(last, index(std::upper_bound(r.t_ms.begin() + static_cast<ptrdiff_t>(lo),
@@ -54,33 +56,25 @@ void RangeKernel::RunExtended(const RangeSeries& r, Column& out) {
                                                 r.t_ms.begin() + static_cast<ptrdiff_t>(hi), end)));
     }
     if (r.t_ms[last] <= start || r.t_ms[first] > end) continue;
-    auto sample = [&](size_t k) {
-      return MixedSample{r.t_ms[k], r.values[k], r.histograms.empty() ? nullptr : r.histograms[k]};
-    };
     points.clear();
-    size_t histograms = 0;
     for (size_t k = first; k <= last; ++k) {
-      points.push_back(sample(k));
-      if (points.back().histogram != nullptr) ++histograms;
+      points.push_back({r.t_ms[k], r.values[k], r.histograms.empty() ? nullptr : r.histograms[k]});
+      if (!r.start_ms.empty()) points.back().start_ms = r.start_ms[k];
     }
     const auto step = static_cast<size_t>(i);
-    if (function == FunctionId::kChanges || function == FunctionId::kResets) {
+    if (turns) {
+      if (!r.start_ms.empty()) (void)MarkFresh(points);
       out.Set(step, CountTurns(points, function == FunctionId::kResets));
       saw_floats = true;
       continue;
     }
-    if (histograms > 0 && histograms < points.size()) {
-      notes->MixedFloatsHistograms(metric, pos);
-      continue;
-    }
     const bool cut_left = smoothed && points.front().t_ms < start && points.size() > 1;
     const bool cut_right = smoothed && points.back().t_ms > end && points.size() > 1;
-    if (histograms == 0) {
+    if (points.front().histogram == nullptr) {
       const size_t n = points.size();
-      const double left =
-          cut_left ? Between(points[0], points[1], start, counter, true) : points[0].value;
-      const double right = cut_right ? Between(points[n - 2], points[n - 1], end, counter, false)
-                                     : points[n - 1].value;
+      const double left = cut_left ? Between(points[0], points[1], start, counter) : points[0].value;
+      const double right =
+          cut_right ? Between(points[n - 2], points[n - 1], end, counter) : points[n - 1].value;
       double change = right - left;
       if (counter) {
         double previous = left;
@@ -95,47 +89,47 @@ void RangeKernel::RunExtended(const RangeSeries& r, Column& out) {
       saw_floats = true;
       continue;
     }
-    // Histograms: the edges become histograms in between, and the rest is as for whole samples.
+    // Histograms: the edges become histograms in between, and the rest is as for whole samples. A
+    // counter that was reset in between rises from 0, or from `base`.
     auto between = [&](const MixedSample& x, const MixedSample& y, int64_t t,
-                       bool left) -> HistogramPtr {
+                       const Histogram* base) -> HistogramPtr {
       const double fraction =
           static_cast<double>(t - x.t_ms) / static_cast<double>(y.t_ms - x.t_ms);
-      if (counter && DetectReset(*y.histogram, *x.histogram)) {
-        auto part = std::make_shared<Histogram>(*y.histogram);
-        Multiply(*part, fraction);
-        CombineNotes ignored;
-        if (!left && !AddTo(*part, *x.histogram, &ignored)) return nullptr;
-        part->reset_hint = Histogram::ResetHint::kUnknown;
-        return part;
+      if (!counter || !DetectReset(*y.histogram, *x.histogram)) {
+        return Interpolated(*x.histogram, *y.histogram, fraction);
       }
-      auto h = Interpolated(*x.histogram, *y.histogram, fraction);
-      return h;
+      auto part = std::make_shared<Histogram>(*y.histogram);
+      Multiply(*part, fraction);
+      CombineNotes ignored;
+      if (base != nullptr && !AddTo(*part, *base, &ignored)) return nullptr;
+      part->reset_hint = Histogram::ResetHint::kUnknown;
+      return part;
     };
-    if (counter) {
-      for (const MixedSample& p : points) {
-        if (p.histogram->reset_hint == Histogram::ResetHint::kGauge) {
-          notes->NotCounterHistogram(metric, pos);
-        }
-      }
-    }
     const bool custom = UsesCustomBuckets(*points.front().histogram);
     bool same_kind = true;
     for (const MixedSample& p : points) {
-      if (UsesCustomBuckets(*p.histogram) != custom) same_kind = false;
+      same_kind = UsesCustomBuckets(*p.histogram) == custom;
+      if (!same_kind) break;
+      if (counter && p.histogram->reset_hint == Histogram::ResetHint::kGauge) {
+        notes->NotCounterHistogram(metric, pos);
+      }
     }
     if (!same_kind) {
       notes->MixedSchemas(metric, pos);
       continue;
     }
     const size_t n = points.size();
-    HistogramPtr right =
-        cut_right ? between(points[n - 2], points[n - 1], end, false) : points[n - 1].histogram;
-    HistogramPtr left = cut_left ? between(points[0], points[1], start, true) : points[0].histogram;
+    // The right edge goes on where the last sample was, so that a reset behind it is in the change;
+    // not where the left edge is between the same two samples and has begun at 0 as well.
+    const HistogramPtr base = cut_right && !(cut_left && n == 2) ? points[n - 2].histogram : nullptr;
+    HistogramPtr right = cut_right ? between(points[n - 2], points[n - 1], end, base.get())
+                                   : points[n - 1].histogram;
+    HistogramPtr left =
+        cut_left ? between(points[0], points[1], start, nullptr) : points[0].histogram;
     if (left == nullptr || right == nullptr) {
       notes->MixedSchemas(metric, pos);
       continue;
     }
-    // With both edges between the same two samples the reset lies on both sides: it counts once.
     points.back().histogram = std::move(right);
     points.front().histogram = std::move(left);
     if (n == 1) points.push_back(points.front());

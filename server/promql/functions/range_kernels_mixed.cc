@@ -62,7 +62,10 @@ void RangeKernel::RunMixed(const RangeSeries& r, Column& out) {
         float_starts.push_back(all.back().start_ms);
       }
     }
-    if (!r.start_ms.empty() && histograms > 0) overlap |= MarkFresh(all);
+    if (!r.start_ms.empty() && histograms > 0) {
+      const bool overlaps = MarkFresh(all);
+      overlap |= overlaps && histograms == all.size() && SaysOverlaps(function);
+    }
     if (histograms == 0 || FloatsOnly(function)) {
       if (float_v.empty()) continue;
       if (histograms > 0) notes->IgnoredInMixedRange(metric, pos);

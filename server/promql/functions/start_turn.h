@@ -18,12 +18,14 @@ inline StartTurn TurnBetween(int64_t before_t_ms, int64_t before_start_ms, int64
                              int64_t start_ms) {
   if (start_ms == 0 || start_ms >= t_ms) return StartTurn::kNone;
   if (start_ms > before_t_ms) return StartTurn::kReset;
-  const bool before_known = before_start_ms != 0 && before_start_ms < before_t_ms;
+  if (start_ms < before_t_ms) {
+    return start_ms != before_start_ms ? StartTurn::kOverlap : StartTurn::kNone;
+  }
   // The instant of the sample before as the start: a delta's next stretch, or a counter whose true
   // start nobody knows and whose first sample stands for it. Only the former's sample before has
   // a start of its own.
-  if (start_ms == before_t_ms) return before_known ? StartTurn::kReset : StartTurn::kNone;
-  return before_known && start_ms != before_start_ms ? StartTurn::kOverlap : StartTurn::kNone;
+  const bool before_known = before_start_ms != 0 && before_start_ms < before_t_ms;
+  return before_known ? StartTurn::kReset : StartTurn::kNone;
 }
 
 // Whether the first sample of a range counts from inside the range: then all it shows happened
