@@ -9,8 +9,8 @@ namespace vedette::http {
 // the answer and stands in what is logged about the request.
 inline constexpr char kRequestId[] = "X-Request-Id";
 
-// Gives every request an id, unless it came with a usable one (at most 64 letters, digits and
-// -._:/+=). The first filter, and a decorator.
+// Gives every request an id, unless it came with a usable one (request_scope.h). The first filter,
+// and a decorator.
 Router::Filter RequestIds();
 Router::Decorator RequestIdHeader();
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/base/strings.h"
+#include "common/rpc/call_scope.h"
 #include "common/rpc/grpc_status.h"
 #include "common/rpc/server.h"
 #include "common/tls/ca.h"
@@ -45,6 +46,7 @@ class EnrolService final : public v1::EnrolService::Service {
 
   grpc::Status Enrol(grpc::ServerContext* context, const v1::EnrolRequest* request,
                      v1::EnrolResponse* response) override {
+    const rpc::CallScope scope(*context, "Enrol");
     const std::string peer = AddressOf(context->peer());
     if (!limit_.Take(peer)) return TooOften(peer);
     const tls::JoinRequest join{.token_id = request->token_id(),
@@ -66,6 +68,7 @@ class EnrolService final : public v1::EnrolService::Service {
 
   grpc::Status Renew(grpc::ServerContext* context, const v1::RenewRequest* request,
                      v1::RenewResponse* response) override {
+    const rpc::CallScope scope(*context, "Renew");
     const std::string peer = AddressOf(context->peer());
     if (!limit_.Take(peer)) return TooOften(peer);
     const Result<tls::Identity> identity = rpc::PeerIdentity(*context);

@@ -6,11 +6,14 @@
 
 #include <algorithm>
 #include <fstream>
+#include <memory>
 #include <sstream>
 #include <string>
 #include <vector>
 
 #include "common/base/mutex.h"
+#include "common/log/request_scope.h"
+#include "common/rpc/channel.h"
 #include "common/rpc/enrol.h"
 #include "common/rpc/server.h"
 #include "common/tls/ca.h"
@@ -54,6 +57,7 @@ class EnrolDoorTest : public ::testing::Test {
                 [this](const rpc::Event& event) {
                   MutexLock lock(mu_);
                   log_.push_back(std::string(rpc::EventName(event.kind)) + " " + event.message);
+                  request_ids_.emplace_back(log::RequestScope::Current());
                 },
             .clock = &clock_};
   }
@@ -87,6 +91,15 @@ class EnrolDoorTest : public ::testing::Test {
     return std::ranges::any_of(log_,
                                [&](const auto& l) { return l.find(part) != std::string::npos; });
   }
+  // Who shows no certificate and looks at none.
+  std::unique_ptr<v1::EnrolService::Stub> WithoutACertificate() const {
+    grpc::experimental::TlsChannelCredentialsOptions tls;
+    tls.set_verify_server_certs(false);
+    tls.set_check_call_host(false);
+    tls.set_certificate_verifier(std::make_shared<grpc::experimental::NoOpCertificateVerifier>());
+    return v1::EnrolService::NewStub(
+        grpc::CreateChannel(At(*door_), grpc::experimental::TlsCredentials(tls)));
+  }
   static void ExpectRefused(const Status& status, const std::string& why) {
     EXPECT_FALSE(status.ok()) << "expected: " << why;
     EXPECT_NE(status.message().find(why), std::string::npos) << status.ToString();
@@ -96,7 +109,8 @@ class EnrolDoorTest : public ::testing::Test {
   testing::FakeClock clock_;
   Mutex mu_;
   std::vector<std::string> log_ VEDETTE_GUARDED_BY(mu_);
-  std::unique_ptr<EnrolDoor> door_;  // Last: its end is an event.
+  std::vector<std::string> request_ids_ VEDETTE_GUARDED_BY(mu_);  // Of the same lines.
+  std::unique_ptr<EnrolDoor> door_;                               // Last: its end is an event.
 };
 
 TEST_F(EnrolDoorTest, ANodeJoinsOnceAndTheSecondTimeThereIsNothingToDo) {
@@ -214,12 +228,7 @@ TEST_F(EnrolDoorTest, RenewalIsDueAtTwoThirdsAndWantsACertificate) {
 }
 
 TEST_F(EnrolDoorTest, WithoutACertificateOnlyEnrolMayBeCalled) {
-  grpc::experimental::TlsChannelCredentialsOptions tls;
-  tls.set_verify_server_certs(false);
-  tls.set_check_call_host(false);
-  tls.set_certificate_verifier(std::make_shared<grpc::experimental::NoOpCertificateVerifier>());
-  const auto stub = v1::EnrolService::NewStub(
-      grpc::CreateChannel(At(*door_), grpc::experimental::TlsCredentials(tls)));
+  const auto stub = WithoutACertificate();
   {
     grpc::ClientContext context;
     v1::RenewResponse response;
@@ -237,6 +246,33 @@ TEST_F(EnrolDoorTest, WithoutACertificateOnlyEnrolMayBeCalled) {
             : 0;
   }
   EXPECT_EQ(refused, 2);
+}
+
+TEST_F(EnrolDoorTest, ACallHasAnIdInTheLogAndInItsAnswer) {
+  const auto stub = WithoutACertificate();
+  const auto refused = [&](const std::string& own_id) {
+    grpc::ClientContext context;
+    rpc::SetTimeout(context, 10'000);
+    if (!own_id.empty()) context.AddMetadata("x-request-id", own_id);
+    v1::EnrolRequest request;
+    v1::EnrolResponse response;
+    request.set_name("db1");
+    EXPECT_FALSE(stub->Enrol(&context, request, &response).ok());
+    const auto& sent = context.GetServerInitialMetadata();
+    const auto found = sent.find("x-request-id");
+    return found == sent.end() ? "" : std::string(found->second.data(), found->second.size());
+  };
+  const std::string own = refused("join-7");
+  const std::string made = refused("");
+  const std::string better = refused("two words");
+  EXPECT_EQ(own, "join-7");
+  EXPECT_EQ(made.size(), 16u);
+  EXPECT_EQ(better.size(), 16u);
+  EXPECT_NE(made, better);
+  MutexLock lock(mu_);
+  for (const std::string& id : {own, made, better}) {
+    EXPECT_EQ(std::ranges::count(request_ids_, id), 1) << id;
+  }
 }
 
 TEST_F(EnrolDoorTest, JoinWaitsForAServerThatIsNotThereYet) {

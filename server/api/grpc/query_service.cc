@@ -16,6 +16,7 @@
 
 #include "common/base/mutex.h"
 #include "common/base/strings.h"
+#include "common/rpc/call_scope.h"
 #include "common/rpc/grpc_status.h"
 #include "proto/vedette/v1/query.grpc.pb.h"
 #include "server/api/grpc/answer_diff.h"
@@ -83,6 +84,7 @@ class QueryServiceImpl final : public v1::QueryService::Service {
 
   grpc::Status Query(grpc::ServerContext* context, const v1::QueryRequest* request,
                      v1::QueryResponse* response) override {
+    const rpc::CallScope scope(*context, "Query");
     promql::Query query;
     query.text = request->query();
     query.origin = OriginOf(*context, "grpc");
@@ -125,6 +127,7 @@ class QueryServiceImpl final : public v1::QueryService::Service {
 
   grpc::Status QueryRange(grpc::ServerContext* context, const v1::QueryRangeRequest* request,
                           grpc::ServerWriter<v1::QueryRangeResponse>* writer) override {
+    const rpc::CallScope scope(*context, "QueryRange");
     if (request->step_ms() <= 0) {
       return rpc::ToGrpcStatus(InvalidArgument("step_ms must be greater than zero"));
     }
@@ -163,6 +166,7 @@ class QueryServiceImpl final : public v1::QueryService::Service {
 
   grpc::Status Subscribe(grpc::ServerContext* context, const v1::SubscribeRequest* request,
                          grpc::ServerWriter<v1::SubscribeResponse>* writer) override {
+    const rpc::CallScope scope(*context, "Subscribe");
     const int64_t interval_ms =
         request->interval_ms() > 0 ? request->interval_ms() : kDefaultIntervalMs;
     if (interval_ms < kMinIntervalMs) {
@@ -170,10 +174,11 @@ class QueryServiceImpl final : public v1::QueryService::Service {
           InvalidArgument(StrCat("interval_ms must be at least ", kMinIntervalMs)));
     }
     // Each holds a thread of the server.
-    const auto place = std::shared_ptr<void>(nullptr, [this](void*) { subscriptions_.fetch_sub(1); });
+    const auto place =
+        std::shared_ptr<void>(nullptr, [this](void*) { subscriptions_.fetch_sub(1); });
     if (subscriptions_.fetch_add(1) >= kMaxSubscriptions) {
-      return rpc::ToGrpcStatus(ResourceExhausted(
-          StrCat("there are ", kMaxSubscriptions, " subscriptions already")));
+      return rpc::ToGrpcStatus(
+          ResourceExhausted(StrCat("there are ", kMaxSubscriptions, " subscriptions already")));
     }
     CancelWatch watch(context);
     AnswerDiff diff;
@@ -222,6 +227,7 @@ class QueryServiceImpl final : public v1::QueryService::Service {
 
   grpc::Status Explain(grpc::ServerContext* context, const v1::ExplainRequest* request,
                        v1::ExplainResponse* response) override {
+    const rpc::CallScope scope(*context, "Explain");
     promql::Query query;
     query.text = request->query();
     query.origin = OriginOf(*context, "grpc");
@@ -246,20 +252,23 @@ class QueryServiceImpl final : public v1::QueryService::Service {
     return grpc::Status::OK;
   }
 
-  grpc::Status RunningQueries(grpc::ServerContext*, const v1::RunningQueriesRequest*,
+  grpc::Status RunningQueries(grpc::ServerContext* context, const v1::RunningQueriesRequest*,
                               v1::RunningQueriesResponse* response) override {
+    const rpc::CallScope scope(*context, "RunningQueries");
     for (const promql::ActiveQuery& q : b_.engine->Active()) SetRunning(q, response->add_queries());
     return grpc::Status::OK;
   }
 
-  grpc::Status KillQuery(grpc::ServerContext*, const v1::KillQueryRequest* request,
+  grpc::Status KillQuery(grpc::ServerContext* context, const v1::KillQueryRequest* request,
                          v1::KillQueryResponse*) override {
+    const rpc::CallScope scope(*context, "KillQuery");
     const Status killed = b_.engine->Kill(request->id());
     return killed.ok() ? grpc::Status::OK : rpc::ToGrpcStatus(killed);
   }
 
-  grpc::Status Series(grpc::ServerContext*, const v1::SeriesRequest* request,
+  grpc::Status Series(grpc::ServerContext* context, const v1::SeriesRequest* request,
                       v1::SeriesResponse* response) override {
+    const rpc::CallScope scope(*context, "Series");
     if (request->matchers().empty()) {
       return rpc::ToGrpcStatus(InvalidArgument("at least one matcher is needed, such as up"));
     }
@@ -274,8 +283,9 @@ class QueryServiceImpl final : public v1::QueryService::Service {
     return grpc::Status::OK;
   }
 
-  grpc::Status LabelNames(grpc::ServerContext*, const v1::LabelNamesRequest* request,
+  grpc::Status LabelNames(grpc::ServerContext* context, const v1::LabelNamesRequest* request,
                           v1::LabelNamesResponse* response) override {
+    const rpc::CallScope scope(*context, "LabelNames");
     std::vector<std::string> found;
     const Status status = ForEachSelector<std::string>(
         *request, request->limit(), found, *response,
@@ -287,8 +297,9 @@ class QueryServiceImpl final : public v1::QueryService::Service {
     return grpc::Status::OK;
   }
 
-  grpc::Status LabelValues(grpc::ServerContext*, const v1::LabelValuesRequest* request,
+  grpc::Status LabelValues(grpc::ServerContext* context, const v1::LabelValuesRequest* request,
                            v1::LabelValuesResponse* response) override {
+    const rpc::CallScope scope(*context, "LabelValues");
     if (request->name().empty()) {
       return rpc::ToGrpcStatus(InvalidArgument("name must be the name of a label, such as job"));
     }
@@ -303,8 +314,9 @@ class QueryServiceImpl final : public v1::QueryService::Service {
     return grpc::Status::OK;
   }
 
-  grpc::Status Targets(grpc::ServerContext*, const v1::TargetsRequest* request,
+  grpc::Status Targets(grpc::ServerContext* context, const v1::TargetsRequest* request,
                        v1::TargetsResponse* response) override {
+    const rpc::CallScope scope(*context, "Targets");
     for (const scrape::TargetStatus& s : b_.scrapes->Targets(request->scrape_pool())) {
       v1::Target* out = response->add_active();
       SetLabels(s.target->discovered_labels, out->mutable_discovered_labels());
@@ -330,18 +342,20 @@ class QueryServiceImpl final : public v1::QueryService::Service {
     return grpc::Status::OK;
   }
 
-  grpc::Status Watch(grpc::ServerContext*, const v1::WatchRequest* request,
+  grpc::Status Watch(grpc::ServerContext* context, const v1::WatchRequest* request,
                      v1::WatchResponse* response) override {
-    const Result<scrape::ScrapeManager::Watched> watched = b_.watcher->Watch(
-        request->host(), request->interval_ms(), request->duration_ms());
+    const rpc::CallScope scope(*context, "Watch");
+    const Result<scrape::ScrapeManager::Watched> watched =
+        b_.watcher->Watch(request->host(), request->interval_ms(), request->duration_ms());
     if (!watched.ok()) return rpc::ToGrpcStatus(watched.status());
     for (const std::string& url : watched->urls) response->add_targets(url);
     response->set_until_ms(watched->until_ms);
     return grpc::Status::OK;
   }
 
-  grpc::Status Rules(grpc::ServerContext*, const v1::RulesRequest* request,
+  grpc::Status Rules(grpc::ServerContext* context, const v1::RulesRequest* request,
                      v1::RulesResponse* response) override {
+    const rpc::CallScope scope(*context, "Rules");
     for (const ruler::RuleGroupStatus& g : b_.rule_groups()) {
       const auto& wanted = request->groups();
       if (!wanted.empty() && std::ranges::find(wanted, g.name) == wanted.end()) continue;
@@ -368,8 +382,9 @@ class QueryServiceImpl final : public v1::QueryService::Service {
     return grpc::Status::OK;
   }
 
-  grpc::Status Alerts(grpc::ServerContext*, const v1::AlertsRequest*,
+  grpc::Status Alerts(grpc::ServerContext* context, const v1::AlertsRequest*,
                       v1::AlertsResponse* response) override {
+    const rpc::CallScope scope(*context, "Alerts");
     for (const ruler::RuleGroupStatus& g : b_.rule_groups()) {
       for (const ruler::RuleStatus& r : g.rules) {
         for (const ruler::ActiveAlert& a : r.alerts) SetAlert(a, response->add_alerts());
