@@ -17,7 +17,10 @@ def cases(event_file):
     """Yields (target, case, outcome) for the last attempt of each target."""
     results = {}
     for line in open(event_file, encoding="utf-8"):
-        event = json.loads(line)
+        try:
+            event = json.loads(line)
+        except json.JSONDecodeError:
+            break  # The run was ended while it wrote.
         result = event.get("testResult")
         if result is None:
             continue

@@ -17,6 +17,7 @@
 #include "common/model/sample.h"
 #include "common/model/snapshot.h"
 #include "common/wire/pull_snapshots.h"
+#include "tests/support/rounds.h"
 
 namespace vedette::wire {
 namespace {
@@ -269,7 +270,7 @@ class Inventor {
 };
 
 TEST(Pull, EveryBitOfEverySnapshotCrossesOverManyFrames) {
-  for (uint64_t seed = 1; seed <= 20; ++seed) {
+  for (uint64_t seed = 1; seed <= testing::Rounds(uint64_t{20}); ++seed) {
     SCOPED_TRACE(seed);
     Inventor inventor(seed);
     PullEncoder encoder;
@@ -357,7 +358,7 @@ TEST(Pull, DamageUnderAValidChecksumIsSurvived) {
   PullEncoder encoder;
   const std::string first = encoder.Encode(inventor.Next());
   std::mt19937_64 random(9);
-  for (int i = 0; i < 20'000; ++i) {
+  for (int i = 0; i < testing::Rounds(20'000); ++i) {
     std::string bytes = first.substr(0, first.size() - 4);
     for (int k = 0; k < 3; ++k) bytes[random() % bytes.size()] = static_cast<char>(random());
     if (i % 3 == 0) bytes.resize(random() % bytes.size());
@@ -391,7 +392,7 @@ TEST(Pull, ALostOrRepeatedFrameIsFoundOut) {
 
 TEST(Pull, MemoryBeyondTheLimitIsRefused) {
   Snapshot s = SmallSnapshot(1, 1);
-  for (int i = 0; i < 10'000; ++i) {
+  for (int i = 0; i < testing::Rounds(10'000); ++i) {
     s.sources[0].families[0].samples.push_back(
         {.labels = Labels::Of({{"__name__", "x"}, {"i", std::to_string(i)}}), .value = 1});
   }

@@ -17,6 +17,7 @@
 #include "server/storage/queryable.h"
 #include "server/tsdb/tsdb.h"
 #include "tests/support/fake_clock.h"
+#include "tests/support/rounds.h"
 #include "tests/support/temp_dir.h"
 
 namespace vedette::tsdb {
@@ -62,9 +63,8 @@ class ColumnCacheTest : public ::testing::Test {
     std::vector<int64_t> instants;
     while (set->Next()) {
       const storage::SeriesColumns& c = set->at();
-      Answer a{.labels = c.labels,
-               .t_ms = {c.t_ms.begin(), c.t_ms.end()},
-               .has_stale = c.has_stale};
+      Answer a{
+          .labels = c.labels, .t_ms = {c.t_ms.begin(), c.t_ms.end()}, .has_stale = c.has_stale};
       for (double v : c.values) a.bits.push_back(std::bit_cast<uint64_t>(v));
       for (const auto& h : c.histograms) a.histograms.push_back(h != nullptr);
       if (c.timeline_key != 0 && c.timeline_key == key) {
@@ -165,7 +165,7 @@ TEST_F(ColumnCacheTest, ItsRoomIsItsLimit) {
 // Whatever happens to a storage, what is kept and what is read are the same.
 TEST_F(ColumnCacheTest, NoHistoryMakesADifference) {
   uint64_t all_hits = 0;
-  for (uint32_t seed = 1; seed <= 8; ++seed) {
+  for (uint32_t seed = 1; seed <= testing::Rounds(8u); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     std::mt19937 random(seed);
     const auto pick = [&](int n) { return static_cast<int>(random() % static_cast<unsigned>(n)); };
@@ -192,12 +192,13 @@ TEST_F(ColumnCacheTest, NoHistoryMakesADifference) {
         }
         std::vector<double> row(static_cast<size_t>(size));
         for (double& v : row) {
-          v = pick(100) < wildness * 5 ? kAbsent : pick(100) < wildness * 2 ? kStaleNan : pick(1000);
+          v = pick(100) < wildness * 5   ? kAbsent
+              : pick(100) < wildness * 2 ? kStaleNan
+                                         : pick(1000);
         }
         ASSERT_TRUE(w->Commit({.t_ms = t - host * 100, .values = row}).ok());
         if (pick(100) < wildness * 2) {  // Fills holes, in between, or far back.
-          ASSERT_TRUE(
-              w->Commit({.t_ms = t - host * 100 - pick(3) * 40'000, .values = row}).ok());
+          ASSERT_TRUE(w->Commit({.t_ms = t - host * 100 - pick(3) * 40'000, .values = row}).ok());
         }
       }
       if (pick(4) == 0) {  // A series without a timeline of its own.

@@ -19,6 +19,7 @@
 #include "server/storage/appender.h"
 #include "server/tsdb/life.h"
 #include "server/tsdb/tsdb.h"
+#include "tests/support/rounds.h"
 #include "tests/support/temp_dir.h"
 
 namespace vedette::tsdb {
@@ -63,7 +64,8 @@ std::string Damage(const std::string& directory, std::mt19937_64& random) {
 
 TEST(DamagedDirectory, IsServedAsFarAsItGoesAndNeverLies) {
   const uint64_t first = NumberFromEnvironment("VEDETTE_DAMAGE_FIRST", 1);
-  const uint64_t trials = NumberFromEnvironment("VEDETTE_DAMAGE_TRIALS", 12);
+  const uint64_t trials =
+      NumberFromEnvironment("VEDETTE_DAMAGE_TRIALS", testing::Rounds(uint64_t{12}));
   TempDir dir;
   uint64_t nothing_lost = 0;
   double lost = 0;
@@ -92,15 +94,14 @@ TEST(DamagedDirectory, IsServedAsFarAsItGoesAndNeverLies) {
       ASSERT_EQ(life.Judge(**db, allowed), "");
       if (open == 0) {
         nothing_lost += life.missing() == 0;
-        lost += static_cast<double>(life.missing()) /
-                static_cast<double>(life.acknowledged_samples());
+        lost +=
+            static_cast<double>(life.missing()) / static_cast<double>(life.acknowledged_samples());
       }
       // New samples are taken, and stay.
       const Sample sample{life.clock().NowMs() + 1 + open, 1};
-      const storage::SeriesBatch one{.labels = Labels::Of({{"__name__", "m0"},
-                                                           {"instance", "host0"},
-                                                           {"job", "write"}}),
-                                     .samples = std::span(&sample, 1)};
+      const storage::SeriesBatch one{
+          .labels = Labels::Of({{"__name__", "m0"}, {"instance", "host0"}, {"job", "write"}}),
+          .samples = std::span(&sample, 1)};
       const Result<storage::CommitStats> stats = (*db)->appender().Write(std::span(&one, 1));
       ASSERT_TRUE(stats.ok()) << stats.status().ToString();
       life.Know(one.labels, sample);

@@ -17,6 +17,7 @@
 #include "server/tsdb/life.h"
 #include "server/tsdb/store/fault_file_system.h"
 #include "server/tsdb/tsdb.h"
+#include "tests/support/rounds.h"
 #include "tests/support/temp_dir.h"
 
 namespace vedette::tsdb {
@@ -32,7 +33,7 @@ uint64_t NumberFromEnvironment(const char* name, uint64_t otherwise) {
 // Calls `trial` with each seed, until one fails.
 void ForSeeds(uint64_t otherwise, void (*trial)(uint64_t seed)) {
   const uint64_t first = NumberFromEnvironment("VEDETTE_FAULT_FIRST", 1);
-  const uint64_t count = NumberFromEnvironment("VEDETTE_FAULT_SEEDS", otherwise);
+  const uint64_t count = NumberFromEnvironment("VEDETTE_FAULT_SEEDS", testing::Rounds(otherwise));
   for (uint64_t seed = first; seed < first + count && !::testing::Test::HasFailure(); ++seed) {
     SCOPED_TRACE("VEDETTE_FAULT_SEEDS=1 VEDETTE_FAULT_FIRST=" + std::to_string(seed));
     trial(seed);

@@ -23,6 +23,7 @@
 #include "server/storage/key_value.h"
 #include "server/storage/queryable.h"
 #include "tests/support/fake_clock.h"
+#include "tests/support/rounds.h"
 #include "tests/support/temp_dir.h"
 
 namespace vedette::tsdb {
@@ -314,7 +315,7 @@ TEST_P(RandomLife, AgreesWithAMap) {
   ExpectModel(model);
 }
 
-INSTANTIATE_TEST_SUITE_P(Seeds, RandomLife, ::testing::Range(0, 12));
+INSTANTIATE_TEST_SUITE_P(Seeds, RandomLife, ::testing::Range(0, testing::Rounds(12)));
 
 TEST_F(TsdbTest, RowsOfOneCommitAreThereTogetherOrNotAtAll) {
   Open();
@@ -749,8 +750,8 @@ TEST_F(TsdbTest, ACommitSaysWhatBecameOfSamplesHistogramsAndExemplarsEach) {
   const std::vector<Sample> late = {{kNow - 1000, 1}, {kNow + 2000, 3}};
   const std::vector<HistogramSample> bad = {
       {kNow, other}, {kNow - 1000, h}, {kNow + 2000, h}, {kNow + (int64_t{1} << 40), h}};
-  s = write({{.labels = SeriesNamed(1), .samples = late},
-             {.labels = SeriesNamed(2), .histograms = bad}});
+  s = write(
+      {{.labels = SeriesNamed(1), .samples = late}, {.labels = SeriesNamed(2), .histograms = bad}});
   EXPECT_EQ(s.appended, 2u);
   EXPECT_EQ(s.appended_histograms, 1u);
   EXPECT_EQ(s.duplicate, 1u);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/model/sample.h"
+#include "tests/support/rounds.h"
 
 namespace vedette::tsdb {
 namespace {
@@ -47,7 +48,7 @@ TEST(RowLog, RowsComeBackAgainstTheRowBefore) {
   std::mt19937_64 random(11);
   OpenRow before;
   OpenRow decoded_before;
-  for (int i = 0; i < 500; ++i) {
+  for (int i = 0; i < testing::Rounds(500); ++i) {
     const std::vector<double> row = RandomRow(random, before.values);
     std::string bytes;
     EncodeRowValues(row, i % 16 == 0 ? nullptr : &before, bytes);
