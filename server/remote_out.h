@@ -12,9 +12,7 @@
 namespace vedette {
 
 // Remote write out, with the HTTP client of the house as its carrier: TLS, basic, bearer, OAuth2
-// and SigV4 as remote_write in prometheus.yml says. Keys of SigV4 come from the configuration, or
-// else from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN. What is written goes on to
-// `inner`.
+// and SigV4 as remote_write in prometheus.yml says. What is written goes on to `inner`.
 Result<std::unique_ptr<remote::RemoteWrite>> OpenRemoteWrite(tsdb::Tsdb& db,
                                                              storage::Appender& inner,
                                                              uint64_t max_queue_bytes,

@@ -54,9 +54,18 @@ struct Client::Impl {
     token_until_ms = SteadyMs() + lifetime_ms - kTokenMarginMs;
     return fresh.value;
   }
-  void ForgetToken() {
+  // `used` was refused; another request may have fetched a new one since.
+  void ForgetToken(const std::string& used) {
     MutexLock lock(mu);
-    token.clear();
+    if (token == used) token.clear();
+  }
+  Result<ClientResponse> Try(const ClientRequest& request, const std::string& bearer,
+                             const std::atomic<bool>* cancelled) {
+    std::unique_ptr<Transfer> transfer = Take();
+    VEDETTE_RETURN_IF_ERROR(transfer->Prepare(options, request, cancelled, bearer, ""));
+    Result<ClientResponse> answer = transfer->Finish(transfer->Perform());
+    GiveBack(std::move(transfer));
+    return answer;
   }
 
   const ClientOptions options;
@@ -73,14 +82,15 @@ const ClientOptions& Client::options() const { return impl_->options; }
 
 Result<ClientResponse> Client::Do(const ClientRequest& request,
                                   const std::atomic<bool>* cancelled) {
-  VEDETTE_ASSIGN_OR_RETURN(std::string bearer, impl_->BearerToken());
-  std::unique_ptr<Transfer> transfer = impl_->Take();
-  VEDETTE_RETURN_IF_ERROR(
-      transfer->Prepare(impl_->options, request, cancelled, std::move(bearer), ""));
-  Result<ClientResponse> answer = transfer->Finish(transfer->Perform());
-  // A token that was withdrawn early: the next request fetches another.
-  if (answer.ok() && answer->status == 401 && impl_->options.oauth2) impl_->ForgetToken();
-  impl_->GiveBack(std::move(transfer));
+  VEDETTE_ASSIGN_OR_RETURN(const std::string bearer, impl_->BearerToken());
+  Result<ClientResponse> answer = impl_->Try(request, bearer, cancelled);
+  if (answer.ok() && answer->status == 401 && impl_->options.oauth2) {
+    // A token that was withdrawn before its end: once more, with another one.
+    impl_->ForgetToken(bearer);
+    VEDETTE_ASSIGN_OR_RETURN(const std::string fresh, impl_->BearerToken());
+    answer = impl_->Try(request, fresh, cancelled);
+    if (answer.ok() && answer->status == 401) impl_->ForgetToken(fresh);
+  }
   if (!answer.ok()) return answer;
   const int64_t max_bytes =
       request.max_body_bytes > 0 ? request.max_body_bytes : impl_->options.max_body_bytes;

@@ -350,6 +350,39 @@ TEST(Client, LimitsCancelsAndKeepsSecrets) {
   EXPECT_EQ(client.Do({.url = "file:///etc/passwd"}).status().code(), StatusCode::kInvalidArgument);
 }
 
+TEST(Client, ATokenThatWasWithdrawnIsReplacedWithinTheRequest) {
+  std::atomic<int> given{0}, holds_from{1};
+  Router router;
+  router.Handle("POST", "/token", [&](const Request&, Response& r) {
+    r.SetBody("application/json",
+              StrCat(R"({"access_token":"t)", ++given, R"(","expires_in":3600})"));
+  });
+  router.Handle("POST", "/write", [&](const Request& q, Response& r) {
+    const bool good =
+        given >= holds_from && q.headers.Get("Authorization") == StrCat("Bearer t", given.load());
+    r.status = good ? 200 : 401;
+    r.SetBody("text/plain", q.body);
+  });
+  auto server = Start(std::move(router));
+  ClientOptions options;
+  options.oauth2 = OAuth2Options{.client_id = "me", .client_secret = "s", .token_url = Url(*server, "/token")};
+  Client client(options);
+  const ClientRequest write{.method = "POST", .url = Url(*server, "/write"), .body = "one sample"};
+  EXPECT_EQ(client.Do(write)->status, 200);
+  EXPECT_EQ(client.Do(write)->status, 200);
+  EXPECT_EQ(given, 1);
+  holds_from = 2;  // Long before the hour is over.
+  const auto again = client.Do(write);
+  ASSERT_TRUE(again.ok()) << again.status().ToString();
+  EXPECT_EQ(again->status, 200);
+  EXPECT_EQ(again->body, "one sample");
+  EXPECT_EQ(given, 2);
+  // Where no token will do, that is said, after one more.
+  holds_from = 100;
+  EXPECT_EQ(client.Do(write)->status, 401);
+  EXPECT_EQ(given, 3);
+}
+
 TEST(MultiClient, RunsManyRequestsOnOneThread) {
   auto server = Start(EchoRouter());
   auto options = std::make_shared<const ClientOptions>();

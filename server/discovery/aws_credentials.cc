@@ -92,8 +92,8 @@ int64_t ParseAwsTime(std::string_view text) {
 
 std::string AwsCredentials::StsUrl(const std::string& region) const {
   if (std::string url = ports_.env("AWS_ENDPOINT_URL_STS"); !url.empty()) return url;
-  return StrCat("https://sts.", region, ".amazonaws.com",
-                region.starts_with("cn-") ? ".cn" : "", "/");
+  return StrCat("https://sts", settings_.use_fips_sts_endpoint ? "-fips." : ".", region,
+                ".amazonaws.com", region.starts_with("cn-") ? ".cn" : "", "/");
 }
 
 Result<AwsCredentials::Keys> AwsCredentials::Get(const std::string& region) {

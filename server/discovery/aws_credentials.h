@@ -16,6 +16,7 @@ struct AwsSettings {
   std::string access_key, secret_key;  // Of the configuration; they win.
   std::string profile;                 // Only the files' profile of that name.
   std::string role_arn, external_id;   // Assumed with whatever else is found.
+  bool use_fips_sts_endpoint = false;  // For that: sts-fips instead of sts.
 };
 
 struct AwsPorts {

@@ -1,98 +1,31 @@
 """Discovery against stand-ins for EC2 (which verifies every signature), its metadata service, Docker and Consul; and
 files whose change is seen at once."""
-import hashlib
-import hmac
-import http.server
 import json
 import os
-import re
-import socketserver
 import sys
-import threading
-import time
 import unittest
 import urllib.parse
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import aws  # noqa: E402
 import stack as s  # noqa: E402
+from door import Door  # noqa: E402
 import xml_unittest  # noqa: E402
 
 SECRETS = {"AKIDSTATIC": ("static/Secret+1", None)}
 
 
-def signature_fault(method, path, query, headers, body, region):
-    """None where the request is signed as AWS asks for, otherwise what is wrong with it."""
-    m = re.match(r"AWS4-HMAC-SHA256 Credential=([^/]+)/(\d{8})/([^/]+)/([^/]+)/aws4_request, ?SignedHeaders=([^,]+), ?Signature=([0-9a-f]{64})$",
-                 headers.get("authorization", ""))
-    if not m:
-        return "no signature: " + headers.get("authorization", "")
-    key, day, scope_region, service, signed, given = m.groups()
-    if key not in SECRETS:
-        return "unknown key " + key
-    secret, token = SECRETS[key]
-    if (scope_region, service) != (region, "ec2") or not headers["x-amz-date"].startswith(day):
-        return "wrong scope"
-    if token is not None and headers.get("x-amz-security-token") != token:
-        return "no session token"
-    names = signed.split(";")
-    if names != sorted(names) or not {"host", *(h for h in headers if h.startswith("x-amz-"))} <= set(names):
-        return "headers that are not signed: " + signed
-    pairs = sorted(urllib.parse.parse_qsl(query, keep_blank_values=True))
-    canonical = "\n".join([method, urllib.parse.quote(path) or "/",
-                           "&".join(f"{urllib.parse.quote(k, safe='-_.~')}={urllib.parse.quote(v, safe='-_.~')}" for k, v in pairs),
-                           "".join(f"{n}:{' '.join(headers[n].split())}\n" for n in names), signed, hashlib.sha256(body).hexdigest()])
-    scope = f"{day}/{region}/ec2/aws4_request"
-    to_sign = "\n".join(["AWS4-HMAC-SHA256", headers["x-amz-date"], scope, hashlib.sha256(canonical.encode()).hexdigest()])
-    k = ("AWS4" + secret).encode()
-    for part in scope.split("/"):
-        k = hmac.new(k, part.encode(), hashlib.sha256).digest()
-    right = hmac.new(k, to_sign.encode(), hashlib.sha256).hexdigest()
-    return None if hmac.compare_digest(right, given) else "SignatureDoesNotMatch"
-
-
-class Door:
-    """An HTTP server on a port or a unix socket; `handle(method, path, query, headers, body)` answers."""
-
-    def __init__(self, handle, unix=None):
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def work(self):
-                path, _, query = self.path.partition("?")
-                headers = {k.lower(): v for k, v in self.headers.items()}
-                body = self.rfile.read(int(headers.get("content-length") or 0))
-                status, text = handle(self.command, path, query, headers, body)
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(text.encode())))
-                self.end_headers()
-                self.wfile.write(text.encode())
-
-            do_GET = do_POST = do_PUT = work
-
-            def address_string(self):
-                return "peer"
-
-            def log_message(self, *args):
-                pass
-
-        if unix:
-            class UnixServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
-                daemon_threads = True
-            self.server = UnixServer(unix, Handler)
-        else:
-            self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-            self.port = self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-
 class Ec2:
     def __init__(self):
         self.instances, self.faults, self.wrong, self.asked = ["10.0.0.1", "10.0.0.2", "10.0.0.3"], [], [], []
-        self.tokens, self.keys, self.without_token = 0, 0, 0
-        self.ec2, self.imds = Door(self.describe), Door(self.metadata)
+        self.metadata = aws.MetadataService()
+        self.ec2, self.imds = Door(self.describe), Door(self.metadata.handle)
 
     def describe(self, method, path, query, headers, body):
         if self.faults:
             return self.faults.pop(0), "<Response><Errors><Error><Code>RequestLimitExceeded</Code></Error></Errors></Response>"
-        wrong = signature_fault(method, path, query, headers, body, "eu-west-1")
+        wrong = aws.signature_fault(method, path, query, headers, body, "eu-west-1", "ec2",
+                                    lambda key: SECRETS.get(key) or aws.role_secret(key))
         if wrong:
             self.wrong.append(wrong)
             return 401, f"<Response><Errors><Error><Code>AuthFailure</Code><Message>{wrong}</Message></Error></Errors></Response>"
@@ -107,25 +40,6 @@ class Ec2:
             <tagSet><item><key>Role</key><value>a &amp; b</value></item></tagSet></item></instancesSet></item>""" for ip in self.instances[first:first + 2])
         more = f"<nextToken>{first + 2}</nextToken>" if first + 2 < len(self.instances) else ""
         return 200, f"<DescribeInstancesResponse><reservationSet>{items}</reservationSet>{more}</DescribeInstancesResponse>"
-
-    def metadata(self, method, path, query, headers, body):
-        if method == "PUT":
-            self.tokens += 1
-            return (200, "TOKEN") if headers.get("x-aws-ec2-metadata-token-ttl-seconds") else (400, "")
-        if headers.get("x-aws-ec2-metadata-token") != "TOKEN":
-            self.without_token += 1
-            return 401, ""
-        if path == "/latest/meta-data/placement/region":
-            return 200, "eu-west-1"
-        if path.endswith("/security-credentials/"):
-            return 200, "role"
-        if path.endswith("/security-credentials/role"):
-            self.keys += 1
-            key = f"ASIA{self.keys}"
-            SECRETS[key] = ("s3cret" + key, "session" + key)
-            end = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3600))
-            return 200, json.dumps({"AccessKeyId": key, "SecretAccessKey": "s3cret" + key, "Token": "session" + key, "Expiration": end})
-        return 404, ""
 
 
 class Discovery(unittest.TestCase):
@@ -165,7 +79,7 @@ class Discovery(unittest.TestCase):
             "__meta_ec2_instance_state": "running", "__meta_ec2_vpc_id": "vpc-1", "__meta_ec2_primary_subnet_id": "subnet-1",
             "__meta_ec2_subnet_id": ",subnet-1,", "__meta_ec2_tag_Role": "a & b"})
         self.assertEqual(ec2.wrong, [])
-        self.assertEqual((ec2.tokens, ec2.without_token), (1, 0))
+        self.assertEqual((ec2.metadata.tokens, ec2.metadata.without_token), (1, 0))
         form = next(f for f, token in ec2.asked if token is None and "Filter.1.Name" in f)
         self.assertEqual((form["Filter.1.Name"], form["Filter.1.Value.1"], form["Filter.1.Value.2"]), ("tag:Role", "a & b", "c+d"))
         # Failures keep the last list; what then comes is seen.

@@ -1,153 +1,25 @@
-"""Remote write out to the real receivers, with kills of either side: nothing may be missing.
-
-`remote_write_test.py --long` is the long form: five kills of each side."""
-import http.server
-import json
+"""Remote write out to the real receivers, with five kills of either side: nothing may be missing."""
 import os
 import shutil
 import sys
-import threading
-import time
 import unittest
-import urllib.parse
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-import stack as s  # noqa: E402
 import xml_unittest  # noqa: E402
 
-LONG = "--long" in sys.argv
-KILLS = 5 if LONG else 2
-SERIES = 200 if LONG else 50
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from remote_write_case import RemoteWriteCase  # noqa: E402
 
 
-class Exporter:
-    """A target whose every scrape has new values."""
-
-    def __init__(self):
-        exporter = self
-        self.scrapes = 0
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                exporter.scrapes += 1
-                lines = ["# HELP load_total A counter.", "# TYPE load_total counter"]
-                lines += [f'load_total{{i="{i}"}} {exporter.scrapes * 1000 + i}' for i in range(SERIES)]
-                body = ("\n".join(lines) + "\n").encode()
-                self.send_response(200)
-                self.send_header("Content-Type", "text/plain; version=0.0.4")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *args):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.port = self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-
-def ours(port):
-    """What the server has: {series: {time in ms: value}}."""
-    answer = s.http_json(f"http://127.0.0.1:{port}/api/v1/query", {"query": 'load_total[1h]'})
-    return {
-        r["metric"]["i"]: {round(float(t) * 1000): float(v) for t, v in r["values"]} for r in answer["data"]["result"]
-    }
-
-
-def of_victoria(port, api):
-    query = urllib.parse.urlencode({"match[]": 'load_total'})
-    out = {}
-    for line in api.get_text(f"http://127.0.0.1:{port}/api/v1/export?{query}").splitlines():
-        row = json.loads(line)
-        out.setdefault(row["metric"]["i"], {}).update(zip(row["timestamps"], row["values"]))
-    return out
-
-
-class RemoteWrite(unittest.TestCase):
-    def setUp(self):
-        self.stack = s.Stack()
-        self.addCleanup(self.stack.close)
-        self.exporter = Exporter()
-        self.addCleanup(self.exporter.server.shutdown)
-
-    def receiver(self, kind):
-        st, port = self.stack, s.free_port()
-        if kind == "prometheus":
-            config = st.write("peer.yml", "global: {}\n")
-            argv = ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={st.path('peer')}",
-                    f"--web.listen-address=127.0.0.1:{port}", "--web.enable-remote-write-receiver"]
-        else:
-            argv = ["victoria-metrics", f"-storageDataPath={st.path('peer')}", f"-httpListenAddr=127.0.0.1:{port}",
-                    "-retentionPeriod=1y"]
-        return st.run(kind, argv), port
-
-    def missing(self, kind, peer_port, until_ms):
-        """How many samples up to then the receiver has not got, with the instants of one series; and ours."""
-        have = {i: {t: v for t, v in samples.items() if t <= until_ms} for i, samples in ours(self.stack.http).items()}
-        theirs = ours(peer_port) if kind == "prometheus" else of_victoria(peer_port, self.stack)
-        lost = {i: [t for t, v in samples.items() if theirs.get(i, {}).get(t) != v] for i, samples in have.items()}
-        self.lost_instants = next((sorted(times) for times in lost.values() if times), [])
-        return sum(len(times) for times in lost.values()), have
-
-    def run_against(self, kind, url):
-        st = self.stack
-        peer, peer_port = self.receiver(kind)
-        st.http = s.free_port()
-        config = st.write("prometheus.yml", f"""
-global: {{scrape_interval: 250ms, scrape_timeout: 250ms}}
-scrape_configs:
-  - job_name: load
-    static_configs: [{{targets: ['127.0.0.1:{self.exporter.port}']}}]
-remote_write:
-  - url: http://127.0.0.1:{peer_port}{url}
-    name: peer
-    queue_config: {{batch_send_deadline: 500ms, max_backoff: 500ms}}
-""")
-        server = st.run("server", [s.SERVER, f"--config.file={config}", f"--storage.tsdb.path={st.path('data')}",
-                                   f"--web.listen-address=127.0.0.1:{st.http}"])
-        own = f"http://127.0.0.1:{st.http}"
-
-        def delivered():
-            text = st.get_text(own + "/metrics")
-            sent = [line for line in text.splitlines() if line.startswith("prometheus_remote_storage_samples_total{")]
-            return sent and float(sent[0].rsplit(" ", 1)[1])
-
-        try:
-            s.wait_until("samples at the receiver", lambda: (delivered() or 0) > 5 * SERIES)
-            for _ in range(KILLS):
-                peer.kill9()
-                scrapes = self.exporter.scrapes
-                s.wait_until("scrapes while the receiver is gone", lambda: self.exporter.scrapes > scrapes + 4)
-                peer.start()
-                before = delivered()
-                s.wait_until("samples at the receiver again", lambda: delivered() > before + 2 * SERIES)
-                server.kill9()
-                server.start()
-                s.wait_until("the server is back", lambda: (delivered() or 0) > 2 * SERIES)
-            # What has been stored up to here must arrive; new scrapes go on meanwhile.
-            until_ms = time.time() * 1000
-            s.wait_until("nothing is missing", lambda: self.missing(kind, peer_port, until_ms)[0] == 0, timeout=90, every=1)
-            lost, have = self.missing(kind, peer_port, until_ms)
-            total = sum(len(samples) for samples in have.values())
-            self.assertEqual(len(have), SERIES)
-            self.assertGreater(total, SERIES * KILLS * 4)
-            print(f"{kind}: {total} samples stored, {KILLS} kills of each side, {lost} lost")
-        except AssertionError:
-            print("missing, of the first series:", getattr(self, "lost_instants", None))
-            st.dump_logs()
-            raise
-
+class RemoteWrite(RemoteWriteCase):
     @unittest.skipUnless(shutil.which("prometheus"), "Debian's prometheus is not installed")
     def test_prometheus_misses_nothing(self):
-        self.run_against("prometheus", "/api/v1/write")
+        self.run_against("prometheus", "/api/v1/write", kills=5)
 
     @unittest.skipUnless(shutil.which("victoria-metrics"), "Debian's victoria-metrics is not installed")
     def test_victoria_metrics_misses_nothing(self):
-        self.run_against("victoria", "/api/v1/write")
+        self.run_against("victoria", "/api/v1/write", kills=5)
 
 
 if __name__ == "__main__":
-    if LONG:
-        sys.argv.remove("--long")
     xml_unittest.main()
