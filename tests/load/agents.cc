@@ -2,14 +2,18 @@
 // loopback address, each stream an agent of its own with its own series. What they say is shaped
 // like a host: most series stand still, counters move by a jittered step.
 //
-//   agents PORT SERIES MOVING_PERCENT
+//   agents PORT SERIES MOVING_PERCENT [CERTIFICATE KEY CA]
+//
+// With files of certificates every connection is mutual TLS, as an agent's is; without, plain text.
 #include <grpcpp/grpcpp.h>
 
 #include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
+#include <fstream>
 #include <iostream>
+#include <iterator>
 #include <memory>
 #include <random>
 #include <string>
@@ -86,14 +90,28 @@ class Agents final : public v1::AgentService::Service {
   std::atomic<uint64_t> streams_{0}, samples_{0}, bytes_{0};
 };
 
+std::string Contents(const char* path) {
+  std::ifstream in(path);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+std::shared_ptr<grpc::ServerCredentials> Credentials(int argc, char** argv) {
+  if (argc < 7) return grpc::InsecureServerCredentials();
+  grpc::SslServerCredentialsOptions options(
+      GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+  options.pem_key_cert_pairs.push_back({Contents(argv[5]), Contents(argv[4])});
+  options.pem_root_certs = Contents(argv[6]);
+  return grpc::SslServerCredentials(options);
+}
+
 int Main(int argc, char** argv) {
-  if (argc != 4) {
-    std::cerr << "usage: agents PORT SERIES MOVING_PERCENT\n";
+  if (argc != 4 && argc != 7) {
+    std::cerr << "usage: agents PORT SERIES MOVING_PERCENT [CERTIFICATE KEY CA]\n";
     return 2;
   }
   Agents agents(std::atoi(argv[2]), std::atoi(argv[3]));
   grpc::ServerBuilder builder;
-  builder.AddListeningPort(StrCat("0.0.0.0:", argv[1]), grpc::InsecureServerCredentials());
+  builder.AddListeningPort(StrCat("0.0.0.0:", argv[1]), Credentials(argc, argv));
   builder.RegisterService(&agents);
   const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   if (server == nullptr) return 1;
