@@ -145,7 +145,7 @@ class Commands(unittest.TestCase):
                 self.assertNotEqual(outcome.kind, "failed", outcome.detail)
                 if outcome.kind == "not installed":
                     self.assertNotIn(outcome.detail, ("vedettectl", "curl"))
-                if " doctor --" in command:  # Here, a target is down.
+                if " doctor --url" in command:  # Here, a target is down.
                     self.assertIn("down", outcome.detail)
                 if command.startswith("curl"):
                     self.assertNotIn('"status":"error"', outcome.detail)
