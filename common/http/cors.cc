@@ -21,7 +21,7 @@ Result<Router::Decorator> CorsDecorator(std::string_view origin_regex) {
   return Router::Decorator([regex, all](const Request& request, Response& response) {
     const std::string_view origin = request.headers.Get("Origin");
     if (origin.empty()) return;
-    if (!all) response.headers.Add("Vary", "Origin");
+    response.headers.Add("Vary", "Origin");
     if (!all && !RE2::FullMatch(re2::StringPiece(origin.data(), origin.size()), *regex)) return;
     response.headers.Set("Access-Control-Allow-Origin", all ? std::string_view("*") : origin);
     response.headers.Set("Access-Control-Allow-Headers",

@@ -93,7 +93,8 @@ Status Evaluator::FoldAggregate(const AggregateExpr& a, const Grid& grid, const 
       sizeof(Fold) + steps * (a.op == AggregateOp::kAvg ? 9 + sizeof(Mean) : 25);
   Charge charge(budget_);
 
-  auto add_histogram = [&](Fold& f, size_t i, const Histogram& h) {
+  auto add_histogram = [&](Fold& f, size_t i, const Column& c) {
+    const Histogram& h = *c.histograms[i];
     if (f.histograms.empty()) f.histograms.resize(steps);
     HistogramSum& s = f.histograms[i];
     if (h.reset_hint == Histogram::ResetHint::kReset) s.saw_reset = true;
@@ -103,7 +104,7 @@ Status Evaluator::FoldAggregate(const AggregateExpr& a, const Grid& grid, const 
       s.total = std::make_unique<HistogramTotal>(/*mean=*/a.op == AggregateOp::kAvg);
     }
     if (!s.total->Add(h, &combined)) {
-      notes_.MixedSchemas("", pos);
+      notes_.MixedSchemas(c.labels.metric_name(), pos);
       f.seen[i] = kBroken;
       return;
     }
@@ -142,7 +143,7 @@ Status Evaluator::FoldAggregate(const AggregateExpr& a, const Grid& grid, const 
       switch (a.op) {
         case AggregateOp::kSum:
           if (histogram) {
-            if (f.seen[i] == kHistograms) add_histogram(f, i, *c.histograms[i]);
+            if (f.seen[i] == kHistograms) add_histogram(f, i, c);
           } else if (first) {
             f.value[i] = v;
           } else {
@@ -151,7 +152,7 @@ Status Evaluator::FoldAggregate(const AggregateExpr& a, const Grid& grid, const 
           break;
         case AggregateOp::kAvg:
           if (histogram) {
-            if (f.seen[i] == kHistograms) add_histogram(f, i, *c.histograms[i]);
+            if (f.seen[i] == kHistograms) add_histogram(f, i, c);
           } else {
             f.means[i].Add(v);
           }
