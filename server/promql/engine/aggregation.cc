@@ -25,6 +25,9 @@ uint64_t RatioHash(const Labels& labels) {
   return XXH64(labels.bytes().data(), labels.bytes().size(), 0);
 }
 
+// So many series are put in order before they are folded where order matters.
+constexpr size_t kMostOrdered = 4096;
+
 enum : uint8_t { kNothing = 0, kFloats = 1, kHistograms = 2, kMixed = 3, kBroken = 4 };
 
 // The running state of one group: a row a step.
@@ -111,7 +114,7 @@ Status Evaluator::FoldAggregate(const AggregateExpr& a, const Grid& grid, const 
     if (combined.bounds_reconciled) notes_.BoundsReconciled("aggregation", pos);
   };
 
-  VEDETTE_RETURN_IF_ERROR(Stream(*a.expr, grid, [&](Column& c) -> Status {
+  const auto fold = [&](Column& c) -> Status {
     bool fresh = false;
     const size_t group = index.Of(c.labels, names, a.without, &fresh);
     if (fresh) {
@@ -187,7 +190,26 @@ Status Evaluator::FoldAggregate(const AggregateExpr& a, const Grid& grid, const 
       }
     }
     return {};
+  };
+  // Deviations are sums without compensation: their last digits come from the order of the terms,
+  // which is that of the labels where there are few enough.
+  bool wait = a.op == AggregateOp::kStddev || a.op == AggregateOp::kStdvar;
+  std::vector<Column> waiting;
+  const auto fold_waiting = [&]() -> Status {
+    for (Column& c : waiting) VEDETTE_RETURN_IF_ERROR(fold(c));
+    waiting.clear();
+    return {};
+  };
+  VEDETTE_RETURN_IF_ERROR(Stream(*a.expr, grid, [&](Column& c) -> Status {
+    if (!wait) return fold(c);
+    VEDETTE_RETURN_IF_ERROR(charge.Add(c));
+    waiting.push_back(std::move(c));
+    c = Column();
+    wait = waiting.size() < kMostOrdered;
+    return wait ? Status() : fold_waiting();
   }));
+  std::ranges::sort(waiting, [](const Column& x, const Column& y) { return x.labels < y.labels; });
+  VEDETTE_RETURN_IF_ERROR(fold_waiting());
 
   for (Fold& f : folds) {
     Column out;
