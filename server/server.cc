@@ -294,6 +294,16 @@ api::TsdbInfo Server::Parts::TsdbInfo(size_t limit) const {
   out.disk_bytes = s.disk_bytes;
   out.head_memory_bytes = s.head_memory_bytes;
   out.index_memory_bytes = s.index_memory_bytes;
+  const tsdb::StoreShape shape = db->store_shape();
+  for (const auto& l : shape.levels) {
+    out.store.levels.push_back({l.family, l.level, l.files, l.bytes});
+  }
+  out.store.memtable_bytes = shape.memtable_bytes;
+  out.store.pending_compaction_bytes = shape.pending_compaction_bytes;
+  out.store.running_compactions = shape.running_compactions;
+  out.store.running_flushes = shape.running_flushes;
+  out.store.delayed_write_rate = shape.delayed_write_rate;
+  out.store.writes_stopped = shape.writes_stopped;
   return out;
 }
 

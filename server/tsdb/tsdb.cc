@@ -565,6 +565,7 @@ storage::KeyValue& Tsdb::key_value() { return *impl_; }
 TsdbStats Tsdb::stats() const { return impl_->stats(); }
 std::map<std::string, RefusedSeries> Tsdb::refused() const { return impl_->refused(); }
 CardinalityStats Tsdb::cardinality(size_t limit) const { return impl_->cardinality(limit); }
+StoreShape Tsdb::store_shape() const { return impl_->store().shape(); }
 int64_t Tsdb::min_t_ms() const { return impl_->head().min_t_ms(); }
 int64_t Tsdb::max_t_ms() const { return impl_->head().max_t_ms(); }
 Result<storage::CostReport> Tsdb::Cost(const storage::CostRequest& request) const {

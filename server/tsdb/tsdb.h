@@ -17,6 +17,7 @@
 #include "server/storage/queryable.h"
 #include "server/tsdb/compact/retention_rule.h"
 #include "server/tsdb/inspect/verify.h"
+#include "server/tsdb/store/shape.h"
 
 namespace rocksdb {
 class FileSystem;
@@ -194,6 +195,7 @@ class Tsdb {
   TsdbStats stats() const;
   std::map<std::string, RefusedSeries> refused() const;  // By owner.
   CardinalityStats cardinality(size_t limit) const;
+  StoreShape store_shape() const;
 
   // Instants of the oldest and the newest sample; INT64_MAX and INT64_MIN when there is none.
   int64_t min_t_ms() const;

@@ -34,6 +34,7 @@ KINDS = [
     panel(9, "heatmap", "label_replace(vector(1), 'le', '1', '', '') or label_replace(vector(3), 'le', '2', '', '')"),
     panel(10, "histogram"), panel(11, "piechart", "label_replace(vector(1), 'a', 'x', '', '') or label_replace(vector(3), 'a', 'y', '', '')"),
     panel(12, "state-timeline"), panel(13, "status-history"), panel(14, "barchart"),
+    panel(19, "xychart"), panel(22, "trend"), panel(23, "candlestick"),
     {"id": 15, "type": "text", "gridPos": {"x": 0, "y": 40, "w": 6, "h": 4}, "options": {"mode": "markdown", "content": "# Head\n\n* a\n* **b**"}},
     {"id": 16, "type": "dashlist", "gridPos": {"x": 6, "y": 40, "w": 6, "h": 4}, "options": {}},
     {"id": 17, "type": "alertlist", "gridPos": {"x": 12, "y": 40, "w": 6, "h": 4}, "options": {}},

@@ -41,6 +41,7 @@ AXE = os.path.join(os.environ.get("VEDETTE_WEB", ""), "node_modules", "axe-core"
 
 
 class PagesTest(WebTest):
+    args = ["--web.enable-admin-api"]
     config = CONFIG
     rules = RULES
 
@@ -81,6 +82,18 @@ class PagesTest(WebTest):
         self.assertEqual(sorted(shown), sorted(want))
         page.click("[data-top=\"Series by metric\"] tbody a")
         page.wait("location.pathname.endsWith('/query') && location.search.includes('g0.expr=')")
+
+    def test_levels_are_what_the_api_says(self):
+        self.fetch("/api/v1/admin/tsdb/clean_tombstones", method="POST").close()  # Writes the memory tables out.
+        self.until(lambda: self.api("status/tsdb")["data"]["store"]["levels"], "tables in RocksDB")
+        page = self.open("/tsdb-status")
+        page.wait("document.querySelector('[data-levels] [data-level]')")
+        shown = page.eval("[...document.querySelectorAll('[data-level]')].map(r => r.dataset.level)")
+        self.assertTrue(shown)
+        for level in self.api("status/tsdb")["data"]["store"]["levels"]:
+            self.assertGreater(level["files"], 0)
+            self.assertGreater(level["bytes"], 0)
+        self.assertIn("held back", page.eval("document.querySelector('[data-levels]').textContent"))
 
     def test_costs_are_what_the_api_says(self):
         page = self.open("/tsdb-status?cost=job")

@@ -52,6 +52,17 @@ std::string_view Trimmed(std::string_view text) {
   return text;
 }
 
+std::string TextOf(const nlohmann::json& object, const char* key) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
+// The panels of all schemas; what is inside a resource is looked at by its own kind.
+bool HasPanels(const nlohmann::json& doc) {
+  return doc.contains("panels") || doc.contains("rows") ||
+         (doc.contains("elements") && doc.contains("layout"));
+}
+
 bool GoodUid(std::string_view uid) {
   return !uid.empty() && uid.size() <= kMaxUid && std::all_of(uid.begin(), uid.end(), [](char c) {
     return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_';
@@ -59,6 +70,27 @@ bool GoodUid(std::string_view uid) {
 }
 
 }  // namespace
+
+std::optional<DashboardFacts> FactsOf(const nlohmann::json& doc) {
+  if (!doc.is_object()) return std::nullopt;
+  const nlohmann::json* inner = &doc;
+  DashboardFacts facts;
+  if (!HasPanels(doc)) {
+    const auto spec = doc.find("spec");
+    if (spec == doc.end() || !spec->is_object() || !HasPanels(*spec)) return std::nullopt;
+    inner = &*spec;
+    const auto metadata = doc.find("metadata");
+    if (metadata != doc.end() && metadata->is_object()) facts.uid = TextOf(*metadata, "name");
+  }
+  if (facts.uid.empty()) facts.uid = TextOf(*inner, "uid");
+  facts.title = TextOf(*inner, "title");
+  if (const auto tags = inner->find("tags"); tags != inner->end() && tags->is_array()) {
+    for (const auto& tag : *tags) {
+      if (tag.is_string()) facts.tags.push_back(tag.get<std::string>());
+    }
+  }
+  return facts;
+}
 
 std::string_view MemberText(std::string_view json, std::string_view member) {
   size_t at = SkipSpace(json, 0);
@@ -96,16 +128,11 @@ std::string DashboardSlug(std::string_view title) {
 Result<DashboardUpload> ReadDashboard(std::string_view body, const std::string& uid) {
   const nlohmann::json whole = nlohmann::json::parse(body, nullptr, false);
   if (!whole.is_object()) return InvalidArgument("the body is not a JSON object");
-  if (!whole.contains("panels") && !whole.contains("rows")) {
-    return InvalidArgument("no dashboard: neither \"panels\" nor \"rows\"");
-  }
-  const auto text = [&](const char* key) {
-    const auto member = whole.find(key);
-    return member != whole.end() && member->is_string() ? member->get<std::string>() : "";
-  };
+  const std::optional<DashboardFacts> facts = FactsOf(whole);
+  if (!facts) return InvalidArgument(kNoDashboard);
   DashboardUpload upload{
-      .text = std::string(body), .uid = uid, .title = text("title"), .overwrite = true};
-  const std::string own = text("uid");
+      .text = std::string(body), .uid = uid, .title = facts->title, .overwrite = true};
+  const std::string& own = facts->uid;
   if (!own.empty() && own != uid) {
     return InvalidArgument(
         StrCat("the dashboard's own uid is ", Quoted(own), ", the address says ", Quoted(uid)));
@@ -125,16 +152,11 @@ Result<DashboardUpload> ReadDashboardUpload(std::string_view body) {
   if (found == whole.end() || !found->is_object()) {
     return InvalidArgument("\"dashboard\" is missing: {\"dashboard\": {...}, \"overwrite\": true}");
   }
-  if (!found->contains("panels") && !found->contains("rows")) {
-    return InvalidArgument("\"dashboard\" has neither \"panels\" nor \"rows\"");
-  }
+  const std::optional<DashboardFacts> facts = FactsOf(*found);
+  if (!facts) return InvalidArgument(StrCat("\"dashboard\": ", kNoDashboard));
   DashboardUpload upload;
-  const auto text = [&](const char* key) {
-    const auto member = found->find(key);
-    return member != found->end() && member->is_string() ? member->get<std::string>() : "";
-  };
-  upload.title = text("title");
-  upload.uid = text("uid");
+  upload.title = facts->title;
+  upload.uid = facts->uid;
   if (upload.uid.empty()) upload.uid = DashboardSlug(upload.title).substr(0, kMaxUid);
   if (!GoodUid(upload.uid)) {
     return InvalidArgument(StrCat("uid ", Quoted(upload.uid), ": 1 to ", kMaxUid,

@@ -1,11 +1,29 @@
 #pragma once
 
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/base/status.h"
 
 namespace vedette::api {
+
+// What a dashboard says of itself. What it does not say is empty.
+struct DashboardFacts {
+  std::string uid;
+  std::string title;
+  std::vector<std::string> tags;
+};
+
+constexpr char kNoDashboard[] =
+    "no dashboard: neither \"panels\" nor \"rows\", nor a \"spec\" that has them or \"elements\"";
+
+// Of Grafana's files until now ("panels", or "rows" of the oldest), of its resources ({"kind":
+// "Dashboard", "metadata": {"name": uid}, "spec": ...}), and of the schema after it ("elements" and
+// "layout"). Nothing: it is none of them.
+std::optional<DashboardFacts> FactsOf(const nlohmann::json& doc);
 
 // What Grafana's POST /api/dashboards/db brings: {"dashboard":{...},"overwrite":true,...}.
 struct DashboardUpload {

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 #include <string_view>
 #include <utility>
@@ -22,11 +23,6 @@ std::string Lower(std::string_view text) {
   std::string out(text);
   for (char& c : out) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   return out;
-}
-
-std::string TextOf(const nlohmann::json& object, const char* key) {
-  const auto found = object.find(key);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : "";
 }
 
 }  // namespace
@@ -95,21 +91,14 @@ Result<DashboardsDoor::List> DashboardsDoor::Scan(std::vector<std::string>* prob
       const bool is_wrapped = wrapped != whole.end() && wrapped->is_object() &&
                               !whole.contains("panels") && !whole.contains("rows");
       const nlohmann::json& doc = is_wrapped ? *wrapped : whole;
-      if (!doc.contains("panels") && !doc.contains("rows")) {
-        return "no dashboard: neither \"panels\" nor \"rows\"";
-      }
+      std::optional<DashboardFacts> facts = FactsOf(doc);
+      if (!facts) return kNoDashboard;
       if (is_wrapped) made->inner = doc.dump();
-      made->uid = TextOf(doc, "uid");
-      if (made->uid.empty()) made->uid = path.stem().string();
-      made->title = TextOf(doc, "title");
-      if (made->title.empty()) made->title = path.stem().string();
+      made->uid = facts->uid.empty() ? path.stem().string() : std::move(facts->uid);
+      made->title = facts->title.empty() ? path.stem().string() : std::move(facts->title);
+      made->tags = std::move(facts->tags);
       const fs::path folder = path.parent_path().lexically_relative(directory_);
       if (folder != ".") made->folder = folder.string();
-      if (const auto tags = doc.find("tags"); tags != doc.end() && tags->is_array()) {
-        for (const auto& tag : *tags) {
-          if (tag.is_string()) made->tags.push_back(tag.get<std::string>());
-        }
-      }
       return "";
     };
     made->problem = read();

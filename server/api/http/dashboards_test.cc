@@ -73,6 +73,26 @@ TEST_F(DashboardsTest, ASecondSaveGoesToTheFileThatIsThere) {
   EXPECT_FALSE(std::filesystem::exists(dir_ + "/u.json"));
 }
 
+// Grafana's newer files are resources: around what they always were, or around a schema of its own.
+TEST_F(DashboardsTest, ResourcesAreKnownByTheirNameAndTheSchemaAfterPanels) {
+  Write("old.json",
+        R"({"apiVersion":"dashboard.grafana.app/v1beta1","kind":"Dashboard","metadata":{"name":"r1"},)"
+        R"("spec":{"title":"One","tags":["a"],"panels":[]}})");
+  Write("new.json",
+        R"({"apiVersion":"dashboard.grafana.app/v2","kind":"Dashboard","metadata":{"name":"r2"},)"
+        R"("spec":{"title":"Two","elements":{},"layout":{"kind":"GridLayout"}}})");
+  Write("bare.json", R"({"title":"Three","elements":{},"layout":{}})");
+  Write("no.json", R"({"kind":"Folder","metadata":{"name":"r4"},"spec":{"title":"Four"}})");
+  const DashboardsDoor door(dir_);
+  EXPECT_EQ(door.Raw(Asking("r1")).status, 200);
+  EXPECT_NE(door.ByUid(Asking("r2")).body.find("\"slug\":\"two\""), std::string::npos);
+  EXPECT_EQ(door.Raw(Asking("bare")).status, 200);
+  EXPECT_EQ(door.Raw(Asking("r4")).status, 404);
+  const std::string sent = R"({"metadata":{"name":"r5"},"spec":{"title":"5","elements":{},"layout":{}}})";
+  EXPECT_EQ(door.Save(Bringing("{\"dashboard\":" + sent + "}")).status, 200);
+  EXPECT_EQ(door.Raw(Asking("r5")).body, sent);
+}
+
 TEST_F(DashboardsTest, PutTakesTheDashboardItselfAndDeleteTakesItAway) {
   Write("team/own-name.json", R"({"uid":"u", "title":"A", "panels":[]})");
   const DashboardsDoor door(dir_);

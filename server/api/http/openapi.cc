@@ -57,7 +57,8 @@ constexpr Path kPaths[] = {
      "label! search[] match[] start end fuzz_alg fuzz_threshold case_sensitive sort_by sort_dir "
      "include_score limit batch_size",
      kLines},
-    {"/targets", kGet, "targets", "Scrape targets and their health.", "state scrapePool"},
+    {"/targets", kGet, "targets", "Scrape targets and their health.",
+     "state scrapePool limit discovered"},
     {"/targets/metadata", kGet, "targetsMetadata", "Metadata as targets gave it.",
      "match_target metric limit"},
     {"/targets/relabel_steps", kGet, "relabelSteps", "What each relabelling rule does to labels.",

@@ -106,6 +106,24 @@ Reply StatusDoor::Tsdb(const Call& call) const {
     json.Key("headMemoryBytes").Uint(t.head_memory_bytes);
     json.Key("indexMemoryBytes").Uint(t.index_memory_bytes);
     json.EndObject();
+    json.Key("store").BeginObject();
+    json.Key("levels").BeginArray();
+    for (const StoreInfo::Level& l : t.store.levels) {
+      json.BeginObject();
+      json.Key("family").String(l.family);
+      json.Key("level").Int(l.level);
+      json.Key("files").Uint(l.files);
+      json.Key("bytes").Uint(l.bytes);
+      json.EndObject();
+    }
+    json.EndArray();
+    json.Key("memtableBytes").Uint(t.store.memtable_bytes);
+    json.Key("pendingCompactionBytes").Uint(t.store.pending_compaction_bytes);
+    json.Key("runningCompactions").Uint(t.store.running_compactions);
+    json.Key("runningFlushes").Uint(t.store.running_flushes);
+    json.Key("delayedWriteRate").Uint(t.store.delayed_write_rate);
+    json.Key("writesStopped").Bool(t.store.writes_stopped);
+    json.EndObject();
     json.EndObject();
   });
 }

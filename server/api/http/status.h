@@ -39,6 +39,23 @@ struct NamedCount {
   uint64_t value = 0;
 };
 
+// How the tables lie in the levels of the store, and how it keeps up with what is written.
+struct StoreInfo {
+  struct Level {
+    std::string family;
+    int level = 0;
+    uint64_t files = 0;
+    uint64_t bytes = 0;
+  };
+  std::vector<Level> levels;
+  uint64_t memtable_bytes = 0;
+  uint64_t pending_compaction_bytes = 0;
+  uint64_t running_compactions = 0;
+  uint64_t running_flushes = 0;
+  uint64_t delayed_write_rate = 0;  // Bytes per second. 0: writes are not held back.
+  bool writes_stopped = false;
+};
+
 // What /api/v1/status/tsdb shows; lists are sorted, largest first.
 struct TsdbInfo {
   uint64_t series = 0;
@@ -55,6 +72,7 @@ struct TsdbInfo {
   uint64_t disk_bytes = 0;
   uint64_t head_memory_bytes = 0;
   uint64_t index_memory_bytes = 0;
+  StoreInfo store;
 };
 
 // Who answers. All functions are thread-safe and outlive the door.

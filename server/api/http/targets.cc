@@ -1,6 +1,7 @@
 #include "server/api/http/targets.h"
 
 #include <algorithm>
+#include <cstddef>
 
 #include "common/base/strings.h"
 #include "common/config/secret.h"
@@ -48,10 +49,10 @@ std::string GlobalUrl(std::string url, const std::string& hostname) {
 }
 
 void WriteTarget(JsonWriter& json, const scrape::TargetStatus& s, const std::string& hostname,
-                 const std::map<std::string, std::string>& refused_jobs) {
+                 const std::map<std::string, std::string>& refused_jobs, bool discovered) {
   const scrape::Target& t = *s.target;
   json.BeginObject();
-  json.Key("discoveredLabels").Object(Shown(t.discovered_labels));
+  if (discovered) json.Key("discoveredLabels").Object(Shown(t.discovered_labels));
   json.Key("labels").Object(t.labels);
   json.Key("scrapePool").String(t.job);
   json.Key("scrapeUrl").String(config::HideUrlSecrets(t.url));
@@ -85,6 +86,16 @@ void WriteTarget(JsonWriter& json, const scrape::TargetStatus& s, const std::str
     if (s.last_filled_ms != 0) json.Key("lastFilled").String(FormatTime(s.last_filled_ms));
   }
   json.EndObject();
+}
+
+// Pool by pool, what is down first: the order in which people look at them.
+bool LooksAtFirst(const scrape::TargetStatus& a, const scrape::TargetStatus& b) {
+  const auto rank = [](scrape::Health health) {
+    return health == scrape::Health::kDown ? 0 : health == scrape::Health::kUnknown ? 1 : 2;
+  };
+  if (a.target->job != b.target->job) return a.target->job < b.target->job;
+  if (rank(a.health) != rank(b.health)) return rank(a.health) < rank(b.health);
+  return a.target->url < b.target->url;
 }
 
 // {"name":"value",...}: the little of JSON that a label set is. Strings as the API writes them.
@@ -140,15 +151,33 @@ Reply TargetsDoor::Targets(const Call& call) const {
   const std::string_view state = call.Get("state").value_or("any");
   const std::map<std::string, std::string> refused_jobs =
       refused_jobs_ ? refused_jobs_() : std::map<std::string, std::string>();
+  // Vedette's own: the first so many, with counts of all; and without the labels before relabelling,
+  // which are half of the bytes.
+  const Result<uint64_t> limit = LimitOf(call);
+  if (!limit.ok()) return Failure(limit.status());
+  const bool discovered = call.Get("discovered").value_or("true") != "false";
+  std::vector<scrape::TargetStatus> active;
+  if (state != "dropped") active = manager_.Targets(pool);
+  std::map<std::string_view, uint64_t> counts;
+  if (*limit > 0) {
+    for (const scrape::TargetStatus& s : active) ++counts[HealthName(s.health)];
+    const size_t first = std::min<uint64_t>(*limit, active.size());
+    std::partial_sort(active.begin(), active.begin() + static_cast<ptrdiff_t>(first), active.end(),
+                      LooksAtFirst);
+    active.erase(active.begin() + static_cast<ptrdiff_t>(first), active.end());
+  }
   return Success([&](JsonWriter& json) {
     json.BeginObject();
     json.Key("activeTargets").BeginArray();
-    if (state != "dropped") {
-      for (const scrape::TargetStatus& s : manager_.Targets(pool)) {
-        WriteTarget(json, s, hostname_, refused_jobs);
-      }
+    for (const scrape::TargetStatus& s : active) {
+      WriteTarget(json, s, hostname_, refused_jobs, discovered);
     }
     json.EndArray();
+    if (*limit > 0) {
+      json.Key("activeTargetCounts").BeginObject();
+      for (const auto& [health, count] : counts) json.Key(health).Uint(count);
+      json.EndObject();
+    }
     const auto dropped = manager_.DroppedTargets(pool);
     json.Key("droppedTargets").BeginArray();
     if (state != "active") {

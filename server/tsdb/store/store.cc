@@ -776,6 +776,34 @@ uint64_t Store::wal_bytes() const {
   return total;
 }
 
+StoreShape Store::shape() const {
+  StoreShape out;
+  const std::shared_ptr<Database> now = rep_->Current();
+  if (now == nullptr) return out;
+  using Properties = rocksdb::DB::Properties;
+  const auto read = [&](rocksdb::ColumnFamilyHandle* handle, const std::string& property) {
+    uint64_t n = 0;
+    return now->db->GetIntProperty(handle, property, &n) ? n : 0;
+  };
+  for (rocksdb::ColumnFamilyHandle* handle : now->handles) {
+    rocksdb::ColumnFamilyMetaData family;
+    now->db->GetColumnFamilyMetaData(handle, &family);
+    for (const rocksdb::LevelMetaData& level : family.levels) {
+      if (level.files.empty()) continue;
+      out.levels.push_back({family.name, level.level, level.files.size(), level.size});
+    }
+    out.memtable_bytes += read(handle, Properties::kCurSizeAllMemTables);
+    out.pending_compaction_bytes += read(handle, Properties::kEstimatePendingCompactionBytes);
+  }
+  // These are the database's, whichever family is asked.
+  rocksdb::ColumnFamilyHandle* const any = now->db->DefaultColumnFamily();
+  out.running_compactions = read(any, Properties::kNumRunningCompactions);
+  out.running_flushes = read(any, Properties::kNumRunningFlushes);
+  out.delayed_write_rate = read(any, Properties::kActualDelayedWriteRate);
+  out.writes_stopped = read(any, Properties::kIsWriteStopped) != 0;
+  return out;
+}
+
 uint64_t Store::memory_bytes() const {
   uint64_t total = rep_->cache->GetUsage();
   const std::shared_ptr<Database> now = rep_->Current();

@@ -11,6 +11,7 @@
 
 #include "common/base/mutex.h"
 #include "common/base/status.h"
+#include "server/tsdb/store/shape.h"
 
 namespace rocksdb {
 class FileSystem;
@@ -169,6 +170,7 @@ class Store {
   Files files() const;
   uint64_t wal_bytes() const;
   uint64_t memory_bytes() const;
+  StoreShape shape() const;  // Empty while the directory is opened again.
 
  private:
   friend class StoreBatch;

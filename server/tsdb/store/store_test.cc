@@ -3,10 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 
 #include "common/base/status.h"
+#include "server/tsdb/store/shape.h"
 #include "tests/support/temp_dir.h"
 
 namespace vedette::tsdb {
@@ -33,6 +35,29 @@ TEST(Store, WritesAreThereAfterAReopen) {
   EXPECT_EQ(**store->Get(Family::kMeta, "a"), "1");
   EXPECT_EQ(**store->Get(Family::kChunks, "a"), "2");
   EXPECT_FALSE(store->Get(Family::kMeta, "b")->has_value());
+}
+
+TEST(Store, TheShapeCountsTheTablesOfEachFamily) {
+  TempDir dir;
+  auto store = MustOpen(dir.path() + "/data");
+  EXPECT_TRUE(store->shape().levels.empty());
+  StoreBatch batch;
+  batch.Put(*store, Family::kSeries, "a", std::string(4096, 'x'));
+  batch.Put(*store, Family::kChunks, "a", "2");
+  ASSERT_TRUE(store->Write(batch).ok());
+  EXPECT_GT(store->shape().memtable_bytes, 0U);
+  ASSERT_TRUE(store->Flush().ok());
+  const StoreShape shape = store->shape();
+  std::set<std::string> families;
+  for (const StoreShape::Level& level : shape.levels) {
+    families.insert(level.family);
+    EXPECT_EQ(level.files, 1U) << level.family;
+    EXPECT_GT(level.bytes, 0U) << level.family;
+  }
+  EXPECT_TRUE(families.contains("series"));
+  EXPECT_TRUE(families.contains("chunks"));
+  EXPECT_FALSE(families.contains("histograms"));
+  EXPECT_FALSE(shape.writes_stopped);
 }
 
 TEST(Store, ASecondOpenIsRefused) {

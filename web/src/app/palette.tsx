@@ -34,7 +34,7 @@ async function everything(): Promise<Entry[]> {
   const [names, boards, targets] = await Promise.allSettled([
     get<string[]>('label/__name__/values'),
     plain<{ uid: string; title: string; url: string }[]>('api/search?type=dash-db'),
-    get<{ activeTargets: { labels: Record<string, string> }[] }>('targets', { state: 'active' }),
+    get<{ activeTargets: { labels: Record<string, string> }[] }>('targets', { state: 'active', discovered: 'false' }),
   ]);
   const out: Entry[] = PAGES.map(([text, to]) => ({ kind: 'page', text, to }));
   if (boards.status === 'fulfilled') for (const b of boards.value ?? []) out.push({ kind: 'dashboard', text: b.title, to: `/d/${encodeURIComponent(b.uid)}` });

@@ -18,10 +18,14 @@ export interface ChartSeries {
   dash?: number[];
   shape?: 'line' | 'smooth' | 'before' | 'after' | 'bars' | 'points';
   points?: number; // Diameter; 0 is none.
-  right?: boolean;
+  sparse?: boolean; // Points where there is room for them.
+  axis?: number; // Which of the axes; the first unless said otherwise.
   stack?: string; // Series of one name stand on each other.
   spanNulls?: boolean;
   hidden?: boolean;
+  fillTo?: number; // Not stacked: the fill ends at the series of this place.
+  quiet?: boolean; // Not named at the pointer.
+  format?: (value: number) => string; // At the pointer, where it is another than the axis'.
 }
 
 export interface Axis {
@@ -34,12 +38,14 @@ export interface Axis {
   label?: string;
   hidden?: boolean;
   centerZero?: boolean;
+  onRight?: boolean;
 }
 
 export interface ChartLine {
   value: number;
   color: string;
   line?: boolean; // True unless said otherwise.
+  solid?: boolean;
   areaTo?: number; // Fills up to this value.
 }
 
@@ -64,14 +70,14 @@ export interface ChartProps {
   from: number;
   to: number;
   height: number | 'fill';
-  left?: Axis;
-  right?: Axis;
+  axes?: Axis[];
   utc: boolean;
   title: string;
   dark: boolean;
   sync?: string;
   focus?: Signal<number | null>;
   tooltip?: 'single' | 'multi' | 'none';
+  tooltipOrder?: 'asc' | 'desc' | 'none'; // The largest first unless said otherwise.
   lines?: ChartLine[];
   marks?: ChartMark[];
   dots?: ChartDot[];
@@ -109,11 +115,11 @@ function stacked(series: ChartSeries[], length: number): { data: (number | null)
   series.forEach((s, index) => {
     if (s.stack === undefined || s.hidden) {
       data.push(s.values);
-      below.push(null);
+      below.push(s.fillTo !== undefined && !s.hidden && series[s.fillTo]?.hidden === false ? s.fillTo : null);
       return;
     }
     const negative = s.values.some((v) => v !== null && v < 0);
-    const key = `${s.stack}|${s.right ?? false}|${negative}`;
+    const key = `${s.stack}|${s.axis ?? 0}|${negative}`;
     const group = top.get(key) ?? { sum: new Array<number>(length).fill(0), last: -1 };
     const sum = group.sum.slice();
     data.push(s.values.map((v, i) => (v === null ? (group.last < 0 ? null : sum[i]) : (sum[i] += v))));
@@ -200,13 +206,13 @@ export interface ChartDot {
   text: string;
 }
 
-function drawDots(u: uPlot, dots: ChartDot[], color: string): void {
+function drawDots(u: uPlot, dots: ChartDot[], color: string, main: string): void {
   const { ctx, bbox } = u;
   const size = 4 * devicePixelRatio;
   ctx.fillStyle = resolve(color);
   for (const d of dots) {
     const x = u.valToPos(d.t, 'x', true);
-    const y = u.valToPos(d.v, 'y', true);
+    const y = u.valToPos(d.v, main, true);
     if (x < bbox.left || x > bbox.left + bbox.width || y < bbox.top || y > bbox.top + bbox.height) continue;
     ctx.beginPath();
     ctx.moveTo(x, y - size);
@@ -247,10 +253,14 @@ function marksAt(u: uPlot, marks: ChartMark[], x: number): ChartMark[] {
 function build(host: HTMLElement, box: { width: number; height: number }, props: ChartProps): { plot: uPlot; stop: () => void } {
   const many = props.series.length > 30;
   const { data, below } = stacked(props.series, props.times.length);
-  const left = props.left ?? plainAxis;
-  const right = props.right ?? left;
-  const hasRight = props.series.some((s) => s.right && !s.hidden);
-  const hasLeft = !hasRight || props.series.some((s) => !s.right && !s.hidden);
+  const axes = props.axes && props.axes.length > 0 ? props.axes : [plainAxis];
+  const used = axes.map((_, i) => props.series.some((s) => !s.hidden && (s.axis ?? 0) === i));
+  if (!used.includes(true)) used[0] = true;
+  // What is drawn of hidden series does not matter, but it must have a scale.
+  const axisIndex = (s: ChartSeries): number => (used[s.axis ?? 0] ? (s.axis ?? 0) : used.indexOf(true));
+  const scaleName = (i: number): string => (i === 0 ? 'y' : `y${i + 1}`);
+  const main = scaleName(used.indexOf(true));
+  const hasRight = axes.some((a, i) => used[i] && a.onRight && !a.hidden);
   const grid = { stroke: resolve(token('--grid')), width: 1 / devicePixelRatio };
   const font = `11px Inter, system-ui, sans-serif`;
   const ink = resolve(token('--faint'));
@@ -294,7 +304,7 @@ function build(host: HTMLElement, box: { width: number; height: number }, props:
       ctx.fillRect(0, 0, w, h);
       ctx.globalAlpha = 1;
     }
-    const y = s.right && hasRight ? 'right' : 'y';
+    const y = scaleName(axisIndex(s));
     ctx.strokeStyle = resolve(s.color);
     ctx.lineWidth = 2 * dpr;
     ctx.lineJoin = 'round';
@@ -304,7 +314,7 @@ function build(host: HTMLElement, box: { width: number; height: number }, props:
     for (let i = 0; i < values.length; i++) {
       const v = values[i];
       if (v === null || v === undefined) {
-        pen = pen && s.spanNulls === true;
+        if (v === null) pen = pen && s.spanNulls === true;
         continue;
       }
       const px = u.valToPos(props.times[i], 'x') * dpr;
@@ -336,8 +346,8 @@ function build(host: HTMLElement, box: { width: number; height: number }, props:
     const rows: { index: number; distance: number; value: number }[] = [];
     props.series.forEach((s, index) => {
       const drawn = data[index][i];
-      if (s.hidden || drawn === null || drawn === undefined) return;
-      const distance = Math.abs(u.valToPos(drawn, s.right && hasRight ? 'right' : 'y') - y);
+      if (s.hidden || s.quiet || drawn === null || drawn === undefined) return;
+      const distance = Math.abs(u.valToPos(drawn, scaleName(axisIndex(s))) - y);
       rows.push({ index, distance, value: s.values[i] ?? drawn });
     });
     rows.sort((a, b) => a.distance - b.distance);
@@ -349,13 +359,13 @@ function build(host: HTMLElement, box: { width: number; height: number }, props:
       return;
     }
     const shown = (props.tooltip === 'multi' ? rows.slice(0, NEAREST) : rows.slice(0, 1)).slice();
-    if (props.tooltip === 'multi') shown.sort((a, b) => b.value - a.value);
+    if (props.tooltip === 'multi') shown.sort(props.tooltipOrder === 'none' ? (a, b) => a.index - b.index : (a, b) => (props.tooltipOrder === 'asc' ? a.value - b.value : b.value - a.value));
     tip.replaceChildren();
     const time = document.createElement('div');
     time.className = 'tip-time';
     time.textContent = stamp(props.times[i], props.utc);
     tip.append(time);
-    for (const dot of (props.dots ?? []).filter((d) => Math.abs(u.valToPos(d.t, 'x') - x) < 6 && Math.abs(u.valToPos(d.v, 'y') - y) < 8).slice(0, 3)) {
+    for (const dot of (props.dots ?? []).filter((d) => Math.abs(u.valToPos(d.t, 'x') - x) < 6 && Math.abs(u.valToPos(d.v, main) - y) < 8).slice(0, 3)) {
       const line = document.createElement('div');
       line.className = 'tip-mark';
       line.textContent = dot.text;
@@ -376,7 +386,7 @@ function build(host: HTMLElement, box: { width: number; height: number }, props:
       const name = document.createElement('span');
       name.textContent = s.label;
       const value = document.createElement('b');
-      value.textContent = (s.right ? right : left).format(row.value);
+      value.textContent = (s.format ?? (axes[s.axis ?? 0] ?? axes[0]).format)(row.value);
       line.append(mark, name, value);
       tip.append(line);
     }
@@ -407,23 +417,21 @@ function build(host: HTMLElement, box: { width: number; height: number }, props:
     },
     scales: {
       x: { time: true, range: () => [props.from, props.to] },
-      y: scale(left),
-      right: scale(right),
+      ...Object.fromEntries(axes.map((a, i) => [scaleName(i), scale(a)])),
     },
     axes: [
       { stroke: ink, font, grid, ticks: { show: false }, gap: 6, size: 28, space: 84, values: timeLabels(props.utc) },
-      { ...yAxis(left, 'y', 3, true), show: hasLeft && !left.hidden },
-      { ...yAxis(right, 'right', 1, !hasLeft), show: hasRight && !right.hidden },
+      ...axes.map((a, i) => ({ ...yAxis(a, scaleName(i), a.onRight ? 1 : 3, i === used.indexOf(true)), show: used[i] && !a.hidden })),
     ],
     series: [
       {},
       ...props.series.map((s): uPlot.Series => {
         const fill = s.fill ?? 0;
         const dots = s.shape === 'points' ? Math.max(s.points ?? 5, 3) : (s.points ?? 0);
-        const lone = !s.values.some((v, i) => v !== null && s.values[i + 1] !== null && s.values[i + 1] !== undefined);
+        const lone = !s.values.some((v, i) => v !== null && v !== undefined && s.values[i + 1] !== null && s.values[i + 1] !== undefined);
         return {
           label: s.label,
-          scale: s.right && hasRight ? 'right' : 'y',
+          scale: scaleName(axisIndex(s)),
           show: !s.hidden,
           stroke: resolve(s.color),
           width: s.shape === 'points' ? 0 : many ? 1 / devicePixelRatio : (s.width ?? 1.5),
@@ -431,7 +439,7 @@ function build(host: HTMLElement, box: { width: number; height: number }, props:
           dash: s.dash,
           spanGaps: s.spanNulls ?? false,
           paths: paths(s.shape),
-          points: dots > 0 || lone ? { show: true, size: dots || 5, fill: resolve(s.color), width: 0 } : { show: false },
+          points: dots > 0 || lone ? { show: true, size: dots || 5, fill: resolve(s.color), width: 0 } : s.sparse ? { size: 5, fill: resolve(s.color), width: 0 } : { show: false },
         };
       }),
     ],
@@ -462,7 +470,7 @@ function build(host: HTMLElement, box: { width: number; height: number }, props:
           for (const line of props.lines ?? []) {
             if (line.areaTo === undefined) continue;
             const clamp = (y: number): number => Math.min(u.bbox.top + u.bbox.height, Math.max(u.bbox.top, y));
-            const y = (v: number): number => (v === Infinity ? u.bbox.top : v === -Infinity ? u.bbox.top + u.bbox.height : clamp(u.valToPos(v, hasLeft ? 'y' : 'right', true)));
+            const y = (v: number): number => (v === Infinity ? u.bbox.top : v === -Infinity ? u.bbox.top + u.bbox.height : clamp(u.valToPos(v, main, true)));
             u.ctx.fillStyle = resolve(withAlpha(line.color, 0.1));
             u.ctx.fillRect(u.bbox.left, y(line.areaTo), u.bbox.width, y(line.value) - y(line.areaTo));
           }
@@ -470,16 +478,16 @@ function build(host: HTMLElement, box: { width: number; height: number }, props:
         },
       ],
       draw: [
-        (u) => drawDots(u, props.dots ?? [], 'var(--warn)'),
+        (u) => drawDots(u, props.dots ?? [], 'var(--warn)', main),
         (u) => {
           for (const line of props.lines ?? []) {
             if (line.line === false) continue;
-            const y = u.valToPos(line.value, hasLeft ? 'y' : 'right', true);
+            const y = u.valToPos(line.value, main, true);
             if (!Number.isFinite(y) || y < u.bbox.top || y > u.bbox.top + u.bbox.height) continue;
             u.ctx.save();
             u.ctx.strokeStyle = resolve(line.color);
             u.ctx.lineWidth = devicePixelRatio;
-            u.ctx.setLineDash([6 * devicePixelRatio, 5 * devicePixelRatio]);
+            u.ctx.setLineDash(line.solid ? [] : [6 * devicePixelRatio, 5 * devicePixelRatio]);
             u.ctx.beginPath();
             u.ctx.moveTo(u.bbox.left, y);
             u.ctx.lineTo(u.bbox.left + u.bbox.width, y);
@@ -534,7 +542,7 @@ export function Chart(props: ChartProps) {
       live.current?.stop();
       live.current = null;
     };
-  }, [props.times, props.series, props.from, props.to, props.height, props.utc, props.dark, props.left, props.right, props.lines, props.bands, props.marks, props.dots]);
+  }, [props.times, props.series, props.from, props.to, props.height, props.utc, props.dark, props.axes, props.lines, props.bands, props.marks, props.dots]);
 
   const shown = props.series.filter((s) => !s.hidden).length;
   return (

@@ -25,6 +25,8 @@ export interface HeatProps {
   format: (bound: number) => string;
   count: (n: number) => string;
   hideZero?: boolean;
+  least?: number; // What has the first and the last colour, where it is not what was found.
+  largest?: number;
   reverse?: boolean;
   onZoom?: (from: number, to: number) => void;
 }
@@ -91,8 +93,9 @@ export function Heatmap(props: HeatProps) {
     element.height = size.height * dpr;
     const ctx = element.getContext('2d')!;
     ctx.scale(dpr, dpr);
-    let most = 0;
-    for (const row of cells) for (const v of row) if (v !== null && v > most && Number.isFinite(v)) most = v;
+    let most = props.largest ?? 0;
+    if (props.largest === undefined) for (const row of cells) for (const v of row) if (v !== null && v > most && Number.isFinite(v)) most = v;
+    const least = Math.min(props.least ?? 0, most);
     const palette = Array.from({ length: 65 }, (_, i) => resolve(props.paint(i / 64)));
     const w = Math.max(1, (inner * step) / span);
     rows.forEach((_, i) => {
@@ -101,7 +104,7 @@ export function Heatmap(props: HeatProps) {
         if (v === null || !Number.isFinite(v) || (v <= 0 && (props.hideZero || v < 0)) || v === 0) return;
         const x = left + (inner * (times[k] - step - from)) / span;
         if (x + w < left || x > size.width) return;
-        ctx.fillStyle = palette[Math.round(64 * Math.min(1, most > 0 ? (v / most) ** 0.7 : 0))];
+        ctx.fillStyle = palette[Math.round(64 * Math.min(1, most > least ? (Math.max(0, v - least) / (most - least)) ** 0.7 : 0))];
         ctx.fillRect(Math.max(left, x), y, Math.max(1, w - (w > 6 ? 1 : 0)), Math.max(1, rowHeight - (rowHeight > 5 ? 1 : 0)));
       });
     });

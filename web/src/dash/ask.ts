@@ -54,6 +54,7 @@ export interface Answer {
   failed: string[];
   notes: string[];
   asked: number;
+  exemplars: string; // Of what this expression selects; empty: of nothing.
 }
 
 const LONGEST_TAIL = 300;
@@ -351,7 +352,7 @@ export async function ask(panel: Panel, context: Context, width: number, local: 
   const named = (config: Config, field: Field, name: string): string =>
     config.displayName ? fill(String(config.displayName), context.board, context.scope, timesOf, 'text', { ...local, ...fieldLocals(field, name) }) : name;
   const histograms = good.flatMap((p) => p.list.filter((s) => s.histograms?.length).map((s) => ({ refId: p.target.refId, name: legendOf(p.legend, s.metric, p.expr) ?? '', series: s })));
-  return { times, step: fine, series: seriesOf(panel, frames, timed ? times : null, named), frames, histograms, from, to, failed, notes: [...notes], asked };
+  return { times, step: fine, series: seriesOf(panel, frames, timed ? times : null, named), frames, histograms, from, to, failed, notes: [...notes], asked, exemplars: good.filter((p) => p.target.exemplar && !p.instant).map((p) => `(${p.expr})`).join(' or ') };
 }
 
 export function fieldLocals(field: Field, name: string): Record<string, string> {

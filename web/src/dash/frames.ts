@@ -17,7 +17,25 @@ export interface Frame {
   refId: string;
   name?: string;
   fields: Field[];
+  open?: boolean; // The rows of its groups are shown at once.
+  bare?: boolean; // Inside a cell: without a head.
 }
+
+// A cell that holds frames: a series in one row of a table, or the rows of a group. Where a value is wanted it
+// is its value, so that it can be sorted, calculated with and mapped.
+export class Held {
+  constructor(readonly value: number, readonly frames: Frame[]) {}
+  valueOf(): number {
+    return this.value;
+  }
+  toString(): string {
+    return Number.isNaN(this.value) ? '' : String(this.value);
+  }
+}
+export const held = (value: number, frames: Frame[]): Cell => new Held(value, frames) as unknown as Cell;
+export const heldIn = (cell: unknown): Held | null => (cell instanceof Held ? cell : null);
+// The column of a table whose cells hold the rows of their group.
+export const NESTED = '__nestedFrames';
 
 export const rowsOf = (frame: Frame): number => frame.fields[0]?.values.length ?? 0;
 export const withFields = (frame: Frame, fields: Field[]): Frame => ({ ...frame, fields });

@@ -1,7 +1,7 @@
 import { expect, test, vi } from 'vitest';
 vi.mock('../app/router', () => ({ root: '/', href: (p: string) => p }));
 import { safeUrl } from './links';
-import { parseHtml } from './views/markup';
+import { parseHtml, wordless } from './views/markup';
 
 type Node = ReturnType<typeof parseHtml> | string;
 const tags = (n: Node): string[] => (typeof n === 'string' ? [] : [n.tag, ...n.children.flatMap(tags)]);
@@ -40,4 +40,9 @@ test('harmless markup stays', () => {
 
 test('depth has an end', () => {
   expect(tags(parseHtml('<div>'.repeat(5000))).length).toBeLessThan(100);
+});
+
+test('a text without words is known', () => {
+  for (const t of ['', ' \n', '<div style="x"></div>', '<!-- a -->', '<style>b{}</style>', '&nbsp;']) expect(wordless(t), t).toBe(true);
+  for (const t of ['a', '<b>x</b>', '<img src=x>', '![a](b)', '<hr>', '# x']) expect(wordless(t), t).toBe(false);
 });

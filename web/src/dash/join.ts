@@ -130,13 +130,14 @@ export function concatenate(o: Json, frames: Frame[]): Frame[] {
     else if (frame.name && o.frameNameMode !== 'drop') name = !name || name === 'Value' ? frame.name : `${frame.name} · ${name}`;
     return { ...f, name, labels, values: f.values.length === length ? f.values : [...f.values, ...new Array<Cell>(length - f.values.length).fill(null)] };
   }));
-  return [{ refId: frames[0].refId, fields }];
+  return [{ refId: '', fields }];
 }
 
 // One table of time, series and value, the newest first.
 export function seriesToRows(frames: Frame[]): Frame[] {
   const series = frames.filter((f) => rowsOf(f) > 0);
-  if (series.length === 0 || !series.every((f) => f.fields.some((x) => x.type === 'time') && f.fields.some((x) => x.type === 'number'))) return series;
+  // Tables of more than a time and a value are no series.
+  if (series.length === 0 || !series.every((f) => f.fields.length <= 2 && f.fields.some((x) => x.type === 'time') && f.fields.some((x) => x.type === 'number'))) return series;
   const time: Cell[] = [];
   const metric: Cell[] = [];
   const value: Cell[] = [];

@@ -7,18 +7,41 @@ export const objects = (v: Json): Json[] => (Array.isArray(v) ? v.filter((x) => 
 const text = (v: Json): string => (v === undefined || v === null ? '' : String(v));
 const numberOr = (v: Json): number | undefined => (v === null || v === undefined || v === '' || v === 'auto' || Number.isNaN(Number(v)) ? undefined : Number(v));
 
-// Which of our drawings stands for a panel type. What is in none of these lists is an unknown type.
+// Which of our drawings stands for a panel type. Grafana's own older ones:
 const SAME: Record<string, string> = {
-  singlestat: 'stat', 'grafana-singlestat-panel': 'stat', 'vonage-status-panel': 'stat', 'pmm-singlestat-panel': 'stat', 'blackmirror1-singlestat-math-panel': 'stat', 'grafana-polystat-panel': 'stat', 'farski-blendstat-panel': 'stat', 'briangann-gauge-panel': 'gauge',
-  graph: 'timeseries', 'pmm-graph-panel': 'timeseries', trend: 'timeseries', candlestick: 'timeseries', 'grafana-multibar-graph-panel': 'timeseries',
-  'table-old': 'table', 'pmm-table-panel': 'table', 'briangann-datatable-panel': 'table', 'yesoreyeram-boomtable-panel': 'table', datagrid: 'table', geomap: 'table', 'grafana-worldmap-panel': 'table', nodeGraph: 'table', canvas: 'table', xychart: 'timeseries', debug: 'table',
-  'grafana-piechart-panel': 'piechart', 'michaeldmoore-multistat-panel': 'bargauge', 'corpglory-progresslist-panel': 'bargauge',
-  'natel-discrete-panel': 'state-timeline', 'flant-statusmap-panel': 'status-history', 'mtanda-histogram-panel': 'histogram', 'savantly-heatmap-panel': 'heatmap', 'heatmap-new': 'heatmap', 'marcusolsson-hourly-heatmap-panel': 'heatmap', 'mtanda-heatmap-epoch-panel': 'heatmap', 'petrslavotinek-carpetplot-panel': 'heatmap',
-  'snuids-trafficlights-panel': 'stat', 'btplc-status-dot-panel': 'stat', 'btplc-trend-box-panel': 'stat', 'marcusolsson-hexmap-panel': 'bargauge', 'snuids-radar-panel': 'bargauge', 'marcusolsson-treemap-panel': 'piechart', 'natel-plotly-panel': 'timeseries', alertGroups: 'alertlist', 'logstable': 'logs', 'logs-new': 'logs',
-  'digiapulssi-breadcrumb-panel': 'text', 'pmm-dashlist-panel': 'dashlist', 'pmm-dashlist': 'dashlist', 'pmm-update': 'text', 'pmm-check-panel-home': 'text', pluginlist: 'text', 'welcome': 'text', gettingstarted: 'text',
+  singlestat: 'stat', 'grafana-singlestat-panel': 'stat', graph: 'timeseries', 'table-old': 'table', 'grafana-piechart-panel': 'piechart', 'heatmap-new': 'heatmap',
+  alertGroups: 'alertlist', logstable: 'logs', 'logs-new': 'logs', 'ryantxu-annolist-panel': 'annolist', pluginlist: 'text', welcome: 'text', gettingstarted: 'text',
 };
+// Plug-ins, and what of Grafana is not drawn here as there: "drawing=types". The panel says what it stands for.
+const STANDS: Record<string, string> = {};
+for (const line of [
+  'stat=vonage-status-panel pmm-singlestat-panel blackmirror1-singlestat-math-panel blackmirror1-statusbygroup-panel grafana-polystat-panel farski-blendstat-panel snuids-trafficlights-panel smartmakers-trafficlight-panel btplc-status-dot-panel btplc-trend-box-panel michaeldmoore-annunciator-panel serrrios-statusoverview-panel jeanbaptistewatenberg-percent-panel larona-epict-panel bessler-pictureit-panel',
+  'gauge=briangann-gauge-panel',
+  'timeseries=pmm-graph-panel grafana-multibar-graph-panel natel-plotly-panel nline-plotlyjs-panel ae3e-plotly-panel volkovlabs-echarts-panel corpglory-chartwerk-panel neocat-cal-heatmap-panel',
+  'table=pmm-table-panel briangann-datatable-panel yesoreyeram-boomtable-panel volkovlabs-table-panel datagrid geomap grafana-worldmap-panel panodata-map-panel orchestracities-map-panel pr0ps-trackmap-panel nodeGraph canvas debug agenty-flowcharting-panel andrewbmchugh-flow-panel esnet-matrix-panel novatec-sdg-panel gretamosa-topology-panel knightss27-weathermap-panel marcusolsson-dynamictext-panel zuburqan-parity-report-panel',
+  'bargauge=michaeldmoore-multistat-panel corpglory-progresslist-panel jdbranham-diagram-panel marcusolsson-hexmap-panel snuids-radar-panel',
+  'barchart=isaozler-paretochart-panel fatcloud-windrose-panel',
+  'piechart=marcusolsson-treemap-panel',
+  'state-timeline=natel-discrete-panel marcusolsson-gantt-panel',
+  'status-history=flant-statusmap-panel',
+  'histogram=mtanda-histogram-panel',
+  'heatmap=savantly-heatmap-panel marcusolsson-hourly-heatmap-panel mtanda-heatmap-epoch-panel petrslavotinek-carpetplot-panel',
+  'xychart=grafana-xyz-chart-panel',
+  'text=digiapulssi-breadcrumb-panel pmm-update pmm-check-panel-home',
+  'dashlist=pmm-dashlist-panel pmm-dashlist',
+  // Nothing of what these do is done here.
+  'plugin=grafana-clock-panel cloudspout-button-panel speakyourcode-button-panel volkovlabs-form-panel volkovlabs-image-panel dalvany-image-panel innius-video-panel gapit-htmlgraphics-panel aidanmountford-html-panel ryantxu-ajax-panel satellogic-3d-globe-panel macropower-analytics-panel mxswat-separator-panel yesoreyeram-boomtheme-panel williamvenner-timepickerbuttons-panel marcuscalidus-svg-panel snuids-svg-panel grafana-guidedtour-panel alexanderzobnin-zabbix-triggers-panel flaminggoat-maptrack3d-panel',
+]) {
+  const [drawing, types] = line.split('=');
+  for (const type of types.split(' ')) STANDS[type] = drawing;
+}
 
-export const typeOf = (type: Json): string => (typeof type === 'string' && Object.hasOwn(SAME, type) ? SAME[type] : typeof type === 'string' && type !== '' ? type : 'unknown');
+const own = (table: Record<string, string>, key: Json): string | undefined => (typeof key === 'string' && Object.hasOwn(table, key) ? table[key] : undefined);
+
+export const typeOf = (type: Json): string => own(SAME, type) ?? own(STANDS, type) ?? (typeof type === 'string' && type !== '' ? type : 'unknown');
+
+// What a panel is in the file, where it is drawn as something else; empty where that is the same thing.
+export const standsFor = (type: Json): string => (own(STANDS, type) !== undefined && !String(type).startsWith('pmm-') ? String(type) : '');
 
 // Grafana before 8 wrote a list of {type: 1|2, value | from, to, text}; a panel of before 7 two lists.
 export function mappingsOf(list: Json): Json[] {
@@ -125,6 +148,8 @@ function graph(p: Json, up: Upgraded): void {
     calcs: legend.values ? calcs : [],
     sortBy: legend.sort ? reducerId(legend.sort) : undefined,
     sortDesc: legend.sortDesc === true,
+    hideEmpty: legend.hideEmpty === true,
+    hideZero: legend.hideZero === true,
   };
   options.tooltip = { mode: p.tooltip?.shared === false ? 'single' : 'multi', sort: p.tooltip?.sort === 2 ? 'desc' : p.tooltip?.sort === 1 ? 'asc' : 'none' };
   if (p.xaxis?.mode === 'series') {

@@ -17,12 +17,12 @@ export const fits = (re: RegExp | null, text: string): boolean => re !== null &&
 
 type FieldTest = (f: Field, frame: Frame, all: Frame[]) => boolean;
 
-// By the shown name or the field's own. "Value" also means a series that is named like its metric, and
-// "Time" any time.
+// By the shown name or the field's own. "Value" also means a series that is named like its metric, "Time" any
+// time, and "Trend" what files of before Grafana 10.2 call the column of series.
 function named(names: Set<string>): FieldTest {
   const times = names.has('Time') || names.has('time');
   return (f, frame, all) =>
-    names.has(f.name) || names.has(nameOf(f, frame, all)) || (names.has('Value') ? f.labels?.__name__ !== undefined && f.labels.__name__ === f.name : times && f.type === 'time');
+    names.has(f.name) || names.has(nameOf(f, frame, all)) || (names.has('Value') && f.labels?.__name__ !== undefined && f.labels.__name__ === f.name) || (times && f.type === 'time') || (names.has('Trend') && f.name.startsWith('Trend #'));
 }
 
 const byPattern = (text: string): FieldTest => {

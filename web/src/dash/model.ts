@@ -1,6 +1,6 @@
 // Grafana's dashboard JSON, old and new, as one kind of panel. What the file says is only read.
 import { parseDuration } from '../format/time';
-import { objects as list, upgrade } from './legacy';
+import { objects as list, standsFor, upgrade } from './legacy';
 import { SOURCE } from './interpolate';
 import { foreign, isExpression, kindsIn, type Kinds } from './source';
 import type { Transformation } from './transform';
@@ -22,6 +22,7 @@ export interface Target {
   withTransforms: boolean;
   math: Json | null; // What Grafana would compute from other queries, instead of asking.
   foreign: string; // Not empty: asks a source of this name, which is not here.
+  exemplar: boolean;
 }
 
 // Whether there is anything to ask or to compute.
@@ -56,6 +57,7 @@ export interface Panel {
   transparent: boolean;
   source: Json;
   problem: string; // Not empty: why it cannot be read.
+  standsFor: string; // Not empty: a plug-in, or a panel of Grafana, that is not drawn here as there.
 }
 
 export interface Row {
@@ -141,6 +143,7 @@ function target(raw: Json, index: number, panelSource: Json, kinds: Kinds): Targ
     withTransforms: t.withTransforms === true,
     math,
     foreign: elsewhere,
+    exemplar: t.exemplar === true,
   };
 }
 
@@ -212,6 +215,7 @@ function read(written: Json, about: About, grid?: Panel['grid']): Panel {
     transparent: p.transparent === true,
     source: p,
     problem: '',
+    standsFor: standsFor(p.type),
   };
 }
 

@@ -14,18 +14,19 @@ import { TimeSeries } from './views/timeseries';
 export type { Context } from './ask';
 
 const SINGLE = new Set(['stat', 'gauge', 'bargauge', 'piechart']);
-const ASKING = new Set([...SINGLE, 'timeseries', 'heatmap', 'histogram', 'state-timeline', 'status-history', 'barchart', 'table']);
+const ASKING = new Set([...SINGLE, 'timeseries', 'heatmap', 'histogram', 'state-timeline', 'status-history', 'barchart', 'table', 'xychart', 'trend', 'candlestick']);
 const ABSENT: Record<string, string> = {
   logs: 'Logs are not available here: Vedette keeps metrics.',
   traces: 'Traces are not available here: Vedette keeps metrics.',
   flamegraph: 'Profiles are not available here: Vedette keeps metrics.',
   news: 'News are not available here: nothing is fetched from elsewhere.',
   annolist: 'A list of annotations is not available here.',
+  plugin: 'This panel is a plug-in of Grafana that is not available here.',
 };
 const QUIET = new Set(['text', 'row', 'dashlist', 'alertlist', ...Object.keys(ABSENT)]);
 
 // Why a panel has nothing to draw; empty if it may have.
-const absence = (panel: Panel): string => (Object.hasOwn(ABSENT, panel.type) ? ABSENT[panel.type] : ASKING.has(panel.type) && panel.foreign !== '' ? `This panel asks ${panel.foreign}, which is not available here: Vedette keeps metrics.` : '');
+const absence = (panel: Panel): string => (panel.standsFor !== '' && panel.targets.length === 0 && ASKING.has(panel.type) ? `“${panel.standsFor}” is not available here.` : Object.hasOwn(ABSENT, panel.type) ? `${ABSENT[panel.type]}${panel.type === 'plugin' ? ` (${panel.standsFor})` : ''}` : ASKING.has(panel.type) && panel.foreign !== '' ? `This panel asks ${panel.foreign}, which is not available here: Vedette keeps metrics.` : '');
 
 interface ViewProps {
   panel: Panel;
@@ -41,12 +42,16 @@ const DashList = lazy(() => import('./views/lists').then((m) => m.DashList), wai
 const Text = lazy(() => import('./views/markup').then((m) => m.Text), wait);
 const TableView = lazy(() => import('./views/table').then((m) => m.TableView), wait);
 const Timeline = lazy<ViewProps>(() => import('./views/timeline').then((m) => m.Timeline), wait);
+const XyChart = lazy<ViewProps>(() => import('./views/xy').then((m) => m.XyChart), wait);
 const RARE: Record<string, Late<ViewProps>> = {
   heatmap: lazy<ViewProps>(() => import('./views/heat').then((m) => m.HeatPanel), wait),
   histogram: lazy<ViewProps>(() => import('./views/heat').then((m) => m.HistogramPanel as ComponentType<ViewProps>), wait),
   barchart: lazy<ViewProps>(() => import('./views/bars').then((m) => m.BarChart), wait),
   'state-timeline': Timeline,
   'status-history': Timeline,
+  xychart: XyChart,
+  trend: XyChart,
+  candlestick: lazy<ViewProps>(() => import('./views/candles').then((m) => m.Candles), wait),
 };
 
 // A drawing that comes late is there before its panel says that it is drawn.
@@ -158,6 +163,7 @@ export function PanelView({ panel, context, local, repeat, open }: { panel: Pane
       return [[], cannotDraw(e as Error)];
     }
   }, [answer, panel]);
+  const notes = useMemo(() => [...(answer?.failed ?? []), ...(answer?.notes ?? []), ...(panel.standsFor !== '' && absent === '' ? [`“${panel.standsFor}” is not available here: its data as ${panel.type}.`] : [])], [answer, panel]);
   const wrong = error ?? broken;
   const state = stateOf(panel, answer, wrong, seen);
   const color = state === 'ok' && (panel.type === 'stat' || panel.type === 'gauge') ? list[0]?.shown.color : undefined;
@@ -181,8 +187,8 @@ export function PanelView({ panel, context, local, repeat, open }: { panel: Pane
           {title}
         </h3>
         {!panel.hideTime && (panel.timeFrom !== '' || panel.timeShift !== '') && <span class="panel-time">{[lasting(say(panel.timeFrom)), panel.timeShift === '' ? '' : `${say(panel.timeShift).replace(/^-/, '')} earlier`].filter(Boolean).join(', ')}</span>}
-        {answer && (answer.failed.length > 0 || answer.notes.length > 0) && (
-          <span class="panel-flag" role="note" title={[...answer.failed, ...answer.notes].join('\n')} aria-label={answer.failed.length > 0 ? `${answer.failed.length} of ${answer.asked} queries failed` : 'warnings'}>
+        {answer && notes.length > 0 && (
+          <span class="panel-flag" role="note" title={notes.join('\n')} aria-label={answer.failed.length > 0 ? `${answer.failed.length} of ${answer.asked} queries failed` : 'warnings'}>
             <Icon name="warn" size={13} />
           </span>
         )}

@@ -52,9 +52,9 @@ test('fields in order by their names or a label', () => {
   expect(names({ indexByName: { Time: 0 } })[0]).toBe('Time');
 });
 
-test('rules of nested groups are read, and their heads shown', () => {
+test('rules of nested groups are read; nested.test.ts has what is inside', () => {
   const frame: Frame = { refId: 'A', fields: [{ name: 'host', type: 'string', values: ['a', 'a', 'b'] }, { name: 'v', type: 'number', values: [1, 2, 3] }] };
-  expect(run('groupToNestedTable', { rules: [{ matcher: { id: 'byName', options: 'host' }, operation: 'groupby' }, { matcher: { id: 'byName', options: 'v' }, operation: 'aggregate', aggregations: ['sum'] }] }, [frame])).toEqual([[['host', ['a', 'b']], ['v (sum)', [3, 3]]]]);
+  expect(run('groupToNestedTable', { rules: [{ matcher: { id: 'byName', options: 'host' }, operation: 'groupby' }, { matcher: { id: 'byName', options: 'v' }, operation: 'aggregate', aggregations: ['sum'] }] }, [frame]).map((f) => f.slice(0, 2))).toEqual([[['host', ['a', 'b']], ['v (sum)', [3, 3]]]]);
 });
 
 test('what a filter leaves out stands where it stood', () => {

@@ -1,5 +1,5 @@
 // Transformations that make frames of another shape: rows of columns, columns of rows, series of tables.
-import { find, nameOf, rowsOf, take, withFields, type Cell, type Field, type Frame } from './frames';
+import { find, held, nameOf, rowsOf, take, withFields, type Cell, type Field, type Frame } from './frames';
 import { join } from './join';
 import { fieldMatcher } from './matchers';
 import type { Json } from './model';
@@ -87,14 +87,19 @@ export const configFromData: Operation = (o, frames) => {
   return frames.filter((f) => f !== source).map((frame) => withFields(frame, frame.fields.map((f) => (applied(f, frame, frames) ? { ...f, config: { ...f.config, ...config } } : f))));
 };
 
-// One row a series, the series itself in a cell; here the cell holds its last value.
+// One row a series, the series itself in a cell, whose value is a calculation of it.
 export const timeSeriesTable: Operation = (o, frames) => {
   const byRef = new Map<string, { f: Field; frame: Frame }[]>();
   for (const frame of frames) for (const f of frame.fields) if (f.type === 'number' && frame.fields.some((x) => x.type === 'time')) byRef.set(frame.refId, [...(byRef.get(frame.refId) ?? []), { f, frame }]);
   return [...byRef].map(([ref, list]): Frame => {
     const names = [...new Set(list.flatMap(({ f }) => Object.keys(f.labels ?? {})))];
     const how = o[ref]?.stat ?? 'lastNotNull';
-    return { refId: ref, fields: [...names.map((n): Field => ({ name: n, type: 'string', values: list.map(({ f }) => f.labels?.[n] ?? '') })), { name: `Trend #${ref}`, type: 'number', values: list.map(({ f }) => reduceCells(f.values, how)) }] };
+    const trend = ({ f, frame }: { f: Field; frame: Frame }): Cell => {
+      const time = o[ref]?.timeField ? find(frame, String(o[ref].timeField), frames) : frame.fields.find((x) => x.type === 'time');
+      return held(Number(reduceCells(f.values, how) ?? NaN), [{ ...frame, fields: time ? [time, f] : [f] }]);
+    };
+    const label = (n: string): Field => ({ name: n, type: 'string', values: list.map(({ f }) => f.labels?.[n] ?? '') });
+    return { refId: ref, fields: [...names.map(label), { name: `Trend #${ref}`, type: 'number', values: list.map(trend), config: list[0].f.config }] };
   });
 };
 
@@ -137,7 +142,7 @@ for (let e = -9; e <= 12; e++) for (const m of e === 0 ? [1, 2, 4, 5] : [1, 2, 2
 
 // How many values fall where. Only buckets with something in them are rows.
 export const histogram: Operation = (o, frames) => {
-  const all = frames.flatMap((frame) => frame.fields.filter((f) => f.type === 'number').map((f) => ({ name: nameOf(f, frame, frames), values: f.values.filter((v): v is number => typeof v === 'number' && Number.isFinite(v)) })));
+  const all = frames.flatMap((frame) => frame.fields.filter((f) => f.type === 'number').map((f) => ({ own: f.name, name: nameOf(f, frame, frames), values: f.values.filter((v): v is number => typeof v === 'number' && Number.isFinite(v)) })));
   const sorted = all.flatMap((a) => a.values).sort((a, b) => a - b);
   if (sorted.length === 0) return [];
   const offset = parseFloat(String(o.bucketOffset)) || 0;
@@ -157,7 +162,7 @@ export const histogram: Operation = (o, frames) => {
     for (const v of values) counts[place.get(bucket(v))!]++;
     return counts;
   };
-  const lists = o.combine ? [{ name: 'count', values: counted(sorted) }] : all.map((a) => ({ name: a.name, shown: a.name, values: counted(a.values) }));
+  const lists = o.combine ? [{ name: 'count', values: counted(sorted) }] : all.map((a) => ({ name: a.own, shown: a.name === a.own ? undefined : a.name, values: counted(a.values) }));
   return [{
     refId: 'histogram',
     fields: [

@@ -12,7 +12,7 @@ const context = { board: parseDashboard({ panels: [] }), scope: {}, from: 0, to:
 const series = (refId: string, name: string, values: (number | null)[]): Frame => ({ refId, fields: [{ name: 'Time', type: 'time', values: values.map((_, i) => i * 1000) }, { name: 'Value', type: 'number', labels: { host: name }, values }] });
 function shown(p: object, frames: Frame[]) {
   const panel = parseDashboard({ panels: [{ id: 1, type: 'stat', ...p }] }).rows[0].panels[0];
-  const answer = { frames, series: seriesOf(panel, frames, null, (_c, _f, name) => name), from: 0, to: 10, step: 1, times: [], histograms: [], failed: [], notes: [], asked: 1 } as Answer;
+  const answer = { frames, series: seriesOf(panel, frames, null, (_c, _f, name) => name), from: 0, to: 10, step: 1, times: [], histograms: [], failed: [], notes: [], asked: 1, exemplars: '' } as Answer;
   return singles(panel, answer, context);
 }
 const texts = (p: object, frames: Frame[]) => shown(p, frames).map((s) => [s.name, s.shown.text]);

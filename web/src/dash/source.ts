@@ -5,7 +5,7 @@ import type { Json } from './model';
 export const EXPRESSION = '__expr__';
 
 // What speaks PromQL, and what Grafana itself answers.
-const OWN = /prom|mimir|cortex|thanos|victoriametrics|^(vedette|datasource|grafana|dashboard|mixed|default)$/i;
+const OWN = /^(?!.*alertmanager).*prom|mimir|cortex|thanos|victoriametrics|^(vedette|datasource|grafana|dashboard|mixed|default)$/i;
 const NAMES: Record<string, string> = { loki: 'Loki', elasticsearch: 'Elasticsearch', opensearch: 'OpenSearch', influxdb: 'InfluxDB', graphite: 'Graphite', cloudwatch: 'CloudWatch', mysql: 'MySQL', postgres: 'PostgreSQL', mssql: 'SQL Server', tempo: 'Tempo', jaeger: 'Jaeger', zipkin: 'Zipkin', testdata: "Grafana's test data", stackdriver: 'Google Cloud Monitoring' };
 
 // The kinds of source that the names in this file stand for: variables of type "datasource" and inputs.

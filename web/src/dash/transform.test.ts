@@ -33,3 +33,10 @@ test('calculations', () => {
   expect(reduceCells([], 'lastNotNull')).toBe(null);
   expect(reduceCells(['a', 'b', 'a'], 'distinctCount')).toBe(2);
 });
+
+// "cluster 2" of a join is still called so when "cluster 1" has been left out, as in the dashboards of kubernetes-mixin.
+test('fields are organized by the names that they had in the beginning', () => {
+  const frames: Frame[] = ['A', 'B', 'C'].map((refId, i) => ({ refId, fields: [{ name: 'Time', type: 'time' as const, values: [1] }, { name: 'ns', type: 'string' as const, values: ['x'] }, { name: 'cluster', type: 'string' as const, values: [`c${i}`] }, { name: `Value #${refId}`, type: 'number' as const, values: [i] }] }));
+  const [out] = transform(frames, [{ id: 'joinByField', options: { byField: 'ns', mode: 'outer' } }, { id: 'organize', options: { excludeByName: { 'Time 1': true, 'Time 2': true, 'Time 3': true, 'cluster 1': true, 'cluster 3': true }, renameByName: { 'cluster 2': 'Cluster', 'Value #A': 'Used' }, indexByName: { 'cluster 2': 0, ns: 1 } } }]);
+  expect(out.fields.map((f) => [nameOf(f, out, [out]), f.values[0]])).toEqual([['Cluster', 'c1'], ['ns', 'x'], ['Used', 0], ['Value #B', 1], ['Value #C', 2]]);
+});

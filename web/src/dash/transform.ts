@@ -1,6 +1,6 @@
 // Grafana's transformations: frames in, frames out. What is unknown changes nothing.
 import { calculateField } from './calculate';
-import { nameOf, orderOf, rowsOf, take, withFields, type Cell, type Field, type Frame } from './frames';
+import { held, nameOf, NESTED, orderOf, rowsOf, take, withFields, type Cell, type Field, type Frame } from './frames';
 import { join, joinByLabels, merge, concatenate, seriesToRows } from './join';
 import { fieldMatcher, fits, frameMatcher, pattern, refMatcher, valueTest } from './matchers';
 import type { Json } from './model';
@@ -30,7 +30,10 @@ const filterFields: Operation = (o, frames) => {
 
 const auto = new Intl.Collator(undefined, { sensitivity: 'base', numeric: true });
 
-const order: Operation = (o, frames) =>
+type Names = Map<Field, string>;
+const namesOf = (frames: Frame[], alone: boolean): Names => new Map(frames.flatMap((frame) => frame.fields.map((f): [Field, string] => [f, nameOf(f, frame, alone ? [frame] : frames)])));
+
+const order = (o: Json, frames: Frame[], names: Names = namesOf(frames, false)): Frame[] =>
   frames.map((frame) => {
     if (o.orderByMode === 'auto') {
       const by: { type?: string; name?: string; desc?: boolean }[] = Array.isArray(o.orderBy) ? o.orderBy : [];
@@ -40,22 +43,26 @@ const order: Operation = (o, frames) =>
       return withFields(frame, [...frame.fields].sort((a, b) => (a === time ? -1 : b === time ? 1 : compareBy(a, b))));
     }
     const place = (f: Field): number => {
-      const at = o.indexByName?.[nameOf(f, frame, frames)];
+      const at = o.indexByName?.[names.get(f)!];
       return Number.isInteger(at) ? at : Number.MAX_SAFE_INTEGER;
     };
     return withFields(frame, frame.fields.map((f, i) => ({ f, i })).sort((a, b) => place(a.f) - place(b.f) || a.i - b.i).map(({ f }) => f));
   });
 
 // A name here is the one that the field has in its own frame.
-const rename: Operation = (o, frames) =>
+const rename = (o: Json, frames: Frame[], names: Names = namesOf(frames, true)): Frame[] =>
   frames.map((frame) => withFields(frame, frame.fields.map((f) => {
-    const to = o.renameByName?.[nameOf(f, frame, [frame])];
+    const to = o.renameByName?.[names.get(f)!];
     return typeof to === 'string' && to !== '' ? { ...f, shown: to } : f;
   })));
 
 const byNames = (names: string[]): Json => (names.length > 0 ? { id: 'byNames', options: { names } } : undefined);
 
-const organize: Operation = (o, frames) => rename(o, order(o, filterFields({ include: byNames(chosen(o.includeByName)), exclude: byNames(chosen(o.excludeByName)) }, frames)));
+// Fields keep the names that they had in the beginning: "host 2" is not "host 1" when the first one has gone.
+const organize: Operation = (o, frames) => {
+  const [names, own] = [namesOf(frames, false), namesOf(frames, true)];
+  return rename(o, order(o, filterFields({ include: byNames(chosen(o.includeByName)), exclude: byNames(chosen(o.excludeByName)) }, frames), names), own);
+};
 
 const filterFieldsByName: Operation = (o, frames) => {
   const matcher = (side: Json): Json => {
@@ -95,6 +102,19 @@ const sortBy: Operation = (o, frames) =>
 const COUNTS = new Set(['count', 'countAll', 'distinctCount', 'changeCount']);
 const typeAfter = (how: string, type: Field['type']): Field['type'] => (COUNTS.has(how) ? 'number' : /^allIs/.test(how) ? 'boolean' : /^all(Values)$|^uniqueValues$/.test(how) ? 'string' : type);
 
+// The rows that say the same in these columns.
+function rowsBy(keys: Field[], count: number): number[][] {
+  const groups = new Map<string, number[]>();
+  for (let i = 0; i < count; i++) {
+    const key = String(keys.map((f) => f.values[i]));
+    const list = groups.get(key);
+    if (list) list.push(i);
+    else groups.set(key, [i]);
+  }
+  return [...groups.values()];
+}
+const listOf = (v: Json): string[] => (Array.isArray(v) ? v : []);
+
 const groupBy: Operation = (o, frames) => {
   // Of one frame the shown name counts, of several the field's own.
   const own = (f: Field, frame: Frame): string => (frames.length === 1 ? nameOf(f, frame, frames) : (f.shown ?? f.name));
@@ -103,18 +123,11 @@ const groupBy: Operation = (o, frames) => {
   return frames.flatMap((frame) => {
     const keys = frame.fields.filter((f) => spec(f, frame)?.operation === 'groupby');
     if (keys.length === 0) return [];
-    const groups = new Map<string, number[]>();
-    for (let i = 0; i < rowsOf(frame); i++) {
-      const key = String(keys.map((f) => f.values[i]));
-      const list = groups.get(key);
-      if (list) list.push(i);
-      else groups.set(key, [i]);
-    }
-    const lists = [...groups.values()];
+    const lists = rowsBy(keys, rowsOf(frame));
     const fields: Field[] = keys.map((f) => ({ ...f, labels: undefined, values: lists.map((l) => f.values[l[0]]) }));
     for (const f of frame.fields) {
       const s = spec(f, frame);
-      const how: string[] = Array.isArray(s?.aggregations) ? s.aggregations : [];
+      const how = listOf(s?.aggregations);
       if (s?.operation !== 'aggregate' && !(s?.operation === 'groupby' && how.length === 1 && how[0] === 'count')) continue;
       for (const h of how) fields.push({ name: `${own(f, frame)} (${h})`, type: typeAfter(h, f.type), values: lists.map((l) => reduceCells(l.map((i) => f.values[i]), h)) });
     }
@@ -141,7 +154,7 @@ const reduceFrames: Operation = (o, frames) => {
       { name: 'Field', type: 'string', values: all.map(({ f, frame }) => (o.labelsToFields ? f.name : nameOf(f, frame, frames))) },
       ...labels.map((l): Field => ({ name: l, type: 'string', values: all.map(({ f }) => f.labels?.[l] ?? null) })),
       ...how.map((h): Field => {
-        const values = all.map(({ f }) => reduceCells(f.values, h) ?? NaN);
+        const values = all.map(({ f }) => reduceCells(f.values, h) ?? (f.values.length === 0 ? null : NaN));
         const first = values.find((v) => typeof v !== 'number' || !Number.isNaN(v));
         return { name: reducerName(h), type: typeof first === 'string' ? 'string' : typeof first === 'boolean' ? 'boolean' : 'number', values };
       }),
@@ -151,7 +164,7 @@ const reduceFrames: Operation = (o, frames) => {
 
 const labelsToFields: Operation = (o, frames) => {
   if (o.mode === 'rows') {
-    return frames.flatMap((frame) => frame.fields.filter((f) => f.labels).map((f): Frame => {
+    return frames.flatMap((frame) => frame.fields.filter((f) => Object.keys(f.labels ?? {}).length > 0).map((f): Frame => {
       const keys = o.keepLabels ?? Object.keys(f.labels!);
       return { refId: frame.refId, name: nameOf(f, frame, frames), fields: [{ name: 'label', type: 'string', values: keys }, { name: 'value', type: 'string', values: keys.map((k: string) => f.labels![k] ?? '') }] };
     }));
@@ -179,7 +192,9 @@ const renameByRegex: Operation = (o, frames) => {
   if (re === null) return frames;
   return frames.map((frame) => withFields(frame, frame.fields.map((f) => {
     const name = nameOf(f, frame, [frame]);
-    return fits(re, name) ? { ...f, shown: name.replace(re, o.renamePattern ?? '$1') } : f;
+    const made = fits(re, name) ? name.replace(re, o.renamePattern ?? '$1') : '';
+    // A name of nothing is no name.
+    return made === '' ? f : { ...f, shown: made };
   })));
 };
 
@@ -260,12 +275,33 @@ const filterFrames: Operation = (o, frames) => {
   return frames.filter((f, i) => !exclude?.(f, i) && (include === null || include(f, i)));
 };
 
-// What groups say at first sight; Grafana opens each row to what is in it.
-const groupToNestedTable: Operation = (o, frames) =>
-  groupBy(Array.isArray(o.rules) ? { fields: Object.fromEntries(o.rules.filter((r: Json) => r?.matcher?.id === 'byName').map((r: Json) => [r.matcher.options, r])) } : o, frames);
+// Groups whose rows stay in a cell: what is neither the key of a group nor calculated, or is said to be kept.
+const groupToNestedTable: Operation = (o, frames) => {
+  const rules: Json[] = Array.isArray(o.rules) ? o.rules.filter((r: Json) => r?.matcher?.id) : Object.entries(o.fields ?? {}).map(([name, spec]) => ({ matcher: { id: 'byName', options: name }, ...(spec as Json) }));
+  if (!rules.some((r) => r.operation === 'groupby')) return frames;
+  const tests = rules.map((r) => fieldMatcher(r.matcher, () => false));
+  return frames.flatMap((frame) => {
+    const ruleOf = (f: Field): Json => rules.find((_, i) => tests[i](f, frame, frames));
+    const keys = frame.fields.filter((f) => ruleOf(f)?.operation === 'groupby');
+    if (keys.length === 0) return [];
+    const groups = rowsBy(keys, rowsOf(frame));
+    const fields: Field[] = keys.map((f) => ({ ...f, labels: undefined, values: groups.map((l) => f.values[l[0]]) }));
+    for (const f of frame.fields) {
+      const r = ruleOf(f);
+      if (r?.operation !== 'aggregate') continue;
+      for (const h of listOf(r.aggregations)) fields.push({ name: `${nameOf(f, frame, [frame])} (${h})`, type: typeAfter(h, f.type), values: groups.map((l) => reduceCells(l.map((i) => f.values[i]), h)) });
+    }
+    const inside = frame.fields.filter((f) => {
+      const r = ruleOf(f);
+      return !r || !r.operation || (r.operation === 'aggregate' && (listOf(r.aggregations).length === 0 || r.keepNestedField === true));
+    });
+    const rows = (list: number[]): Frame => ({ ...take(withFields(frame, inside), list), bare: o.showSubframeHeaders === false });
+    return [{ refId: frame.refId, open: o.expandAllRows === true, fields: [...fields, { name: NESTED, type: 'number', values: groups.map((l) => held(l.length, [rows(l)])) }] }];
+  });
+};
 
 const operations: Record<string, Operation> = {
-  organize, order, rename, filterFieldsByName, filterFields, filterFrames, filterByValue, sortBy, groupBy, groupToNestedTable, labelsToFields, renameByRegex, groupingToMatrix, convertFieldType, extractFields, rowsToFields, configFromData, timeSeriesTable, transpose, histogram, calculateField,
+  organize, order: (o, frames) => order(o, frames), rename: (o, frames) => rename(o, frames), filterFieldsByName, filterFields, filterFrames, filterByValue, sortBy, groupBy, groupToNestedTable, labelsToFields, renameByRegex, groupingToMatrix, convertFieldType, extractFields, rowsToFields, configFromData, timeSeriesTable, transpose, histogram, calculateField,
   partitionByValues, prepareTimeSeries, regression, smoothing, formatString, formatTime, limit,
   reduce: reduceFrames,
   merge: (_o, frames) => merge(frames),

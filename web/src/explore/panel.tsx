@@ -174,7 +174,7 @@ function Graph({ seen, state, update }: { seen: Seen; state: PanelState; update:
     }));
   });
   const drawn = useMemo(() => series.value, [built, hidden.value, theme, state.stacked]);
-  const axis = useMemo(() => ({ format: (v: number) => short(v), min: state.zero ? 0 : undefined, log: state.log ? 10 : undefined }), [state.zero, state.log]);
+  const axes = useMemo(() => [{ format: (v: number) => short(v), min: state.zero ? 0 : undefined, log: state.log ? 10 : undefined }], [state.zero, state.log]);
   const pick = (i: number, event: MouseEvent): void => {
     const key = built.keys[i];
     const next = new Set(hidden.value);
@@ -195,7 +195,7 @@ function Graph({ seen, state, update }: { seen: Seen; state: PanelState; update:
         from={seen.start}
         to={seen.end}
         height={340}
-        left={axis}
+        axes={axes}
         utc={settings.value.timezone === 'utc'}
         title={state.expr}
         dark={theme}

@@ -66,7 +66,7 @@ function collectorsOf(own: Sample[], node: Sample[], took: Sample[]): Collector[
 
 async function load(signal: AbortSignal): Promise<Agent[]> {
   const [targets, ...answers] = await Promise.all([
-    get<{ activeTargets: Target[] }>('targets', { state: 'active' }, signal).then((a) => a.data.activeTargets),
+    get<{ activeTargets: Target[] }>('targets', { state: 'active', discovered: 'false' }, signal).then((a) => a.data.activeTargets),
     ask('{__name__=~"vedette_agent_build_info|node_exporter_build_info"}', signal),
     ask('vedette_collector_success', signal),
     ask('node_scrape_collector_success', signal),

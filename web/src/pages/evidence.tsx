@@ -12,6 +12,7 @@ import { measured } from './measured';
 import type { Rule } from './rules_data';
 
 // What a rule measured over the last hours, with its limit, and when it fired: behind the lines.
+const SHORT = [{ format: (v: number) => short(v) }];
 const RANGES: [string, string][] = [['3600', '1h'], ['21600', '6h'], ['86400', '1d'], ['604800', '7d']];
 const DRAWN = 40;
 
@@ -82,7 +83,7 @@ export function Evidence({ rule }: { rule: Rule }) {
             from={d.start}
             to={d.end}
             height={150}
-            left={{ format: (v) => short(v) }}
+            axes={SHORT}
             utc={settings.value.timezone === 'utc'}
             title={`${rule.name}: ${what.expr}`}
             dark={dark.value}

@@ -40,7 +40,7 @@ async function vector(expr: string, signal: AbortSignal): Promise<{ metric: Reco
 async function load(signal: AbortSignal) {
   const end = Math.floor(Date.now() / 1000 / 1800) * 1800 + 1800;
   const [targets, alerts, samples, series, mysql, beats, ...nodes] = await Promise.all([
-    get<{ activeTargets: Target[] }>('targets', { state: 'active' }, signal).then((a) => a.data.activeTargets),
+    get<{ activeTargets: Target[] }>('targets', { state: 'active', discovered: 'false' }, signal).then((a) => a.data.activeTargets),
     get<{ alerts: AlertInstance[] }>('alerts', {}, signal).then((a) => a.data.alerts),
     vector('sum(scrape_samples_scraped)', signal).catch(() => []),
     get<{ headStats: { numSeries: number } }>('status/tsdb', {}, signal).then((a) => a.data.headStats.numSeries).catch(() => 0),

@@ -90,6 +90,58 @@ interface Tsdb {
   seriesCountByLabelValuePair: Count[];
   seriesCountByJob?: Count[];
   cost?: { diskBytes: number; headMemoryBytes: number; indexMemoryBytes: number };
+  store?: Store;
+}
+
+// RocksDB below the storage.
+interface Store {
+  levels: { family: string; level: number; files: number; bytes: number }[];
+  memtableBytes: number;
+  pendingCompactionBytes: number;
+  runningCompactions: number;
+  runningFlushes: number;
+  delayedWriteRate: number;
+  writesStopped: boolean;
+}
+
+function Levels({ store }: { store: Store }) {
+  const most = Math.max(1, ...store.levels.map((l) => l.bytes));
+  const state = store.writesStopped ? <Badge tone="bad">writes are stopped</Badge> : store.delayedWriteRate > 0 ? <Badge tone="warn">writes are held to {bytes(store.delayedWriteRate)}/s</Badge> : <Badge tone="ok">writes are not held back</Badge>;
+  return (
+    <section class="card" data-levels>
+      <div class="card-head">
+        <h2>Levels in RocksDB</h2>
+        {state}
+        <span class="dim">
+          {bytes(store.memtableBytes)} in memory tables · {bytes(store.pendingCompactionBytes)} to merge · {store.runningCompactions} merging, {store.runningFlushes} writing out
+        </span>
+      </div>
+      <table class="bars">
+        <thead>
+          <tr>
+            <th scope="col">Family</th>
+            <th scope="col" class="num">Level</th>
+            <th scope="col" class="num">Files</th>
+            <th scope="col" class="num">Size</th>
+          </tr>
+        </thead>
+        <tbody>
+          {store.levels.map((l) => (
+            <tr key={`${l.family}-${l.level}`} data-level={`${l.family}/${l.level}`}>
+              <td class="mono">
+                <i class="meter" style={{ width: `${(100 * l.bytes) / most}%` }} />
+                <span>{l.family}</span>
+              </td>
+              <td class="num">{l.level}</td>
+              <td class="num">{thousands(l.files)}</td>
+              <td class="num">{bytes(l.bytes)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      {store.levels.length === 0 && <div class="empty">Nothing has been written out yet: all of it is in memory and in the log.</div>}
+    </section>
+  );
 }
 
 function Top({ title, list, format, link }: { title: string; list: Count[]; format: (n: number) => string; link?: (name: string) => string }) {
@@ -145,6 +197,7 @@ function TsdbPage() {
             />
             {t.seriesCountByJob && <Top title="Series by job" list={t.seriesCountByJob} format={thousands} link={(job) => ask(`{job=${JSON.stringify(job)}}`)} />}
           </div>
+          {t.store && <Levels store={t.store} />}
           <CostExplorer />
         </>
       )}

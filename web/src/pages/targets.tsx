@@ -1,3 +1,4 @@
+import { useMemo, useRef, useState } from 'preact/hooks';
 import { get } from '../api/client';
 import { params, href, setParams } from '../app/router';
 import { about, ago } from '../format/time';
@@ -22,11 +23,63 @@ export interface Target {
 
 const TONE: Record<string, Tone> = { up: 'ok', down: 'bad', unknown: 'unknown' };
 
+interface Seen {
+  list: Target[];
+  counts: Record<string, number>;
+}
+
+const FIRST = 100;
+
+// The first time the top of the list comes before the rest: with thousands of targets that is much sooner.
+async function load(signal: AbortSignal, part: ((seen: Seen) => void) | null): Promise<Seen> {
+  const ask = (more: Record<string, string>) => get<{ activeTargets: Target[]; activeTargetCounts?: Record<string, number> }>('targets', { state: 'active', discovered: 'false', ...more }, signal).then((a) => a.data);
+  if (part) {
+    const top = await ask({ limit: String(FIRST) });
+    const counts = top.activeTargetCounts ?? countsOf(top.activeTargets);
+    if (top.activeTargets.length >= sum(counts)) return { list: top.activeTargets, counts };
+    part({ list: top.activeTargets, counts });
+  }
+  const { activeTargets: list } = await ask({});
+  return { list: list.sort(inOrder), counts: countsOf(list) };
+}
+
+const sum = (counts: Record<string, number>): number => Object.values(counts).reduce((a, b) => a + b, 0);
+
+function countsOf(list: Target[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const t of list) counts[t.health] = (counts[t.health] ?? 0) + 1;
+  return counts;
+}
+
+const RANK = { down: 0, unknown: 1, up: 2 };
+const order = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+// As the server orders the top of the list.
+const inOrder = (a: Target, b: Target): number => order(a.scrapePool, b.scrapePool) || RANK[a.health] - RANK[b.health] || order(a.scrapeUrl, b.scrapeUrl);
+
+// What a filter looks through; made once for each target.
+const texts = new WeakMap<Target, string>();
+function textOf(t: Target): string {
+  const known = texts.get(t);
+  if (known !== undefined) return known;
+  const made = `${t.scrapeUrl} ${t.scrapePool} ${t.health} ${Object.entries(t.labels).map(([k, v]) => `${k}=${v}`).join(' ')}`.toLowerCase();
+  texts.set(t, made);
+  return made;
+}
+
 export function Targets() {
-  const load = useLoad((signal) => get<{ activeTargets: Target[] }>('targets', { state: 'active' }, signal).then((a) => a.data.activeTargets), [], 10);
+  const [top, setTop] = useState<Seen | null>(null);
+  const many = useRef(false);
+  const whole = useLoad((signal) => load(signal, many.current ? null : (seen) => !signal.aborted && ((many.current = true), setTop(seen))), [], 10);
+  const shown = whole.data === undefined && whole.state === 'loading' && top !== null ? { state: 'ok' as const, data: top, again: whole.again } : whole;
   const search = params.value.get('search') ?? '';
   const health = (params.value.get('health') ?? 'all') as 'all' | 'up' | 'down' | 'unknown';
   const pool = params.value.get('scrapePool') ?? '';
+  const list = shown.data?.list;
+  const pools = useMemo(() => [...new Set((list ?? []).map((t) => t.scrapePool))].sort(), [list]);
+  const found = useMemo(() => {
+    const words = search.toLowerCase().split(/\s+/).filter(Boolean);
+    return (list ?? []).filter((t) => (health === 'all' || t.health === health) && (pool === '' || t.scrapePool === pool) && (words.length === 0 || words.every((w) => textOf(t).includes(w))));
+  }, [list, search, health, pool]);
   return (
     <Page
       name="targets"
@@ -36,7 +89,7 @@ export function Targets() {
           <Segments label="Health" value={health} options={[['all', 'All'], ['up', 'Up'], ['down', 'Down'], ['unknown', 'Unknown']]} onPick={(v) => setParams({ health: v === 'all' ? '' : v })} />
           <select aria-label="Scrape pool" value={pool} onChange={(e) => setParams({ scrapePool: e.currentTarget.value })}>
             <option value="">All pools</option>
-            {[...new Set((load.data ?? []).map((t) => t.scrapePool))].sort().map((p) => (
+            {pools.map((p) => (
               <option key={p}>{p}</option>
             ))}
           </select>
@@ -45,21 +98,11 @@ export function Targets() {
       }
     >
       <SubNav of="targets" />
-      <Loaded load={load}>
-        {(targets) => {
-          const words = search.toLowerCase().split(/\s+/).filter(Boolean);
-          const found = targets.filter((t) => {
-            if (health !== 'all' && t.health !== health) return false;
-            if (pool !== '' && t.scrapePool !== pool) return false;
-            if (words.length === 0) return true;
-            const text = `${t.scrapeUrl} ${t.scrapePool} ${t.health} ${Object.entries(t.labels).map(([k, v]) => `${k}=${v}`).join(' ')}`.toLowerCase();
-            return words.every((w) => text.includes(w));
-          });
-          const order = { down: 0, unknown: 1, up: 2 };
-          found.sort((a, b) => a.scrapePool.localeCompare(b.scrapePool) || order[a.health] - order[b.health] || a.scrapeUrl.localeCompare(b.scrapeUrl));
+      <Loaded load={shown}>
+        {({ list: targets, counts }) => {
           const now = Date.now() / 1000;
-          const up = targets.filter((t) => t.health === 'up').length;
-          if (targets.length === 0) {
+          const all = sum(counts);
+          if (all === 0) {
             return (
               <div class="card empty">
                 <h2>No targets yet</h2>
@@ -73,9 +116,10 @@ export function Targets() {
             <section class="card">
               <div class="card-head dim">
                 <span>
-                  <b class="strong">{up}</b> of {targets.length} up
+                  <b class="strong">{counts.up ?? 0}</b> of {all} up
                 </span>
                 {found.length !== targets.length && <span>· {found.length} shown</span>}
+                {targets.length < all && <span class="faint">· the others are on their way</span>}
               </div>
               <div class="target-row head" aria-hidden="true">
                 <span>State</span>
@@ -113,7 +157,7 @@ export function Targets() {
                   );
                 }}
               </Virtual>
-              {found.length === 0 && <div class="empty">No target fits this filter.</div>}
+              {found.length === 0 && targets.length === all && <div class="empty">No target fits this filter.</div>}
             </section>
           );
         }}

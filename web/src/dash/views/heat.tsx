@@ -61,6 +61,8 @@ function build(panel: Panel, answer: Answer): Built {
   return { rows, cells };
 }
 
+const finite = (v: unknown): number | undefined => (typeof v === 'number' && Number.isFinite(v) ? v : undefined);
+
 export function HeatPanel({ panel, answer, context, title }: { panel: Panel; answer: Answer; context: Context; title: string }) {
   const built = useMemo(() => build(panel, answer), [answer]);
   const color = panel.options.color ?? {};
@@ -76,7 +78,7 @@ export function HeatPanel({ panel, answer, context, title }: { panel: Panel; ans
   const unit = axis.unit ?? panel.defaults.unit;
   return (
     <div class="heat-panel">
-      <Heatmap times={answer.times} step={answer.step} rows={built.rows} cells={built.cells} from={answer.from} to={answer.to} utc={context.utc} dark={dark.value} title={title} paint={paint} format={(v) => display({ unit, decimals: axis.decimals }, v).text} count={(v) => display({ unit: panel.options.cellValues?.unit, decimals: panel.options.cellValues?.decimals }, v).text} hideZero={panel.options.hideZero === true || panel.options.filterValues?.le > 0} reverse={axis.reverse === true} onZoom={context.onZoom} />
+      <Heatmap times={answer.times} step={answer.step} rows={built.rows} cells={built.cells} from={answer.from} to={answer.to} utc={context.utc} dark={dark.value} title={title} paint={paint} format={(v) => display({ unit, decimals: axis.decimals }, v).text} count={(v) => display({ unit: panel.options.cellValues?.unit, decimals: panel.options.cellValues?.decimals }, v).text} least={finite(color.min)} largest={finite(color.max)} hideZero={panel.options.hideZero === true || panel.options.filterValues?.le > 0} reverse={axis.reverse === true} onZoom={context.onZoom} />
     </div>
   );
 }

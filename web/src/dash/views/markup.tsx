@@ -28,7 +28,7 @@ interface Element {
 const INLINE = /^data:image\/(?:png|jpe?g|gif|webp|svg\+xml)[;,]/i;
 const lastName = (url: string): string => url.replace(/[?#].*$/, '').replace(/\/+$/, '').split('/').pop() ?? '';
 
-function elsewhere(url: string, name: string): (Element | string)[] {
+function pointer(url: string, name: string): (Element | string)[] {
   const shown = name.trim() || lastName(url);
   if (INLINE.test(url.trim())) return [{ tag: 'img', src: url.trim(), children: [name] }];
   return safeUrl(url) ? [{ tag: 'a', href: url, children: [shown || url] }] : [name];
@@ -60,7 +60,7 @@ export function parseHtml(source: string): Element {
     };
     const parent = open[open.length - 1];
     const linked = open.some((e) => e.tag === 'a');
-    if (tag === 'iframe' && !linked) parent.children.push(...elsewhere(attribute('src') ?? '', attribute('title') ?? ''));
+    if (tag === 'iframe' && !linked) parent.children.push(...pointer(attribute('src') ?? '', attribute('title') ?? ''));
     if (SILENT.has(tag)) {
       const close = new RegExp(`</${tag}[^>]*>`, 'gi');
       close.lastIndex = at;
@@ -73,7 +73,7 @@ export function parseHtml(source: string): Element {
     if (tag === 'img') {
       const [src, alt] = [attribute('src') ?? '', attribute('alt') ?? ''];
       if (linked && !INLINE.test(src.trim())) parent.children.push(alt || lastName(src));
-      else parent.children.push(...elsewhere(src, alt));
+      else parent.children.push(...pointer(src, alt));
       continue;
     }
     if (!TAGS.has(tag) || open.length > DEEPEST) continue;
@@ -106,10 +106,13 @@ function draw(node: Element | string, key: number): ComponentChildren {
   return VOID.has(name) ? h(name, props) : h(name, props, children);
 }
 
+// A picture that a cell or a text names.
+export const elsewhere = (url: string, name: string): ComponentChildren => pointer(url, name).map(draw);
+
 function inline(text: string): ComponentChildren[] {
   return text.split(/(!?\[[^\]]*\]\([^)\s]*(?:\s+"[^"]*")?\)|`[^`]+`|\*\*[^*]+\*\*|__[^_]+__|\*[^*\s][^*]*\*|<https?:\/\/[^>\s]+>)/).map((p, i) => {
     const link = /^(!?)\[([^\]]*)\]\(([^)\s]*)(?:\s+"[^"]*")?\)$/.exec(p);
-    if (link?.[1]) return <Fragment key={i}>{elsewhere(link[3], link[2]).map(draw)}</Fragment>;
+    if (link?.[1]) return <Fragment key={i}>{pointer(link[3], link[2]).map(draw)}</Fragment>;
     if (link) return <Anchor key={i} to={link[3]}>{inline(link[2])}</Anchor>;
     if (/^<https?:/.test(p)) return <Anchor key={i} to={p.slice(1, -1)}>{p.slice(1, -1)}</Anchor>;
     if (p.startsWith('`') && p.length > 2) return <code key={i}>{p.slice(1, -1)}</code>;
@@ -181,9 +184,13 @@ function markdown(source: string): ComponentChildren[] {
   return out;
 }
 
+// A text may be there to take up room alone; who does not see that is told.
+export const wordless = (source: string): boolean => !/<(img|iframe|hr)\b|!\[/i.test(source) && source.replace(/<!--[^]*?-->|<(style|script)\b[^]*?<\/\1>|<[^>]*>|&nbsp;/gi, '').trim() === '';
+
 export function Text({ source, mode }: { source: string; mode: string }) {
   return (
     <div class="panel-text" tabIndex={0}>
+      {wordless(source) && <span class="visually-hidden">No text.</span>}
       {mode === 'code' ? <pre>{source}</pre> : mode === 'html' ? parseHtml(source).children.map(draw) : markdown(source)}
     </div>
   );

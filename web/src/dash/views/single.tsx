@@ -107,7 +107,7 @@ function Linked({ links, children }: { links: Link[]; children: preact.Component
   return link ? <a class="value-link" href={link.inside ? href(link.url) : link.url} target={link.blank ? '_blank' : undefined} rel="noreferrer" title={link.title}>{children}</a> : <>{children}</>;
 }
 
-function Spark({ values, color }: { values: (number | null)[]; color: string }) {
+export function Spark({ values, color }: { values: (number | null)[]; color: string }) {
   const list = values.map((v, i) => [i, v] as const).filter((p): p is readonly [number, number] => p[1] !== null && Number.isFinite(p[1]));
   if (list.length < 2) return null;
   const lo = list.reduce((m, [, v]) => Math.min(m, v), Infinity);
@@ -139,6 +139,7 @@ export function Stat({ panel, list }: { panel: Panel; list: Single[] }) {
           <div class={filled ? 'stat filled' : 'stat'} key={i} style={filled ? { background: shown.color } : undefined}>
             {panel.options.graphMode !== 'none' && <Spark values={values} color={filled ? ink : plain ? 'var(--accent)' : shown.color} />}
             {(mode === 'value_and_name' || (mode === 'auto' && list.length > 1)) && <span class="clip stat-name" style={filled ? { color: ink } : undefined}>{name}</span>}
+            {text === '' && <span class="visually-hidden">{mode === 'none' ? `${name}: ${shown.text}` : `${name}: no text`}</span>}
             <Linked links={links}>
               <b data-panel-value style={{ color: ink }}>{text}</b>
             </Linked>

@@ -1,40 +1,92 @@
+import type { ComponentChildren } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { href } from '../../app/router';
+import { Icon } from '../../ui/icons';
 import { Virtual } from '../../ui/parts';
-import { fieldLocals, rowLocals, type Answer, type Context } from '../ask';
-import { colorOf, inkOn } from '../colors';
-import { configFor, display, rangeOver, titleOf, type Config } from '../field';
-import { orderOf, rowsOf, type Cell, type Field, type Frame } from '../frames';
-import { linksOf } from '../links';
-import type { Panel } from '../model';
+import type { Answer, Context } from '../ask';
+import { configFor, display, rangeOver, titleOf } from '../field';
+import { heldIn, NESTED, orderOf, rowsOf, type Cell, type Field, type Frame } from '../frames';
+import type { Json, Panel } from '../model';
 import { reduceCells, reducerName } from '../reduce';
-import { merge } from '../join';
-
-interface Col {
-  field: Field;
-  config: Config;
-  title: string;
-  bounds: [number, number];
-}
+import { drawCell, rowStyle, type Col } from './cells';
 
 const VIRTUAL = 200; // Rows; more are only in the document while in sight.
+const MOST_INSIDE = 1000; // Rows of one group.
 
-// Time series become one table; tables that were not merged are chosen one by one.
-function tablesOf(answer: Answer, panel: Panel): { name: string; frame: Frame }[] {
-  const series = answer.frames.length > 1 && answer.frames.every((f) => f.fields.length === 2 && f.fields[0].type === 'time');
-  const tables = series && panel.type === 'table' && panel.transformations.length === 0 && answer.frames.every((f) => f.refId === answer.frames[0].refId) && answer.frames.length <= 1 ? merge(answer.frames) : answer.frames;
-  return tables.map((frame, i) => {
-    const last = [...frame.fields].reverse().find((f) => f.type === 'number') ?? frame.fields[0];
-    return { name: frame.name ?? (last ? titleOf(last, frame, tables, configFor(panel, last, frame, tables)) : `${i}`), frame };
-  });
+interface Sort {
+  name: string;
+  desc: boolean;
+}
+
+// The columns that a frame shows: what the file hides is not among them, nor what a row opens to.
+function columnsOf(panel: Panel, frame: Frame, frames: Frame[]): Col[] {
+  const whole = rangeOver(frames);
+  return frame.fields
+    .filter((f) => f.name !== NESTED)
+    .map((field): Col => {
+      const config = configFor(panel, field, frame, frames);
+      const bounds = (config.fieldMinMax === true ? rangeOver([{ refId: '', fields: [field] }]) : whole) ?? [0, 100];
+      return { field, config: field.type === 'time' ? { ...config, unit: /^dateTime|^time:/.test(config.unit ?? '') ? config.unit : 'dateTimeAsIso' } : config, title: titleOf(field, frame, frames, config), bounds };
+    })
+    .filter(({ config }) => config.custom?.hidden !== true && config.custom?.hideFrom?.viz !== true);
+}
+
+// The rows by the first column, those that are equal there by the next.
+function sortRows(count: number, by: { field: Field; desc: boolean }[]): number[] {
+  let rows = Array.from({ length: count }, (_, i) => i);
+  for (const { field, desc } of [...by].reverse()) {
+    const now = rows;
+    rows = orderOf(now.map((i): Cell => heldIn(field.values[i])?.value ?? field.values[i]), desc, true).map((k) => now[k]);
+  }
+  return rows;
+}
+
+// What stands under a column: of old files one calculation for all, of newer ones each column's own.
+function footOf(panel: Panel, columns: Col[], frame: Frame): ComponentChildren[] | null {
+  const o: Json = panel.options.footer;
+  const words = (c: Col, how: string): string => display(c.config, reduceCells(c.field.values, how)).text;
+  if (o?.show === true) {
+    const how = String((Array.isArray(o.reducer) ? o.reducer[0] : o.reducer) ?? 'sum');
+    if (o.countRows === true && how === 'count') return columns.map((_, i) => (i === 0 ? `Count ${rowsOf(frame)}` : ''));
+    const only: string[] = (Array.isArray(o.fields) ? o.fields : [o.fields]).filter((f: Json) => typeof f === 'string' && f !== '');
+    const meant = (c: Col): boolean => c.field.type === 'number' && (only.length === 0 || only.includes(c.field.name) || only.includes(c.title));
+    return columns.map((c, i) => (meant(c) ? words(c, how) : i === 0 ? reducerName(how) : ''));
+  }
+  const own = columns.map((c): string[] => (Array.isArray(c.config.custom?.footer?.reducers) ? c.config.custom.footer.reducers.map(String) : []));
+  return own.some((list) => list.length > 0) ? columns.map((c, i) => own[i].map((how) => <div key={how}>{own[i].length > 1 && <small class="faint">{reducerName(how)} </small>}{words(c, how)}</div>)) : null;
+}
+
+const cellClass = (right: boolean, wrap: boolean): string => [right ? 'num' : '', wrap ? 'wrap' : ''].filter(Boolean).join(' ');
+
+// The rows of a group, below the row that stands for it.
+function Inside({ panel, frames, context }: { panel: Panel; frames: Frame[]; context: Context }) {
+  const frame = frames[0];
+  const columns = frame ? columnsOf(panel, frame, frames) : [];
+  if (columns.length === 0) return <span class="faint">Nothing more is known of this group.</span>;
+  return (
+    <table class="nested">
+      {frame.bare !== true && <thead><tr>{columns.map((c, i) => <th key={i} scope="col" class={c.field.type === 'number' ? 'num' : ''}>{c.title}</th>)}</tr></thead>}
+      <tbody>{Array.from({ length: Math.min(MOST_INSIDE, rowsOf(frame)) }, (_, row) => <Row key={row} columns={columns} row={row} frame={frame} context={context} />)}</tbody>
+    </table>
+  );
+}
+
+function Row({ columns, row, frame, context, before }: { columns: Col[]; row: number; frame: Frame; context: Context; before?: ComponentChildren }) {
+  const whole = rowStyle(columns, row);
+  return (
+    <tr style={whole}>
+      {before}
+      {columns.map((c, i) => {
+        const d = drawCell(c, row, frame, context);
+        return <td key={i} class={cellClass(d.right, d.wrap)} style={whole ? { ...d.style, ...whole } : d.style}>{d.content}</td>;
+      })}
+    </tr>
+  );
 }
 
 export function TableView({ panel, answer, context }: { panel: Panel; answer: Answer; context: Context }) {
-  const [sort, setSort] = useState<{ name: string; desc: boolean } | null>(() => {
-    const s = panel.options.sortBy?.[0];
-    return s ? { name: String(s.displayName), desc: s.desc === true } : null;
-  });
-  const [at, setAt] = useState(0);
+  const [sorts, setSorts] = useState<Sort[] | null>(null);
+  const [at, setAt] = useState(Math.max(0, Math.floor(Number(panel.options.frameIndex) || 0)));
+  const [turned, setTurned] = useState<ReadonlySet<number>>(new Set());
   const host = useRef<HTMLDivElement>(null);
   const [room, setRoom] = useState(300);
   useEffect(() => {
@@ -42,87 +94,94 @@ export function TableView({ panel, answer, context }: { panel: Panel; answer: An
     if (host.current) watch.observe(host.current);
     return () => watch.disconnect();
   }, [answer]);
-  const tables = useMemo(() => tablesOf(answer, panel), [answer]);
+  // Tables that were not merged are chosen one by one.
+  const tables = useMemo(() => answer.frames.map((frame, i) => {
+    const last = [...frame.fields].reverse().find((f) => f.type === 'number') ?? frame.fields[0];
+    return { name: frame.name ?? (last ? titleOf(last, frame, answer.frames, configFor(panel, last, frame, answer.frames)) : `${i}`), frame };
+  }), [answer]);
   const frame = tables[Math.min(at, tables.length - 1)]?.frame;
-  const columns = useMemo((): Col[] => {
-    if (!frame) return [];
-    const whole = rangeOver(answer.frames);
-    return frame.fields
-      .map((field): Col => {
-        const config = configFor(panel, field, frame, answer.frames);
-        const bounds = (config.fieldMinMax === true ? rangeOver([{ refId: '', fields: [field] }]) : whole) ?? [0, 100];
-        return { field, config: field.type === 'time' ? { ...config, unit: /^dateTime|^time:/.test(config.unit ?? '') ? config.unit : 'dateTimeAsIso' } : config, title: titleOf(field, frame, answer.frames, config), bounds };
-      })
-      .filter(({ config }) => config.custom?.hidden !== true && config.custom?.hideFrom?.viz !== true);
-  }, [frame]);
+  const columns = useMemo(() => (frame ? columnsOf(panel, frame, answer.frames) : []), [frame]);
+  const given: Sort[] = sorts ?? (Array.isArray(panel.options.sortBy) ? panel.options.sortBy : []).filter((s: Json) => s && typeof s === 'object').map((s: Json) => ({ name: String(s.displayName), desc: s.desc === true }));
   const order = useMemo(() => {
     // Tables of before Grafana 7 name the column by its place.
     const first = panel.source.sort;
-    const old = sort === null && typeof first?.col === 'number' ? frame?.fields[first.col] : undefined;
-    const by = old ?? (sort ? columns.find((c) => c.title === sort.name || c.field.name === sort.name)?.field : undefined);
-    return by ? orderOf(by.values, old ? first.desc === true : sort!.desc, true) : Array.from({ length: frame ? rowsOf(frame) : 0 }, (_, i) => i);
-  }, [columns, sort]);
+    const old = sorts === null && typeof first?.col === 'number' ? frame?.fields[first.col] : undefined;
+    const by = old ? [{ field: old, desc: first.desc === true }] : given.flatMap((s) => {
+      const column = columns.find((c) => c.title === s.name || c.field.name === s.name);
+      return column ? [{ field: column.field, desc: s.desc }] : [];
+    });
+    return sortRows(frame ? rowsOf(frame) : 0, by);
+  }, [columns, sorts]);
   if (!frame) return null;
-  const footer = panel.options.footer?.show === true ? (panel.options.footer.reducer?.[0] ?? panel.options.cellHeight?.reducer ?? 'sum') : null;
-  const cells = (i: number) => columns.map((c) => <CellView key={c.title} col={c} row={i} frame={frame} context={context} />);
+  const nested = frame.fields.find((f) => f.name === NESTED);
+  const foot = footOf(panel, columns, frame);
+  const sorted = (title: string): Sort | undefined => given.find((s) => s.name === title);
+  const sortBy = (name: string): void => setSorts([{ name, desc: !(sorted(name)?.desc ?? false) }]);
+  const opened = (i: number): boolean => turned.has(i) !== (frame.open === true);
+  const turn = (i: number): void => {
+    const next = new Set(turned);
+    if (!next.delete(i)) next.add(i);
+    setTurned(next);
+  };
   const head = panel.options.showHeader !== false && (
     <thead>
       <tr>
-        {columns.map(({ field, title, config }) => (
-          <th key={title} scope="col" class={field.type === 'number' ? 'num' : ''} aria-sort={sort?.name === title ? (sort.desc ? 'descending' : 'ascending') : undefined} style={config.custom?.width ? { minWidth: `${Number(config.custom.width) || 0}px` } : undefined}>
-            <button type="button" class="th-button" onClick={() => setSort({ name: title, desc: sort?.name === title ? !sort.desc : true })}>{title}</button>
+        {nested && <th scope="col" class="narrow"><span class="visually-hidden">Open</span></th>}
+        {columns.map(({ field, title, config }, i) => (
+          <th key={i} scope="col" class={field.type === 'number' ? 'num' : ''} aria-sort={sorted(title) ? (sorted(title)!.desc ? 'descending' : 'ascending') : undefined} style={config.custom?.width ? { minWidth: `${Number(config.custom.width) || 0}px` } : undefined}>
+            <button type="button" class="th-button" onClick={() => sortBy(title)}>{title}</button>
           </th>
         ))}
       </tr>
     </thead>
   );
+  const opener = (i: number) => (
+    <td class="narrow">
+      <button type="button" class="quiet icon-button" data-open-row aria-expanded={opened(i)} aria-label={`Rows of ${columns[0] ? display(columns[0].config, columns[0].field.values[i]).text : i + 1}`} onClick={() => turn(i)}>
+        <Icon name={opened(i) ? 'down' : 'right'} size={13} />
+      </button>
+    </td>
+  );
   return (
     <div ref={host} class={tables.length > 1 ? 'panel-table with-choice' : 'panel-table'} tabIndex={0}>
-      {order.length > VIRTUAL ? (
+      {order.length > VIRTUAL && !nested ? (
         <>
-          <div class="table-row head">{columns.map(({ title }) => <button type="button" class="th-button clip" key={title} onClick={() => setSort({ name: title, desc: sort?.name === title ? !sort.desc : true })}>{title}</button>)}</div>
-          <Virtual count={order.length} rowHeight={28} height={room}>{(i) => <div class="table-row" key={i}>{columns.map((c) => <span class="clip" key={c.title}>{display(c.config, c.field.values[order[i]], c.bounds).text}</span>)}</div>}</Virtual>
+          {panel.options.showHeader !== false && <div class="table-row head">{columns.map(({ title }, i) => <button type="button" class="th-button clip" key={i} onClick={() => sortBy(title)}>{title}</button>)}</div>}
+          <Virtual count={order.length} rowHeight={28} height={room}>
+            {(i) => {
+              const whole = rowStyle(columns, order[i]);
+              return (
+                <div class="table-row" key={i} style={whole}>
+                  {columns.map((c, k) => {
+                    const d = drawCell(c, order[i], frame, context);
+                    return <span class={d.right ? 'clip num' : 'clip'} key={k} style={whole ? { ...d.style, ...whole } : d.style}>{d.content}</span>;
+                  })}
+                </div>
+              );
+            }}
+          </Virtual>
+          {foot && <div class="table-row foot">{foot.map((f, i) => <span class={columns[i].field.type === 'number' ? 'clip num' : 'clip'} key={i}>{f}</span>)}</div>}
         </>
       ) : (
         <table>
           {head}
-          <tbody>{order.map((i) => <tr key={i}>{cells(i)}</tr>)}</tbody>
-          {footer !== null && (
-            <tfoot>
-              <tr>{columns.map((c, i) => <td key={c.title} class={c.field.type === 'number' ? 'num' : ''}>{c.field.type === 'number' ? display(c.config, reduceCells(c.field.values, footer)).text : i === 0 ? reducerName(footer) : ''}</td>)}</tr>
-            </tfoot>
-          )}
+          <tbody>
+            {order.flatMap((i) => {
+              const row = <Row key={i} columns={columns} row={i} frame={frame} context={context} before={nested && opener(i)} />;
+              const inside = nested && opened(i) ? heldIn(nested.values[i]) : null;
+              return inside ? [row, <tr key={`in-${i}`} class="inside"><td /><td colSpan={columns.length}><Inside panel={panel} frames={inside.frames} context={context} /></td></tr>] : [row];
+            })}
+          </tbody>
+          {foot && <tfoot><tr>{nested && <td />}{foot.map((f, i) => <td key={i} class={columns[i].field.type === 'number' ? 'num' : ''}>{f}</td>)}</tr></tfoot>}
         </table>
       )}
       {tables.length > 1 && (
         <div class="table-choice">
-          <select aria-label="Table" value={String(at)} onChange={(e) => setAt(Number(e.currentTarget.value))}>
+          <select aria-label="Table" value={String(Math.min(at, tables.length - 1))} onChange={(e) => setAt(Number(e.currentTarget.value))}>
             {tables.map((t, i) => <option key={i} value={String(i)}>{t.name}</option>)}
           </select>
         </div>
       )}
     </div>
-  );
-}
-
-function CellView({ col, row, frame, context }: { col: Col; row: number; frame: Frame; context: Context }) {
-  const { field, config, bounds, title } = col;
-  const value: Cell = field.values[row];
-  const shown = display(config, value, bounds, undefined, context.utc);
-  const kind: string = config.custom?.cellOptions?.type ?? config.custom?.displayMode ?? 'auto';
-  const local = (): Record<string, string> => ({ ...fieldLocals(field, title), ...rowLocals(frame, row), '__value.text': shown.text, '__value.raw': String(value ?? ''), '__value.numeric': String(value ?? ''), __value: shown.text });
-  const link = config.links?.length ? linksOf(config.links, context, local())[0] : undefined;
-  const text = link ? <a href={link.inside ? href(link.url) : link.url} target={link.blank ? '_blank' : undefined} rel="noreferrer" title={link.title}>{shown.text}</a> : shown.text;
-  const gauge = /gauge|lcd|basic|gradient-gauge/.test(kind) && !/background/.test(kind) && Number.isFinite(shown.number);
-  const style = kind.startsWith('color-background') ? { background: shown.color, color: inkOn(shown.color) } : kind === 'color-text' ? { color: shown.color === '#808080' ? colorOf(undefined, 'var(--ink)') : shown.color } : undefined;
-  const align: string | undefined = config.custom?.align && config.custom.align !== 'auto' ? config.custom.align : undefined;
-  return (
-    <td class={(align ? align === 'right' : field.type === 'number') ? 'num' : ''} style={align === 'center' ? { ...style, textAlign: 'center' } : style}>
-      {gauge ? (
-        <span class="cell-gauge"><span class="bar-track"><i style={{ width: `${100 * Math.min(1, Math.max(0.004, shown.percent))}%`, background: shown.color }} /></span><b style={{ color: shown.color }}>{text}</b></span>
-      ) : (
-        text
-      )}
-    </td>
   );
 }

@@ -3,6 +3,7 @@ import { useMemo } from 'preact/hooks';
 import { dark } from '../../app/settings';
 import { Chart, type Axis, type ChartLine, type ChartSeries } from '../../chart/chart';
 import { hash, paint } from '../../chart/color';
+import { useExemplars } from '../../explore/exemplars';
 import type { Answer, Context, One } from '../ask';
 import { blend, colorOf, schemeOf } from '../colors';
 import { display, reduce, thresholdColor, thresholdEdges, type Config } from '../field';
@@ -43,45 +44,85 @@ function percentSums(series: One[]): Map<string, number[]> {
 
 const SHAPES: Record<string, ChartSeries['shape']> = { smooth: 'smooth', stepAfter: 'after', stepBefore: 'before' };
 
-function drawn(one: One, color: string, right: boolean, sums: Map<string, number[]>): ChartSeries {
+// Gaps of up to so many milliseconds are no gaps: what is not said is not there, what is null ends a line.
+export function bridged(values: (number | null)[], times: number[], most: number): (number | null)[] {
+  const out: (number | null | undefined)[] = values.slice();
+  let last = -1;
+  values.forEach((v, i) => {
+    if (v === null) return;
+    if (last >= 0 && i - last > 1 && (times[i] - times[last]) * 1000 <= most) out.fill(undefined, last + 1, i);
+    last = i;
+  });
+  return out as (number | null)[];
+}
+
+function drawn(one: One, color: string, axis: number, sums: Map<string, number[]>, all: One[], times: number[]): ChartSeries {
   const c = one.config.custom ?? {};
   const sum = c.stacking?.mode === 'percent' ? sums.get(c.stacking.group ?? 'A') : undefined;
+  const stack = c.stacking && c.stacking.mode !== 'none' && c.stacking.mode !== undefined ? `${c.stacking.group ?? 'A'}` : undefined;
   let values = one.values.map((v) => (v !== null && Number.isFinite(v) ? v : c.nullAsZero ? 0 : null));
+  // Down to another series, by its name: then it is filled also where the file does not say how much.
+  const fillTo = typeof c.fillBelowTo === 'string' && c.fillBelowTo !== '' && stack === undefined ? all.findIndex((o) => o.name === c.fillBelowTo) : -1;
+  const opacity = fillTo >= 0 ? c.fillOpacity || 35 : (c.fillOpacity ?? 0);
   if (sum) values = values.map((v, k) => (v === null || sum[k] === 0 ? null : v / sum[k]));
   if (c.transform === 'negative-Y') values = values.map((v) => (v === null ? null : -v));
   if (c.transform === 'constant') {
     const first = values.find((v) => v !== null) ?? null;
     values = values.map(() => first);
   }
+  if (typeof c.spanNulls === 'number' && stack === undefined) values = bridged(values, times, c.spanNulls);
   const style = c.lineStyle?.fill;
   return {
     label: one.name,
     color,
     values,
     width: c.lineWidth ?? 1,
-    fill: Math.min(1, ((c.fillOpacity ?? 0) / 100) * (c.gradientMode && c.gradientMode !== 'none' ? 0.6 : 1)),
+    fill: Math.min(1, (opacity / 100) * (c.gradientMode && c.gradientMode !== 'none' ? 0.6 : 1)),
     dash: style === 'dash' || style === 'dot' ? (c.lineStyle.dash ?? (style === 'dot' ? [0, 6] : [10, 10])) : undefined,
     shape: c.drawStyle === 'bars' ? 'bars' : c.drawStyle === 'points' ? 'points' : SHAPES[c.lineInterpolation] ?? 'line',
     points: c.showPoints === 'always' || c.drawStyle === 'points' ? (c.pointSize ?? 5) : 0,
-    right,
-    stack: c.stacking && c.stacking.mode !== 'none' && c.stacking.mode !== undefined ? `${c.stacking.group ?? 'A'}` : undefined,
-    spanNulls: c.spanNulls === true || typeof c.spanNulls === 'number',
+    sparse: c.showPoints === 'auto' && c.drawStyle !== 'bars',
+    axis,
+    stack,
+    spanNulls: c.spanNulls === true || (typeof c.spanNulls === 'number' && stack !== undefined),
     hidden: c.hideFrom?.viz === true,
+    fillTo: fillTo >= 0 ? fillTo : undefined,
+    quiet: c.hideFrom?.tooltip === true,
+    // What is drawn downwards is said as it was measured.
+    format: sum ? undefined : (v) => display(one.config, c.transform === 'negative-Y' ? -v : v).text,
   };
 }
 
-// Units that differ from the first series' go to the right, unless the file says where.
-function sides(series: One[]): boolean[] {
-  const first = series.find(({ config }) => config.custom?.axisPlacement !== 'right')?.config.unit;
-  return series.map(({ config }) => {
-    const at = config.custom?.axisPlacement ?? 'auto';
-    return at === 'right' || (at === 'auto' && (config.unit ?? '') !== (first ?? ''));
+const MOST_AXES = 5;
+
+// Series of one unit share an axis. The first unit is on the left, others on the right, unless the file says
+// where; a side may have several.
+export function axesFor(series: { config: Config }[]): { of: number[]; configs: Config[]; right: boolean[] } {
+  const first = (series.find(({ config }) => config.custom?.axisPlacement !== 'right') ?? series[0])?.config.unit ?? '';
+  const keys: string[] = [];
+  const configs: Config[] = [];
+  const right: boolean[] = [];
+  const of = series.map(({ config }): number => {
+    const unit = String(config.unit ?? '');
+    const said = config.custom?.axisPlacement ?? 'auto';
+    const onRight = said === 'right' || (said !== 'left' && unit !== first);
+    const key = `${onRight}|${unit}`;
+    let at = keys.indexOf(key);
+    if (at < 0 && keys.length >= MOST_AXES) at = Math.max(0, right.lastIndexOf(onRight));
+    if (at < 0) {
+      at = keys.push(key) - 1;
+      configs.push(config);
+      right.push(onRight);
+    }
+    return at;
   });
+  return { of, configs, right };
 }
 
-function axisOf(config: Config | undefined, percent: boolean): Axis {
+function axisOf(config: Config | undefined, percent: boolean, onRight: boolean): Axis {
   const c = config?.custom ?? {};
   return {
+    onRight,
     format: (v) => display({ unit: percent ? 'percentunit' : config?.unit, decimals: config?.decimals }, v).text,
     min: percent ? 0 : config?.min,
     max: percent ? 1 : config?.max,
@@ -100,18 +141,20 @@ export function TimeSeries({ panel, answer, context, title }: { panel: Panel; an
   const theme = dark.value;
   const built = useMemo(() => {
     const all = answer.series;
-    const right = sides(all);
+    const placed = axesFor(all);
     const sums = percentSums(all);
-    const series = all.map((one, i) => drawn(one, seriesColor(one, i, all.length), right[i], sums));
-    const left = all.find((_, i) => !right[i])?.config ?? panel.defaults;
-    const rightConfig = all.find((_, i) => right[i])?.config;
-    const style: string = panel.defaults.custom?.thresholdsStyle?.mode ?? 'off';
-    const edges = style === 'off' ? [] : thresholdEdges(panel.defaults, panel.defaults.min ?? 0, panel.defaults.max ?? 100);
+    const series = all.map((one, i) => drawn(one, seriesColor(one, i, all.length), placed.of[i], sums, all, answer.times));
+    // Of all, or of the first series that an override gives some.
+    const edged = [panel.defaults, ...all.map((one) => one.config)].find((c) => !/^(off|series|undefined)$/.test(String(c.custom?.thresholdsStyle?.mode)));
+    const style = String(edged?.custom.thresholdsStyle.mode ?? 'off');
+    const edges = edged ? thresholdEdges(edged, edged.min ?? 0, edged.max ?? 100) : [];
     const lines: ChartLine[] = edges
       .map((e, i) => ({ ...e, to: edges[i + 1]?.value ?? Infinity }))
       .filter((e) => e.color !== 'transparent' && (Number.isFinite(e.value) || /area/.test(style)))
-      .map((e) => ({ value: e.value, color: e.color, line: /line|dashed/.test(style) && Number.isFinite(e.value), areaTo: /area/.test(style) ? e.to : undefined }));
-    return { series, left: axisOf(left, sums.size > 0), right: rightConfig ? axisOf(rightConfig, false) : undefined, lines };
+      .map((e) => ({ value: e.value, color: e.color, line: /line|dashed/.test(style) && Number.isFinite(e.value), solid: !/dashed/.test(style), areaTo: /area/.test(style) ? e.to : undefined }));
+    const percent = (i: number): boolean => all.some((one, k) => placed.of[k] === i && one.config.custom?.stacking?.mode === 'percent');
+    const axes = placed.configs.length > 0 ? placed.configs.map((c, i) => axisOf(c, percent(i), placed.right[i])) : [axisOf(panel.defaults, false, false)];
+    return { series, axes, lines };
   }, [answer, theme]);
   const shown = useMemo(() => built.series.map((s, i) => (hidden.value.has(String(i)) ? { ...s, hidden: true } : s)), [built, hidden.value]);
   const pick = (i: number, e: MouseEvent): void => {
@@ -127,6 +170,7 @@ export function TimeSeries({ panel, answer, context, title }: { panel: Panel; an
     hidden.value = next;
   };
   const tooltip = panel.options.tooltip?.mode;
+  const dots = useExemplars(answer.exemplars, answer.from, answer.to);
   return (
     <div class={`ts ${panel.options.legend?.placement === 'right' ? 'beside' : ''}`}>
       <div class="ts-chart">
@@ -136,15 +180,16 @@ export function TimeSeries({ panel, answer, context, title }: { panel: Panel; an
           from={answer.from}
           to={answer.to}
           height="fill"
-          left={built.left}
-          right={built.right}
+          axes={built.axes}
           lines={built.lines}
           marks={context.marks}
+          dots={dots}
           utc={context.utc}
           dark={theme}
           title={title}
           sync={context.board.sharedTooltip ? `board-${context.board.uid}` : `panel-${panel.id}`}
           focus={focus}
+          tooltipOrder={/^(asc|none)$/.test(String(panel.options.tooltip?.sort)) ? panel.options.tooltip.sort : 'desc'}
           tooltip={tooltip === 'none' ? 'none' : tooltip === 'single' ? 'single' : 'multi'}
           onZoom={context.onZoom}
         />
@@ -159,7 +204,8 @@ function Legend({ panel, series, drawn: shown, onPick, onFocus }: { panel: Panel
   if (options.showLegend === false || options.displayMode === 'hidden') return null;
   const calcs: string[] = Array.isArray(options.calcs) ? options.calcs : [];
   const asTable = options.displayMode === 'table' && calcs.length > 0;
-  const order = series.map((_, i) => i).filter((i) => series[i].config.custom?.hideFrom?.legend !== true);
+  const empty = (i: number): boolean => (options.hideEmpty === true && series[i].values.every((v) => v === null)) || (options.hideZero === true && series[i].values.every((v) => !v));
+  const order = series.map((_, i) => i).filter((i) => series[i].config.custom?.hideFrom?.legend !== true && !empty(i));
   const by = options.sortBy ? calcs.find((c) => c === options.sortBy || reducerName(c) === options.sortBy) : undefined;
   if (by) order.sort((a, b) => (options.sortDesc ? -1 : 1) * ((reduce(series[a].values, by) ?? -Infinity) - (reduce(series[b].values, by) ?? -Infinity)));
   else if (options.sortBy === 'Name') order.sort((a, b) => (options.sortDesc ? -1 : 1) * series[a].name.localeCompare(series[b].name));

@@ -1,1 +1,0 @@
-import{g as a}from"./index-DEFCGNE5.js";function u(r,o){return a("rules",r===""?{}:{type:r},o).then(t=>t.data.groups)}export{u as l};
