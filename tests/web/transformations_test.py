@@ -136,9 +136,9 @@ class TransformationsTest(WebTest):
         for p in RARE["panels"]:
             with self.subTest(p["type"]):
                 self.assertEqual(self.state(page, p["id"]), "ok")
-        self.assertGreater(self.count(page, "[data-panel-id='1'] svg path"), 10)
-        self.assertEqual(self.count(page, "[data-panel-id='2'] svg path"), 1)
-        self.assertGreater(self.count(page, "[data-panel-id='3'] svg rect"), 10)
+        self.assertGreater(self.count(page, "[data-panel-id='1'] .plot svg path"), 10)
+        self.assertEqual(self.count(page, "[data-panel-id='2'] .plot svg path"), 1)
+        self.assertGreater(self.count(page, "[data-panel-id='3'] .plot svg rect"), 10)
         self.assertEqual(self.texts(page, "[data-panel-id='4'] .bar-line > .clip"), ["a", "b", "c"])
         body = lambda ident: page.eval("document.querySelector('[data-panel-id=\"%d\"]').textContent" % ident)  # noqa: E731
         self.assertIn("grafana-clock-panel", body(5))

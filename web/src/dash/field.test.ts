@@ -25,6 +25,10 @@ test('what is not a number has no unit; what is missing has its own text', () =>
   expect(display({ unit: 's', decimals: 1 }, 90).text).toBe('1.5 mins');
 });
 
+test('true and false are words whatever the unit', () => {
+  expect([display({ unit: 'bool_yes_no' }, true).text, display({ unit: 's' }, false).text, display({}, true).text]).toEqual(['true', 'false', 'true']);
+});
+
 test('thresholds: absolute, of a range, and in the order of the file', () => {
   const steps = [{ value: null, color: 'green' }, { value: 70, color: 'orange' }, { value: 90, color: 'red' }];
   const color = (v: number, mode: string) => display({ thresholds: { mode, steps }, color: { mode: 'thresholds' }, min: 0, max: 1 }, v).color;

@@ -131,7 +131,7 @@ export interface Shown {
 
 // `bounds` are what min and max are where the file names none; `own` is the series' own colour.
 export function display(config: Config, value: Cell, bounds: [number, number] = [0, 100], own?: string, utc = false): Shown {
-  const unit: string | undefined = typeof value === 'boolean' && !/^bool/.test(config.unit ?? '') ? 'bool' : config.unit;
+  const unit: string | undefined = config.unit;
   const n = value === null || value === undefined || value === '' || unit === 'string' || (typeof value === 'string' && unit === undefined) || typeof value === 'boolean' ? (typeof value === 'boolean' ? Number(value) : NaN) : Number(value);
   const lo = config.min ?? bounds[0];
   const hi = config.max ?? bounds[1];
@@ -140,7 +140,8 @@ export function display(config: Config, value: Cell, bounds: [number, number] = 
   const made = { percent, number: n, color: hit?.color ? colorOf(hit.color) : valueColor(config, n, percent, lo, hi, own) };
   if (hit && hit.text !== undefined && hit.text !== null) return { ...made, text: String(hit.text) };
   if (value === null || value === undefined || value === '') return { ...made, text: config.noValue ?? '' };
-  if (Number.isNaN(n)) return { ...made, text: String(value) };
+  // What is true or false has no unit.
+  if (Number.isNaN(n) || typeof value === 'boolean') return { ...made, text: String(value) };
   const f = formatter(unit, utc)(n, config.decimals);
   return { ...made, text: (f.prefix ?? '') + f.text + (f.suffix ?? ''), prefix: f.prefix, suffix: f.suffix };
 }

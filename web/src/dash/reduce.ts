@@ -38,6 +38,11 @@ export function reduceCells(values: readonly Cell[], how: string): Cell {
       return seen.filter((v, i) => i > 0 && v !== seen[i - 1]).length;
     }
     case 'allIsNull': return list.length === 0;
+    // A value that is no number spoils these, as in Grafana; the others pass over it.
+    case 'variance':
+    case 'stdDev':
+      if (values.some((v) => Number.isNaN(v))) return NaN;
+      break;
     case 'allValues': return values.map((v) => v ?? '').join(', ');
     case 'uniqueValues': return [...new Set(values)].map((v) => v ?? '').join(', ');
   }

@@ -30,6 +30,7 @@ test('calculations', () => {
   const want: Record<string, unknown> = { lastNotNull: 4, first: 1, min: 1, max: 9, mean: 4.2, median: 4, sum: 21, count: 5, countAll: 6, range: 8, delta: 4, step: -5, diff: 3, changeCount: 4, distinctCount: 5, diffperc: 300, p50: 4, p90: 9, allIsNull: false, allIsZero: false };
   for (const [id, v] of Object.entries(want)) expect(reduceCells(values, id), id).toBe(v);
   expect(reduceCells(values, 'variance')).toBeCloseTo(7.76);
+  expect([reduceCells([1, NaN, 3], 'stdDev'), reduceCells([1, NaN, 3], 'mean')]).toEqual([NaN, 2]);
   expect(reduceCells([], 'lastNotNull')).toBe(null);
   expect(reduceCells(['a', 'b', 'a'], 'distinctCount')).toBe(2);
 });
