@@ -1,4 +1,4 @@
-import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { get, plain, recovered } from '../api/client';
 import { pageKeys } from '../app/keys';
 import { go, href, params, path, restate, step } from '../app/router';
@@ -116,7 +116,8 @@ function Board({ board, fileUid }: { board: NonNullable<ReturnType<typeof parseD
   };
   const zoom = (a: number, b: number): void => put({ from: String(Math.round(a * 1000)), to: String(Math.round(b * 1000)) }, true);
   const moved = (k: number): void => zoom(times.from + (k * (times.to - times.from)) / 2, times.to + (k * (times.to - times.from)) / 2);
-  useEffect(() => {
+  // With what is shown, not a frame later: a key means what the reader sees.
+  useLayoutEffect(() => {
     pageKeys.value = {
       r: () => setTurn((n) => n + 1),
       '[': () => moved(-1),

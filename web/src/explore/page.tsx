@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useState } from 'preact/hooks';
 import { pageKeys } from '../app/keys';
 import { params, restate, step } from '../app/router';
 import { Icon } from '../ui/icons';
@@ -21,7 +21,7 @@ export function Explore() {
   const all = (change: (p: PanelState) => Partial<PanelState>): void => put(panels.map((p) => ({ ...p, ...change(p) })));
   const clip = (end: number): number | null => (end >= Date.now() / 1000 - 1 ? null : Math.round(end));
 
-  useEffect(() => {
+  useLayoutEffect(() => {
     pageKeys.value = {
       r: () => refreshAll.value++,
       '[': () => all((p) => ({ end: clip((p.end ?? Date.now() / 1000) - p.range / 2) })),
