@@ -44,6 +44,7 @@ Status LimitStorage(const ServerOptions& options, const config::StorageConfig& c
       storage.retention_bytes = share;
     }
   }
+  storage.rollups_ms = config.rollups_ms;
   for (const config::RetentionRuleConfig& rule : config.retention_rules) {
     Result<std::vector<Matcher>> matchers = promql::ParseMetricSelector(rule.match);
     if (!matchers.ok()) {

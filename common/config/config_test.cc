@@ -46,7 +46,7 @@ scrape_configs:
     params: {module: [http]}
     file_sd_configs: [{files: [t/*.yml]}]
     relabel_configs: [{source_labels: [a, b], target_label: c, regex: '(.+);(.*)'}]
-storage: {tsdb: {retention: {time: 30d, size: 2GB}}}
+storage: {tsdb: {retention: {time: 30d, size: 2GB}, rollups: [5m, 1h]}}
 )",
                                                      "/etc/v/p.yml");
   ASSERT_TRUE(c.ok()) << c.status().ToString();
@@ -62,6 +62,7 @@ storage: {tsdb: {retention: {time: 30d, size: 2GB}}}
             "/etc/v/t/*.yml");
   EXPECT_EQ(c->storage.retention_time_ms, 30 * 86'400'000LL);
   EXPECT_EQ(c->storage.retention_size_bytes, 2ull << 30);
+  EXPECT_EQ(c->storage.rollups_ms, (std::vector<int64_t>{300'000, 3'600'000}));
   ASSERT_EQ(c->notices.size(), 1u);
   EXPECT_EQ(c->notices[0].field, "runtime.gogc");
   EXPECT_EQ(c->notices[0].line, 6);

@@ -210,6 +210,7 @@ struct StorageConfig {
   std::optional<uint64_t> retention_size_bytes;
   std::optional<double> retention_percentage;
   std::vector<RetentionRuleConfig> retention_rules;
+  std::vector<int64_t> rollups_ms;  // Vedette's own: lengths of stretches. Empty: there are none.
   int64_t max_exemplars = 100'000;
 
   bool operator==(const StorageConfig&) const = default;

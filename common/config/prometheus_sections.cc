@@ -250,6 +250,15 @@ void ReadStorage(const Value& value, StorageConfig& out) {
     rule.Finish();
   });
   r.Finish();
+  t["rollups"].EachBlock([&](const Value& item) {
+    constexpr int64_t kMinute = 60'000;
+    constexpr int64_t kDay = 24 * 60 * kMinute;  // What the storage keeps together.
+    int64_t& ms = out.rollups_ms.emplace_back(kMinute);  // Stays where the text is no duration.
+    item.ReadDuration(ms);
+    if (ms < kMinute || ms >= kDay || ms % 1000 != 0 || kDay % ms != 0) {
+      item.Fail("a roll-up is at least a minute long, and divides a day: 5m and 1h do");
+    }
+  });
   t["stale_series_compaction_threshold"].Notice(
       "Vedette's head drops stale series by itself; there is no threshold to set");
   t["chunk_encoding"].Notice("Vedette has one chunk encoding of its own");

@@ -204,6 +204,8 @@ void Configure(grpc::ServerBuilder& builder, const ServerOptions& options) {
   // A thread works off what it has read before it looks at anybody else: the 4 MiB that gRPC takes by
   // default hold a hundred thousand calls of a peer that floods.
   builder.AddChannelArgument(GRPC_ARG_TCP_MAX_READ_CHUNK_SIZE, kMaxReadBytes);
+  // As in MakeChannel: an estimate of the line would cost whoever asks a ping for each request.
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
   builder.AddChannelArgument(GRPC_ARG_ENABLE_CHANNELZ, 1);  // FloodGuard reads these books.
   // Two programs on one port would share the calls between them, and neither would say so.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);

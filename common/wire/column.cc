@@ -5,6 +5,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 #include "common/model/sample.h"
 
@@ -72,114 +73,113 @@ uint64_t Magnitude(int64_t v) {
 }  // namespace
 
 int64_t Column::Guess(const Cell& cell) {
-  if (cell.linear <= 0) return cell.units;
-  const int64_t guess = cell.units + cell.step;
-  return InRange(guess, cell.unit) ? guess : cell.units;
+  if (cell.linear() <= 0) return cell.units();
+  const int64_t guess = cell.units() + cell.step();
+  return InRange(guess, cell.unit()) ? guess : cell.units();
 }
 
-uint64_t Column::GuessBits(const Cell& cell) {
-  if (cell.linear <= 0 || cell.step == 0 || cell.unit == kRaw || IsGone(cell.bits)) {
-    return cell.bits;
-  }
-  return std::bit_cast<uint64_t>(FromUnits(Guess(cell), cell.unit));
+uint64_t Column::GuessBits(const Cell& cell, uint64_t last) {
+  if (cell.linear() <= 0 || cell.step() == 0 || cell.unit() == kRaw || IsGone(last)) return last;
+  return std::bit_cast<uint64_t>(FromUnits(Guess(cell), cell.unit()));
 }
 
-void Column::Learn(Cell& cell, int64_t units, uint64_t bits) {
-  const int64_t step = units - cell.units;
-  const uint64_t by_step = Magnitude(step - cell.step);
+void Column::Learn(Cell& cell, int64_t units) {
+  const int64_t step = units - cell.units();
+  const uint64_t by_step = Magnitude(step - cell.step());
   const uint64_t by_hold = Magnitude(step);
+  int linear = cell.linear();
   if (by_step < by_hold) {
-    cell.linear = static_cast<int8_t>(std::min(cell.linear + 1, 2));
+    linear = std::min(linear + 1, 2);
   } else if (by_step > by_hold) {
-    cell.linear = static_cast<int8_t>(std::max(cell.linear - 1, -2));
+    linear = std::max(linear - 1, -2);
   }
-  cell.units = units;
-  cell.step = step;
-  cell.bits = bits;
+  cell.SetUnits(units, linear);
+  cell.SetStep(step);
 }
 
-void Column::PutCell(Cell& cell, uint64_t bits, std::string& out) {
-  const uint8_t escape = cell.unit == kRaw ? kRawEscape : 0;
+void Column::PutCell(Cell& cell, uint64_t& last, uint64_t bits, std::string& out) {
+  const uint64_t before = std::exchange(last, bits);
+  const uint8_t escape = cell.unit() == kRaw ? kRawEscape : 0;
   if (IsGone(bits)) {
     PutByte(out, escape);
     PutByte(out, bits == kAbsentNanBits ? kEscapeAbsent : kEscapeStale);
-    cell.bits = bits;
-    cell.step = 0;
-    cell.linear = 0;
+    cell.SetStep(0);
+    cell.SetUnits(cell.units(), 0);
     return;
   }
   const auto v = std::bit_cast<double>(bits);
-  const bool was_gone = IsGone(cell.bits);
+  const bool was_gone = IsGone(before);
   int64_t units = 0;
-  if (cell.unit != kRaw && ToUnits(v, cell.unit, units)) {
+  if (cell.unit() != kRaw && ToUnits(v, cell.unit(), units)) {
     // The difference is never 0 where there was a value, which leaves 0 for the escape.
     const uint64_t token = ZigZag(units - Guess(cell)) + (was_gone ? 1 : 0);
     PutVarint(out, token);
-    Learn(cell, units, bits);
+    Learn(cell, units);
     return;
   }
   const uint8_t unit = FindUnit(v, units);
-  cell.streak = unit == kRaw ? 0 : static_cast<uint8_t>(cell.streak + 1);
-  if (unit != kRaw && (cell.unit != kRaw || was_gone || cell.streak >= kStreakToLeaveRaw)) {
+  cell.SetStreak(unit == kRaw ? 0 : cell.streak() + 1);
+  if (unit != kRaw && (cell.unit() != kRaw || was_gone || cell.streak() >= kStreakToLeaveRaw)) {
     PutByte(out, escape);
     PutByte(out, unit);
     PutSigned(out, units);
-    cell = {.bits = bits, .units = units, .unit = unit};
+    cell.StartOver(units, unit);
     return;
   }
-  if (cell.unit != kRaw || was_gone) {
+  if (cell.unit() != kRaw || was_gone) {
     PutByte(out, escape);
     PutByte(out, kEscapeRaw);
     PutFixed(out, bits, 8);
-    cell = {.bits = bits, .unit = kRaw};
+    cell.StartOver(0, kRaw);
     return;
   }
-  const uint64_t x = bits ^ cell.bits;
+  const uint64_t x = bits ^ before;
   const int leading = std::countl_zero(x) / 8;
   const int trailing = std::countr_zero(x) / 8;
   PutByte(out, static_cast<uint8_t>(leading << 4 | trailing));
   PutFixed(out, x >> (8 * trailing), 8 - leading - trailing);
-  cell.bits = bits;
 }
 
-bool Column::GetCell(Cell& cell, ByteReader& in) {
-  const bool was_gone = IsGone(cell.bits);
-  if (cell.unit == kRaw) {
+bool Column::GetCell(Cell& cell, uint64_t& last, ByteReader& in) {
+  const bool was_gone = IsGone(last);
+  if (cell.unit() == kRaw) {
     const uint8_t head = in.Byte();
     if (head != kRawEscape) {
       const int leading = head >> 4, trailing = head & 15;
       if (was_gone || leading + trailing > 7) return false;
       const uint64_t x = in.Fixed(8 - leading - trailing) << (8 * trailing);
       if (x == 0) return false;
-      cell.bits ^= x;
+      last ^= x;
       // Neither marker crosses as a number: it would be read as a hole on one side only.
-      return in.ok() && !IsGone(cell.bits);
+      return in.ok() && !IsGone(last);
     }
   } else if (const uint64_t token = in.Varint(); token != 0) {
     const int64_t guess = Guess(cell);
     const auto units = static_cast<int64_t>(
         static_cast<uint64_t>(guess) + static_cast<uint64_t>(UnZigZag(token - (was_gone ? 1 : 0))));
-    if (!in.ok() || !InRange(units, cell.unit)) return false;
-    Learn(cell, units, std::bit_cast<uint64_t>(FromUnits(units, cell.unit)));
+    if (!in.ok() || !InRange(units, cell.unit())) return false;
+    Learn(cell, units);
+    last = std::bit_cast<uint64_t>(FromUnits(units, cell.unit()));
     return true;
   }
   const uint8_t kind = in.Byte();
   if (!in.ok()) return false;
   if (kind == kEscapeAbsent || kind == kEscapeStale) {
-    cell.bits = kind == kEscapeAbsent ? kAbsentNanBits : kStaleNanBits;
-    cell.step = 0;
-    cell.linear = 0;
+    last = kind == kEscapeAbsent ? kAbsentNanBits : kStaleNanBits;
+    cell.SetStep(0);
+    cell.SetUnits(cell.units(), 0);
     return true;
   }
   if (kind == kEscapeRaw) {
-    const uint64_t bits = in.Fixed(8);
-    cell = {.bits = bits, .unit = kRaw};
-    return in.ok() && !IsGone(bits);
+    last = in.Fixed(8);
+    cell.StartOver(0, kRaw);
+    return in.ok() && !IsGone(last);
   }
   if (kind >= kUnitCount) return false;
   const int64_t units = in.Signed();
   if (!in.ok() || !InRange(units, kind)) return false;
-  cell = {.bits = std::bit_cast<uint64_t>(FromUnits(units, kind)), .units = units, .unit = kind};
+  last = std::bit_cast<uint64_t>(FromUnits(units, kind));
+  cell.StartOver(units, kind);
   return true;
 }
 
@@ -189,10 +189,11 @@ void Column::Encode(std::span<const double> values, std::string& out) {
   for (size_t i = 0; i < cells_.size(); ++i) {
     Cell& cell = cells_[i];
     const auto bits = std::bit_cast<uint64_t>(values[i]);
-    if (bits != GuessBits(cell)) {
+    if (bits != GuessBits(cell, std::bit_cast<uint64_t>(values_[i]))) {
       changed_.push_back(static_cast<uint32_t>(i));
-    } else if (cell.step != 0) {
-      Learn(cell, Guess(cell), bits);
+    } else if (cell.step() != 0) {
+      Learn(cell, Guess(cell));
+      values_[i] = values[i];
     }
   }
   if (changed_.empty()) {
@@ -234,20 +235,24 @@ void Column::Encode(std::span<const double> values, std::string& out) {
       out[at + p / 8] = static_cast<char>(static_cast<uint8_t>(out[at + p / 8]) | 1u << p % 8);
     }
   }
-  for (const uint32_t p : changed_) PutCell(cells_[p], std::bit_cast<uint64_t>(values[p]), out);
+  for (const uint32_t p : changed_) {
+    auto last = std::bit_cast<uint64_t>(values_[p]);
+    PutCell(cells_[p], last, std::bit_cast<uint64_t>(values[p]), out);
+    values_[p] = std::bit_cast<double>(last);
+  }
 }
 
 void Column::Resize(size_t n) {
   cells_.resize(n);
-  if (n >= values_.size()) return;
-  values_.resize(n);
+  const bool fewer = n < values_.size();
+  values_.resize(n, kAbsent);
+  if (!fewer || moving_.empty()) return;
   moving_.resize((n + 63) / 64);
   if (n % 64 != 0) moving_.back() &= (uint64_t{1} << n % 64) - 1;
 }
 
 Status Column::Decode(ByteReader& in) {
   const size_t n = cells_.size();
-  values_.resize(n, kAbsent);
   moving_.resize((n + 63) / 64);
   map_.assign(moving_.size(), 0);
   switch (in.Byte()) {
@@ -290,13 +295,15 @@ Status Column::Decode(ByteReader& in) {
       const uint64_t bit = left & -left;
       const size_t i = word * 64 + static_cast<size_t>(std::countr_zero(left));
       Cell& cell = cells_[i];
+      auto last = std::bit_cast<uint64_t>(values_[i]);
       if (changed & bit) {
-        if (!GetCell(cell, in)) return DataLoss("bad value in a column");
+        if (!GetCell(cell, last, in)) return DataLoss("bad value in a column");
       } else {
-        Learn(cell, Guess(cell), GuessBits(cell));
+        last = GuessBits(cell, last);
+        Learn(cell, Guess(cell));
       }
-      moving = cell.step != 0 ? moving | bit : moving & ~bit;
-      values_[i] = std::bit_cast<double>(cell.bits);
+      moving = cell.step() != 0 ? moving | bit : moving & ~bit;
+      values_[i] = std::bit_cast<double>(last);
     }
     moving_[word] = moving;
   }

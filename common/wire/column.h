@@ -40,27 +40,48 @@ class Column {
   std::span<const double> values() const { return values_; }
 
   // What a position takes, for whoever counts memory.
-  static size_t BytesPerCell() { return sizeof(Cell); }
+  static size_t BytesPerCell() { return sizeof(Cell) + sizeof(double); }
 
  private:
-  struct Cell {
-    uint64_t bits = 0x7ff0000000000003;  // Of the last value; kAbsent.
-    int64_t units = 0;                   // The last value that was a whole number of units.
-    int64_t step = 0;                    // Difference of the last two.
-    uint8_t unit = 0;                    // Index into the units, or kRaw.
-    int8_t linear = 0;                   // Above 0: the guess adds `step`.
-    uint8_t streak = 0;                  // Encoder only: raw values in a row that had a unit.
+  // What is known of a position beside its last value, in two words: a server has as many as it has
+  // series. Units and steps are whole numbers below 2^55.
+  class Cell {
+   public:
+    // The last value that was a whole number of units, the difference of the last two of them; the
+    // index into the units, or kRaw.
+    int64_t units() const { return units_ >> 8; }
+    int64_t step() const { return step_ >> 8; }
+    uint8_t unit() const { return static_cast<uint8_t>(step_ & 15); }
+    // Above 0: the guess adds the step.
+    int linear() const { return static_cast<int8_t>(units_ & 0xff); }
+    // Encoder only: raw values in a row that had a unit.
+    uint8_t streak() const { return static_cast<uint8_t>(step_ >> 4 & 15); }
+
+    void StartOver(int64_t units, uint8_t unit) {
+      units_ = units << 8;
+      step_ = unit;
+    }
+    void SetUnits(int64_t units, int linear) {
+      units_ = units << 8 | static_cast<uint8_t>(linear);
+    }
+    void SetStep(int64_t step) { step_ = step << 8 | (step_ & 0xff); }
+    void SetStreak(int streak) { step_ = (step_ & ~int64_t{0xf0}) | (streak & 15) << 4; }
+
+   private:
+    int64_t units_ = 0;  // Above eight bits of linear.
+    int64_t step_ = 0;   // Above four bits of streak and four of unit.
   };
 
   static int64_t Guess(const Cell& cell);
-  static uint64_t GuessBits(const Cell& cell);
-  static void Learn(Cell& cell, int64_t units, uint64_t bits);
-  static void PutCell(Cell& cell, uint64_t bits, std::string& out);
-  static bool GetCell(Cell& cell, ByteReader& in);
+  static uint64_t GuessBits(const Cell& cell, uint64_t last);
+  static void Learn(Cell& cell, int64_t units);
+  // `last`: the bits of the value before; they become those of this one.
+  static void PutCell(Cell& cell, uint64_t& last, uint64_t bits, std::string& out);
+  static bool GetCell(Cell& cell, uint64_t& last, ByteReader& in);
 
   std::vector<Cell> cells_;
-  // Receiver only. Positions by bits: `moving_` has those whose guess changes by itself.
-  std::vector<double> values_;
+  std::vector<double> values_;  // The last ones.
+  // Receiver only. Positions by bits: those whose guess changes by itself.
   std::vector<uint64_t> moving_;
   // Scratch, of Encode and of Decode.
   std::vector<uint32_t> changed_;

@@ -17,7 +17,7 @@ namespace {
 using namespace pull;  // NOLINT: the flags of the format, in the two files that speak it
 
 // What a position costs beside its cell: its value in the frame.
-size_t PositionBytes() { return Column::BytesPerCell() + sizeof(double) + sizeof(uint32_t); }
+size_t PositionBytes() { return Column::BytesPerCell() + sizeof(uint32_t); }
 
 // Memory that is held for the stream and for the frame, against one limit.
 struct Budget {

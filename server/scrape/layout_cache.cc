@@ -3,15 +3,14 @@
 #include <algorithm>
 #include <optional>
 #include <set>
-#include <unordered_map>
 #include <utility>
 
-#include "common/base/mutex.h"
 #include "common/base/strings.h"
 #include "common/exposition/openmetrics_check.h"
 #include "common/exposition/protobuf.h"
 #include "server/scrape/nhcb.h"
 #include "server/scrape/series_rules.h"
+#include "server/scrape/shared_metadata.h"
 
 namespace vedette::scrape {
 
@@ -33,38 +32,6 @@ std::vector<std::string> EmptyNames(const SampleLine& line) {
     if (slice.value.empty()) names.emplace_back(slice.name);
   }
   return names;
-}
-
-}  // namespace
-
-namespace {
-
-// The metadata of a fleet's targets is the same for all of them: one map for those that are equal.
-std::shared_ptr<const LayoutCache::MetadataMap> Shared(
-    std::shared_ptr<const LayoutCache::MetadataMap> map) {
-  using MapPointer = std::weak_ptr<const LayoutCache::MetadataMap>;
-  static Mutex mu;
-  static std::unordered_multimap<size_t, MapPointer>& known =
-      *new std::unordered_multimap<size_t, MapPointer>();
-  size_t hash = map->size();
-  for (const auto& [name, metadata] : *map) {
-    for (const std::string* s : {&name, &metadata.help, &metadata.unit}) {
-      hash = hash * 0x9e3779b97f4a7c15u + std::hash<std::string>()(*s);
-    }
-    hash = hash * 31 + static_cast<size_t>(metadata.type);
-  }
-  MutexLock lock(mu);
-  for (auto [it, end] = known.equal_range(hash); it != end;) {
-    const std::shared_ptr<const LayoutCache::MetadataMap> other = it->second.lock();
-    if (other == nullptr) {
-      it = known.erase(it);
-      continue;
-    }
-    if (*other == *map) return other;
-    ++it;
-  }
-  known.emplace(hash, map);
-  return map;
 }
 
 }  // namespace
@@ -328,7 +295,7 @@ void LayoutCache::NoteMetadata(const TextParser& parser, Event event, TextDialec
 
 void LayoutCache::FlushMetadata(Context& context) {
   if (context.metadata == nullptr) return;
-  metadata_ = Shared(std::move(context.metadata));
+  metadata_ = SharedMetadata(std::move(context.metadata));
   if (!on_metadata_) return;
   for (const std::string& name : context.changed) on_metadata_(name, metadata_->at(name));
 }

@@ -15,6 +15,7 @@
 #include "common/model/metric_family.h"
 #include "server/scrape/job.h"
 #include "server/scrape/key_table.h"
+#include "server/scrape/shared_metadata.h"
 #include "server/scrape/start_lines.h"
 #include "server/scrape/timeline.h"
 
@@ -58,7 +59,7 @@ class LayoutCache {
   void Forget();
 
   // Families of the bodies since the last Forget(), by name. Published whole: a reader may keep it.
-  using MetadataMap = std::map<std::string, Metadata>;
+  using MetadataMap = scrape::MetadataMap;
   std::shared_ptr<const MetadataMap> metadata() const { return metadata_; }
 
  private:

@@ -218,18 +218,18 @@ void ScrapeLoop::Finish(Status fetched) {
 
   metrics_.samples_scraped_total.fetch_add(outcome.scraped, std::memory_order_relaxed);
   metrics_.lines_in_step_total.fetch_add(cache_.counts().in_step, std::memory_order_relaxed);
+  std::shared_ptr<const MetadataMap> metadata;
+  if (std::exchange(metadata_news_, false)) {
+    metadata = pulled_metadata_ == nullptr ? cache_.metadata()
+                                           : SharedMetadata(std::exchange(pulled_metadata_, nullptr));
+  }
   MutexLock lock(mu_);
   status_.health = status.ok() ? Health::kUp : Health::kDown;
   status_.last_error = status.ok() ? "" : std::string(status.message());
   status_.last_scrape_ms = t_ms_;
   status_.last_duration_seconds = outcome.duration_seconds;
   status_.sources = std::move(sources);
-  if (metadata_news_) {
-    metadata_ = pulled_metadata_.empty()
-                    ? cache_.metadata()
-                    : std::make_shared<const LayoutCache::MetadataMap>(pulled_metadata_);
-    metadata_news_ = false;
-  }
+  if (metadata != nullptr) metadata_ = std::move(metadata);
 }
 
 void ScrapeLoop::End(int64_t t_ms) {
@@ -426,13 +426,7 @@ Status ScrapeLoop::Apply(const wire::PulledSource& source, Pulled& pulled) {
       pulled.timeline.Begin();
     }
   }
-  for (const wire::PulledSource::Family& family : source.families) {
-    Metadata& known = pulled_metadata_[family.name];
-    if (known == family.metadata) continue;
-    known = family.metadata;
-    appender_.SetMetadata(family.name, family.metadata);
-    metadata_news_ = true;
-  }
+  NoteMetadata(source.families);
   for (const wire::PulledSource::AddedSeries& added : source.added) {
     VEDETTE_ASSIGN_OR_RETURN(const std::optional<Labels> labels,
                              SeriesLabels(added.labels, {}, pulled.labels, *job_));
@@ -445,6 +439,20 @@ Status ScrapeLoop::Apply(const wire::PulledSource& source, Pulled& pulled) {
                            pulled.numbers.size(), " series"));
   }
   return ApplyOne(source, pulled);
+}
+
+void ScrapeLoop::NoteMetadata(std::span<const wire::PulledSource::Family> families) {
+  if (families.empty()) return;
+  const std::shared_ptr<const MetadataMap> published = shared_metadata();
+  for (const wire::PulledSource::Family& family : families) {
+    const MetadataMap& known = pulled_metadata_ == nullptr ? *published : *pulled_metadata_;
+    const auto it = known.find(family.name);
+    if (it != known.end() && it->second == family.metadata) continue;
+    if (pulled_metadata_ == nullptr) pulled_metadata_ = std::make_shared<MetadataMap>(*published);
+    (*pulled_metadata_)[family.name] = family.metadata;
+    appender_.SetMetadata(family.name, family.metadata);
+    metadata_news_ = true;
+  }
 }
 
 Status ScrapeLoop::ApplyOne(const wire::PulledSource& source, Pulled& pulled) {

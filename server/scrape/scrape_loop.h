@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,9 +14,11 @@
 #include "common/base/status.h"
 #include "common/model/metric_family.h"
 #include "common/model/snapshot.h"
+#include "common/wire/pull.h"
 #include "server/scrape/job.h"
 #include "server/scrape/layout_cache.h"
 #include "server/scrape/metrics.h"
+#include "server/scrape/shared_metadata.h"
 #include "server/scrape/source.h"
 #include "server/scrape/target.h"
 #include "server/scrape/timeline.h"
@@ -137,6 +140,7 @@ class ScrapeLoop final : public SourceSink {
   Status ApplyOne(const wire::PulledSource& source, Pulled& pulled);
   Labels SourceLabels(const SourceState& state) const;
   Pulled& PulledOf(const SourceState& state);
+  void NoteMetadata(std::span<const wire::PulledSource::Family> families) VEDETTE_EXCLUDES(mu_);
   void NoteStorage(const storage::CommitStats& stats);
   void NoteReceived() VEDETTE_EXCLUDES(mu_);
   void CountFailure(const Status& status);
@@ -153,7 +157,7 @@ class ScrapeLoop final : public SourceSink {
   LayoutCache cache_;
   Reports reports_;
   std::map<std::string, Pulled> pulled_;
-  std::map<std::string, Metadata> pulled_metadata_;
+  std::shared_ptr<MetadataMap> pulled_metadata_;  // A changed copy of metadata_; null: as it is.
   bool metadata_news_ = false;
   std::vector<storage::WriterRow> together_;  // Of the scrape being finished.
   int64_t t_ms_ = 0;

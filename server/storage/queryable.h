@@ -24,7 +24,24 @@ struct SelectHints {
   std::string function;  // The function or aggregation right above the selector, or "".
   bool sorted = false;   // Series in order of their labels.
   bool start_times = false;  // Start timestamps too, where the storage has them.
+  // The reader takes SeriesColumns::rolled for samples: it looks at windows of (t - range_ms, t] alone,
+  // t being end_ms, end_ms - step_ms and so on as long as start_ms is not passed.
+  bool takes_rolled = false;
   uint64_t limit = 0;    // At most so many series; 0: all.
+};
+
+// A stretch of samples of one series, none of them a histogram or a stale marker, and what they come
+// to: what a roll-up has in their place. A stretch has one sample at least.
+struct RolledUp {
+  uint64_t count = 0;
+  int64_t first_ms = 0;
+  int64_t last_ms = 0;
+  double first = 0;
+  double last = 0;
+  double min = 0;  // NaN only where all are, as of max.
+  double max = 0;
+  double sum = 0;   // Infinite only where a value is.
+  double lost = 0;  // The values before each that is lower: what a counter's resets took away.
 };
 
 // One series over the asked time range, decoded. Valid until the next call on its SeriesSet.
@@ -40,6 +57,9 @@ struct SeriesColumns {
   // Empty, or as long as t_ms: since when each sample counts (a counter's start, the beginning of a
   // delta), in milliseconds; 0 where that is not known. Only with SelectHints::start_times.
   std::span<const int64_t> start_ms;
+  // Empty, or as long as t_ms: stretches, one of the reader's windows has all of a stretch or nothing;
+  // t_ms and values are those of their last samples then. Only with SelectHints::takes_rolled.
+  std::span<const RolledUp> rolled;
   // The histogram before the first of the range, where the storage has it at hand: whether the first
   // is a counter reset can be told by it. May be null.
   std::shared_ptr<const Histogram> histogram_before;

@@ -116,7 +116,8 @@ INSTANTIATE_TEST_SUITE_P(
                       "commit.before", "commit.written", "seal.before", "seal.written",
                       "seal.drop.before", "seal.drop.written", "merge.before", "merge.written",
                       "delete.before", "delete.written", "drop.before", "drop.hidden",
-                      "drop.family", "compact.family"),
+                      "drop.family", "compact.family", "rollup.before", "rollup.written",
+                      "rollup.made"),
     [](const auto& info) {
       std::string name = info.param;
       for (char& c : name) c = c == '.' ? '_' : c;

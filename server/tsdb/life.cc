@@ -35,6 +35,7 @@ TsdbOptions Life::Options(const std::string& path) {
   o.retention_ms = kRetention;
   o.out_of_order_window_ms = 3 * kWindow;
   o.idle_ms = kWindow;
+  o.rollups_ms = {kRollup};
   o.maintenance_interval_ms = 0;
   o.merge_bytes_per_second = 0;
   o.max_write_buffer_bytes = 32 << 10;
@@ -184,6 +185,41 @@ uint64_t Life::acknowledged_samples() const {
   return n;
 }
 
+// Roll-ups come to what the samples do.
+std::string Life::JudgeRollups(storage::Querier& querier, const Model& got, int64_t now_ms) {
+  const int64_t start = kStart / kRollup * kRollup - 2 * kWindow;
+  const int64_t end = (now_ms / kRollup + 3) * kRollup;
+  auto set = querier.Select({.start_ms = start + 1,
+                             .end_ms = end,
+                             .step_ms = kRollup,
+                             .range_ms = kRollup,
+                             .sorted = true,
+                             .takes_rolled = true},
+                            {});
+  while (set->Next()) {
+    const storage::SeriesColumns& c = set->at();
+    if (c.rolled.empty()) continue;  // Its samples have been judged.
+    const Column& samples = got.at(c.labels);
+    uint64_t rolled = 0;
+    for (const storage::RolledUp& r : c.rolled) {
+      rolled += r.count;
+      const auto last = samples.find(r.last_ms);
+      if (last == samples.end() || last->second != std::bit_cast<uint64_t>(r.last)) {
+        return StrCat("a roll-up of ", c.labels.ToString(), " ends with no sample at ",
+                      r.last_ms - kStart);
+      }
+    }
+    uint64_t count = 0;
+    for (const auto& [t, bits] : samples) {
+      count += t > start && t <= end && !IsStale(std::bit_cast<double>(bits));
+    }
+    if (rolled != count) {
+      return StrCat("roll-ups of ", c.labels.ToString(), " have ", rolled, " samples of ", count);
+    }
+  }
+  return set->status().ok() ? "" : set->status().ToString();
+}
+
 std::string Life::Judge(const Tsdb& db, Loss loss, bool may_fail) {
   Model got;
   auto querier = db.queryable().Open(INT64_MIN, INT64_MAX);
@@ -212,6 +248,11 @@ std::string Life::Judge(const Tsdb& db, Loss loss, bool may_fail) {
       }
       if (!known) return StrCat("invented: ", labels.ToString(), " at ", t - kStart);
     }
+  }
+  if (loss == Loss::kNone && !may_fail) {
+    // Damage that a roll-up did not suffer is no fault of it.
+    std::string wrong = JudgeRollups(**querier, got, now_);
+    if (!wrong.empty()) return wrong;
   }
   missing_ = 0;
   std::string first;

@@ -10,6 +10,7 @@
 #include "common/model/labels.h"
 #include "common/model/sample.h"
 #include "server/storage/appender.h"
+#include "server/storage/queryable.h"
 #include "server/tsdb/tsdb.h"
 #include "tests/support/fake_clock.h"
 
@@ -27,6 +28,7 @@ class Life {
   static constexpr int64_t kStart = 1'700'000'000'000;
   static constexpr int64_t kWindow = 3600 * 1000;
   static constexpr int64_t kRetention = 6 * kWindow;
+  static constexpr int64_t kRollup = kWindow / 6;
 
   explicit Life(uint64_t seed);
 
@@ -69,6 +71,7 @@ class Life {
   using Model = std::map<Labels, Column>;
   struct Target;
 
+  static std::string JudgeRollups(storage::Querier& querier, const Model& got, int64_t now_ms);
   void Scrape(Tsdb* db, bool acknowledged, size_t which);
   void Write(Tsdb* db, bool acknowledged);
   void Delete(Tsdb* db, bool acknowledged);

@@ -10,6 +10,7 @@
 
 #include "common/base/mutex.h"
 #include "common/base/strings.h"
+#include "common/model/duration.h"
 #include "server/tsdb/chunk/bytes.h"
 #include "server/tsdb/compact/compactor.h"
 #include "server/tsdb/compact/retention.h"
@@ -20,6 +21,7 @@
 #include "server/tsdb/query/reader.h"
 #include "server/tsdb/recovery.h"
 #include "server/tsdb/store/keys.h"
+#include "server/tsdb/timeline/rollups.h"
 
 namespace vedette::tsdb {
 namespace {
@@ -81,6 +83,18 @@ Result<int64_t> SettleWindow(Store& store, int64_t option_ms) {
   return option_ms;
 }
 
+Status CheckRollups(std::span<const int64_t> rollups_ms, int64_t window_ms) {
+  constexpr int64_t kLeastMs = 60'000;
+  for (const int64_t r : rollups_ms) {
+    if (r < kLeastMs || r >= window_ms || r % 1000 != 0 || window_ms % r != 0) {
+      return InvalidArgument(StrCat("a roll-up of ", FormatDuration(r), ": a minute at least, and a "
+                                    "divisor of the ", FormatDuration(window_ms),
+                                    " that the storage keeps together"));
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 class Tsdb::Impl final : public storage::Appender,
@@ -97,10 +111,11 @@ class Tsdb::Impl final : public storage::Appender,
         instants_(*store_),
         presence_(*store_, "presence/"),
         histograms_(*store_, "histograms/"),
+        rollups_(*store_, options.rollups_ms),
         exemplars_(*store_, options.max_exemplars),
         head_(ToHeadOptions(options, window_ms), *store_, index_, instants_, presence_, histograms_,
-              exemplars_, clock),
-        compactor_(*store_, instants_, presence_, histograms_, window_ms,
+              rollups_, exemplars_, clock),
+        compactor_(*store_, instants_, presence_, histograms_, rollups_, window_ms,
                    head_.counters().damaged),
         retention_({options.retention_ms, options.retention_bytes, options.retention_rules},
                    window_ms, *store_, index_, presence_, compactor_),
@@ -120,6 +135,7 @@ class Tsdb::Impl final : public storage::Appender,
     for (const std::string& found : store_->damage()) damage(found);
     VEDETTE_RETURN_IF_ERROR(presence_.Load(damage));
     VEDETTE_RETURN_IF_ERROR(histograms_.Load(damage));
+    VEDETTE_RETURN_IF_ERROR(rollups_.Load());
     VEDETTE_RETURN_IF_ERROR(exemplars_.Load(damage));
     VEDETTE_RETURN_IF_ERROR(LoadMetadata());
     VEDETTE_RETURN_IF_ERROR(head_.RestoreIndex(damage));
@@ -132,7 +148,10 @@ class Tsdb::Impl final : public storage::Appender,
       VEDETTE_RETURN_IF_ERROR(AfterDamage());
     }
     VEDETTE_RETURN_IF_ERROR(head_.Restore(damage));
-    if (!options_.read_only) (void)compactor_.FinishDrops();  // On a full disk: at the next start.
+    if (!options_.read_only) {
+      (void)compactor_.FinishDrops();  // On a full disk: at the next start.
+      (void)rollups_.DropOthers();     // Likewise.
+    }
     if (options_.maintenance_interval_ms > 0) {
       maintainer_ = std::thread([this] { MaintenanceLoop(); });
       pthread_setname_np(maintainer_.native_handle(), "tsdb-maintain");
@@ -179,7 +198,7 @@ class Tsdb::Impl final : public storage::Appender,
   // Queryable
   Result<std::unique_ptr<storage::Querier>> Open(int64_t min_t_ms,
                                                  int64_t max_t_ms) const override {
-    return MakeQuerier({*store_, index_, instants_, presence_, histograms_, head_,
+    return MakeQuerier({*store_, index_, instants_, presence_, histograms_, rollups_, head_,
                         const_cast<Head&>(head_).counters(), window_ms_},
                        columns_, min_t_ms, max_t_ms);
   }
@@ -329,6 +348,9 @@ class Tsdb::Impl final : public storage::Appender,
       VEDETTE_ASSIGN_OR_RETURN(Compactor::Outcome merged, Merge(window, nullptr));
       change.series += merged.series;
       change.samples += merged.samples;
+      if (Closed(window)) {
+        VEDETTE_RETURN_IF_ERROR(RollUp(window, nullptr));
+      }
     }
     VEDETTE_RETURN_IF_ERROR(store_->CompactAll());
     change.bytes_after = store_->disk_bytes();
@@ -414,6 +436,18 @@ class Tsdb::Impl final : public storage::Appender,
     return outcome;
   }
 
+  // One whose samples are just being changed is left to the next round.
+  Status RollUp(int32_t window, const Compactor::Pace& pace) VEDETTE_REQUIRES(maintenance_mu_) {
+    if (!rollups_.any()) return {};
+    const Status status = compactor_.RollUp(window, pace);
+    return status.code() == StatusCode::kUnavailable && !store_->failed() ? Status() : status;
+  }
+  bool RolledUp(int32_t window) const {
+    return std::ranges::all_of(rollups_.resolutions(),
+                               [&](int64_t r) { return rollups_.Has(r, window); });
+  }
+  bool Closed(int32_t window) const { return window < WindowOf(head_.max_t_ms(), window_ms_); }
+
   // Something is missing and nobody knows what it was: everything that the rest depends on is found
   // out anew from the sealed data themselves.
   Status AfterDamage() {
@@ -452,7 +486,7 @@ class Tsdb::Impl final : public storage::Appender,
     return it.status();
   }
 
-  // Once a window is over, its chunks are merged, one window a round.
+  // Once a window is over, its chunks are merged, and then rolled up; one window a round.
   Status MergeClosed() VEDETTE_REQUIRES(maintenance_mu_) {
     const int64_t newest = head_.max_t_ms();
     if (newest == INT64_MIN) return {};
@@ -460,7 +494,10 @@ class Tsdb::Impl final : public storage::Appender,
     for (int32_t window : presence_.Windows(INT32_MIN, current - 1)) {
       const std::string key = StrCat("merged/", window);
       VEDETTE_ASSIGN_OR_RETURN(std::optional<std::string> done, store_->Get(Family::kMeta, key));
-      if (done) continue;
+      if (done) {
+        if (RolledUp(window)) continue;
+        return RollUp(window, [this](uint64_t n) { return Pace(n); });
+      }
       VEDETTE_ASSIGN_OR_RETURN(Compactor::Outcome merged,
                                Merge(window, [this](uint64_t n) { return Pace(n); }));
       (void)merged;
@@ -518,6 +555,7 @@ class Tsdb::Impl final : public storage::Appender,
   InstantsTable instants_;
   Presence presence_;
   Presence histograms_;
+  Rollups rollups_;
   ExemplarStore exemplars_;
   Head head_;
 
@@ -548,10 +586,12 @@ Result<std::unique_ptr<Tsdb>> Tsdb::Open(const TsdbOptions& options, const Clock
                                         .block_cache_bytes = options.block_cache_bytes,
                                         .sync_interval_ms = options.wal_sync_ms,
                                         .read_only = options.read_only,
+                                        .rollups = !options.rollups_ms.empty(),
                                         .max_write_buffer_bytes = options.max_write_buffer_bytes,
                                         .file_system = options.file_system,
                                         .log_synced = options.log_synced}));
   VEDETTE_ASSIGN_OR_RETURN(int64_t window_ms, SettleWindow(*store, options.window_ms));
+  VEDETTE_RETURN_IF_ERROR(CheckRollups(options.rollups_ms, window_ms));
   auto impl = std::make_unique<Impl>(options, clock, std::move(store), window_ms);
   VEDETTE_RETURN_IF_ERROR(impl->Start());
   return std::unique_ptr<Tsdb>(new Tsdb(std::move(impl)));

@@ -37,6 +37,11 @@ struct TsdbOptions {
   uint64_t retention_bytes = 0;
   std::vector<RetentionRule> retention_rules;
 
+  // Once a window is over, what its samples come to is kept beside them in stretches of these lengths,
+  // for large queries to read instead: docs/decisions/0013-roll-ups.md. Each of at least a minute, a
+  // whole number of seconds, and a divisor of the window.
+  std::vector<int64_t> rollups_ms;
+
   // How much older than the newest sample in the storage an out-of-order sample may be.
   int64_t out_of_order_window_ms = 0;
   // How far ahead of the clock a sample may be. 0: any.

@@ -112,6 +112,7 @@ int Main(int argc, char** argv) {
   Agents agents(std::atoi(argv[2]), std::atoi(argv[3]));
   grpc::ServerBuilder builder;
   builder.AddListeningPort(StrCat("0.0.0.0:", argv[1]), Credentials(argc, argv));
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);  // As the agent's own server.
   builder.RegisterService(&agents);
   const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   if (server == nullptr) return 1;

@@ -4,6 +4,7 @@
 #include "common/base/strings.h"
 #include "server/promql/engine/evaluator.h"
 #include "server/promql/functions/histogram_math.h"
+#include "server/promql/functions/range_kernels.h"
 
 namespace vedette::promql {
 
@@ -191,6 +192,8 @@ storage::SelectHints Evaluator::HintsOf(const MatrixSelector& m, const Grid& gri
                       (function == "resets" || (!extended && (function == "rate" ||
                                                               function == "increase" ||
                                                               function == "irate")));
+  hints.takes_rolled =
+      !extended && !hints.start_times && RangeKernel::TakesRolled(function);
   return hints;
 }
 
@@ -232,6 +235,7 @@ Status Evaluator::ReadMatrix(const MatrixSelector& m, const Grid& grid, storage:
       r.histograms = hinted;
     }
     r.start_ms = s.start_ms;
+    r.rolled = s.rolled;
     uint64_t key = s.timeline_key;
     if (s.has_stale) {
       key = 0;

@@ -156,6 +156,11 @@ void RangeKernel::Run(const RangeSeries& r, Column& out) {
     RunExtended(r, out);
     return;
   }
+  if (!r.rolled.empty()) {
+    RunRolled(r, out);
+    saw_floats = true;
+    return;
+  }
   bool histograms = false;
   for (const HistogramPtr& h : r.histograms) {
     if (h != nullptr) {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "server/promql/functions/annotations.h"
@@ -36,6 +37,10 @@ struct RangeKernel {
 
   void Run(const RangeSeries& r, Column& out);
 
+  // Whether all that the function asks of a window is in its stretches: rate, increase, delta, and
+  // the count, sum, avg, min, max, first, last and present of over_time.
+  static bool TakesRolled(std::string_view function);
+
  private:
   bool GoOn(uint64_t samples) {
     work_ += samples;
@@ -47,6 +52,7 @@ struct RangeKernel {
   // rate, increase, irate and resets with start timestamps.
   void RunFloatsFromStarts(const RangeSeries& r, Column& out);
   void RunFloats(const RangeSeries& r, Column& out);
+  void RunRolled(const RangeSeries& r, Column& out);
   void RunMixed(const RangeSeries& r, Column& out);
   void RunExtended(const RangeSeries& r, Column& out);
   std::vector<double> scratch_;

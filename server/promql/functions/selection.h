@@ -7,6 +7,7 @@
 #include "common/model/labels.h"
 #include "server/promql/functions/column.h"
 #include "server/promql/parser/ast.h"
+#include "server/storage/queryable.h"
 
 namespace vedette::promql {
 
@@ -44,6 +45,8 @@ struct RangeSeries {
   std::span<const HistogramPtr> histograms;  // Empty, or as long as t_ms.
   std::span<const Window> windows;           // One a step.
   std::span<const int64_t> start_ms;  // Empty, or as long as t_ms: start timestamps; 0 is unknown.
+  // Empty, or as long as t_ms: stretches of samples in their place. Only for RangeKernel::TakesRolled.
+  std::span<const storage::RolledUp> rolled;
 };
 
 }  // namespace vedette::promql

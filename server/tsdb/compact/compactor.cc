@@ -1,15 +1,16 @@
 #include "server/tsdb/compact/compactor.h"
 
 #include <algorithm>
-#include <map>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "common/base/strings.h"
 #include "common/model/sample.h"
+#include "server/storage/queryable.h"
 #include "server/tsdb/chunk/bytes.h"
 #include "server/tsdb/chunk/chunk.h"
+#include "server/tsdb/chunk/rollup.h"
 #include "server/tsdb/store/fail_point.h"
 #include "server/tsdb/store/keys.h"
 
@@ -33,37 +34,50 @@ struct Compactor::Group {
   }
 };
 
+// What they have.
+struct Compactor::Decoded {
+  std::vector<Sample> samples;  // In time, each instant once.
+  std::vector<std::string> readable;   // Keys of chunks that are whole,
+  std::vector<uint32_t> timelines;     // and their timelines.
+  uint64_t damaged = 0;                // The others.
+};
+
+Compactor::Decoded Compactor::Decode(const Group& group) {
+  Decoded out;
+  const int32_t window = ChunkKey::From(group.keys[0]).window;
+  std::vector<double> values;
+  for (size_t i = 0; i < group.keys.size(); ++i) {
+    Result<ChunkHeader> header = DecodeChunk(group.values[i], values);
+    Result<InstantsTable::Instants> instants =
+        header.ok() ? instants_.Get(window, header->instants_id, nullptr)
+                    : Result<InstantsTable::Instants>(header.status());
+    if (!instants.ok() || (*instants)->size() != values.size()) {
+      ++damaged_;  // Stays where it is: a reader says so, and a copy may replace it.
+      ++out.damaged;
+      continue;
+    }
+    out.readable.push_back(group.keys[i]);
+    out.timelines.push_back(ChunkKey::From(group.keys[i]).timeline);
+    for (size_t k = 0; k < values.size(); ++k) {
+      if (!IsAbsent(values[k])) out.samples.push_back({(**instants)[k], values[k]});
+    }
+  }
+  // Where two have one instant, the chunk that ended first has the older sample.
+  std::ranges::stable_sort(out.samples, {}, &Sample::t_ms);
+  const auto again = std::unique(out.samples.begin(), out.samples.end(),
+                                 [](const Sample& a, const Sample& b) { return a.t_ms == b.t_ms; });
+  out.samples.erase(again, out.samples.end());
+  return out;
+}
+
 Status Compactor::Rewrite(const Group& group, int64_t delete_from_ms, int64_t delete_to_ms,
                           StoreBatch& batch, std::vector<InstantsTable::Interned>& interned,
                           Outcome& outcome, uint64_t* kept) {
   const ChunkKey first = ChunkKey::From(group.keys[0]);
   const int64_t start = first.window * window_ms_;
-  std::vector<Sample> samples;
-  std::vector<double> values;
-  std::vector<std::string> readable;
-  std::vector<uint32_t> timelines;
-  for (size_t i = 0; i < group.keys.size(); ++i) {
-    Result<ChunkHeader> header = DecodeChunk(group.values[i], values);
-    Result<InstantsTable::Instants> instants =
-        header.ok() ? instants_.Get(first.window, header->instants_id, nullptr)
-                    : Result<InstantsTable::Instants>(header.status());
-    if (!instants.ok() || (*instants)->size() != values.size()) {
-      ++damaged_;  // Stays where it is: a reader says so, and a copy may replace it.
-      if (kept != nullptr) ++*kept;
-      continue;
-    }
-    readable.push_back(group.keys[i]);
-    timelines.push_back(ChunkKey::From(group.keys[i]).timeline);
-    for (size_t k = 0; k < values.size(); ++k) {
-      if (!IsAbsent(values[k])) samples.push_back({(**instants)[k], values[k]});
-    }
-  }
+  auto [samples, readable, timelines, damaged] = Decode(group);
+  if (kept != nullptr) *kept += damaged;
   if (readable.empty()) return {};
-  // In time; where two have one instant, the chunk that ended first has the older sample.
-  std::ranges::stable_sort(samples, {}, &Sample::t_ms);
-  samples.erase(std::unique(samples.begin(), samples.end(),
-                            [](const Sample& a, const Sample& b) { return a.t_ms == b.t_ms; }),
-                samples.end());
   const size_t before = samples.size();
   std::erase_if(
       samples, [&](const Sample& s) { return s.t_ms >= delete_from_ms && s.t_ms <= delete_to_ms; });
@@ -77,7 +91,9 @@ Status Compactor::Rewrite(const Group& group, int64_t delete_from_ms, int64_t de
   ++outcome.series;
   outcome.samples += deleting ? removed : samples.size();
   for (const std::string& key : readable) batch.Delete(store_, Family::kChunks, key);
+  if (deleting) rollups_.Remove(first.window, first.metric, first.series, batch);
   std::vector<int64_t> instants;
+  std::vector<double> values;
   for (size_t p = 0; p < pieces; ++p) {
     // Of equal length, so that no short one is left over.
     const size_t begin = samples.size() * p / pieces;
@@ -156,16 +172,87 @@ Result<Compactor::Outcome> Compactor::Merge(int32_t window, const Pace& pace) {
   return outcome;
 }
 
+Status Compactor::RollUp(int32_t window, const Pace& pace) {
+  const Result<uint64_t> since = rollups_.StartMaking(window);
+  Status status = since.status();
+  if (status.ok()) status = MakeRollups(window, *since, pace);
+  if (status.ok()) {
+    FailPoint("rollup.made");
+    status = rollups_.FinishMaking(window);
+  }
+  if (!status.ok()) rollups_.StopMaking(window);
+  return status;
+}
+
+Status Compactor::MakeRollups(int32_t window, uint64_t since, const Pace& pace) {
+  const std::shared_ptr<const StoreSnapshot> snapshot = store_.TakeSnapshot();
+  StoreIterator it = store_.Iterate(Family::kChunks, snapshot.get(), /*long_walk=*/true);
+  const std::string prefix = WindowPrefix(window);
+  StoreBatch batch;
+  Group group;
+  std::vector<int64_t> instants;
+  std::vector<double> values;
+  std::vector<storage::RolledUp> stretches;
+  const auto write = [&]() -> Status {
+    if (batch.empty()) return {};
+    const uint64_t bytes = batch.bytes();
+    FailPoint("rollup.before");
+    VEDETTE_ASSIGN_OR_RETURN(const bool written, rollups_.WriteMade(window, since, batch));
+    if (!written) return Unavailable("samples of the window were changed meanwhile");
+    FailPoint("rollup.written");
+    batch.Clear();
+    return pace ? pace(bytes) : Status();
+  };
+  const auto finish = [&]() -> Status {
+    if (group.empty()) return {};
+    const ChunkKey first = ChunkKey::From(group.keys[0]);
+    const Decoded decoded = Decode(group);
+    instants.clear();
+    values.clear();
+    for (const Sample& s : decoded.samples) {
+      instants.push_back(s.t_ms);
+      values.push_back(s.value);
+    }
+    for (const int64_t resolution : rollups_.resolutions()) {
+      const std::string key = RollupKey(resolution, window, first.metric, first.series);
+      // A reader of what is damaged has to hear of it.
+      if (decoded.damaged == 0 && vedette::tsdb::RollUp(instants, values, resolution, stretches) &&
+          !stretches.empty()) {
+        batch.Put(store_, Family::kRollups, key, EncodeRollup(stretches));
+      } else {
+        batch.Delete(store_, Family::kRollups, key);
+      }
+    }
+    group.clear();
+    return batch.bytes() >= kBatchBytes ? write() : Status();
+  };
+  it.Seek(prefix);
+  for (; it.valid() || PassDamage(it); it.Next()) {
+    if (!it.key().starts_with(prefix)) break;
+    if (it.key().size() != ChunkKey::kBytes) continue;
+    if (!group.empty() && !ChunkKey::From(group.keys[0]).SameSeries(ChunkKey::From(it.key()))) {
+      VEDETTE_RETURN_IF_ERROR(finish());
+    }
+    group.keys.emplace_back(it.key());
+    group.values.emplace_back(it.value());
+  }
+  // Who reads what is behind the damage has to hear of it: the window stays as it is.
+  VEDETTE_RETURN_IF_ERROR(it.status());
+  VEDETTE_RETURN_IF_ERROR(finish());
+  return write();
+}
+
 Status Compactor::Drop(int32_t window) {
   // Out of sight first, so that no query finds a window half gone.
   StoreBatch batch;
-  presence_.Drop(window, batch);
-  histograms_.Drop(window, batch);
+  VEDETTE_RETURN_IF_ERROR(presence_.Drop(window, batch));
+  VEDETTE_RETURN_IF_ERROR(histograms_.Drop(window, batch));
   instants_.Forget(window);
   batch.Put(store_, Family::kMeta, kDroppingPrefix + WindowPrefix(window), "");
   FailPoint("drop.before");
   VEDETTE_RETURN_IF_ERROR(store_.Write(batch));
   FailPoint("drop.hidden");
+  VEDETTE_RETURN_IF_ERROR(rollups_.Drop(window));
   return DropFamilies(window);
 }
 
@@ -188,22 +275,30 @@ Status Compactor::FinishDrops() {
     const std::string_view window = it.key().substr(kDroppingPrefix.size());
     if (window.size() == 4) windows.push_back(WindowFromBits(GetBigEndian32(window.data())));
   }
-  for (int32_t window : windows) VEDETTE_RETURN_IF_ERROR(DropFamilies(window));
+  for (int32_t window : windows) {
+    VEDETTE_RETURN_IF_ERROR(rollups_.Drop(window));
+    VEDETTE_RETURN_IF_ERROR(DropFamilies(window));
+  }
   return {};
 }
 
 Status Compactor::DropSeries(int32_t window, std::span<const uint32_t> metrics,
                              std::span<const uint32_t> series) {
   StoreBatch batch;
-  for (size_t i = 0; i < series.size(); ++i) {
-    const std::string begin = SeriesPrefix(window, metrics[i], series[i]);
-    std::string end = begin;
-    PutBigEndian32(end, UINT32_MAX);  // Beyond every offset in a window.
-    batch.DeleteRange(store_, Family::kChunks, begin, end);
-    batch.DeleteRange(store_, Family::kHistograms, begin, end);
+  for (Family family : {Family::kChunks, Family::kHistograms}) {
+    StoreIterator it = store_.Iterate(family);
+    for (size_t i = 0; i < series.size(); ++i) {
+      const std::string begin = SeriesPrefix(window, metrics[i], series[i]);
+      std::string end = begin;
+      PutBigEndian32(end, UINT32_MAX);  // Beyond every offset in a window.
+      VEDETTE_RETURN_IF_ERROR(batch.DeleteFound(store_, family, it, begin, end));
+    }
   }
-  presence_.Remove(window, series, batch);
-  histograms_.Remove(window, series, batch);
+  for (size_t i = 0; i < series.size(); ++i) {
+    rollups_.Remove(window, metrics[i], series[i], batch);
+  }
+  VEDETTE_RETURN_IF_ERROR(presence_.Remove(window, series, batch));
+  VEDETTE_RETURN_IF_ERROR(histograms_.Remove(window, series, batch));
   FailPoint("expire.before");
   VEDETTE_RETURN_IF_ERROR(store_.Write(batch));
   FailPoint("expire.written");
@@ -270,8 +365,8 @@ Result<Compactor::Outcome> Compactor::Delete(std::span<const uint32_t> metrics,
       if (!left && outcome.samples > touched) emptied.push_back(series[i]);
       VEDETTE_RETURN_IF_ERROR(batch.bytes() >= kBatchBytes ? write() : Status());
     }
-    presence_.Remove(window, emptied, batch);
-    histograms_.Remove(window, emptied, batch);
+    VEDETTE_RETURN_IF_ERROR(presence_.Remove(window, emptied, batch));
+    VEDETTE_RETURN_IF_ERROR(histograms_.Remove(window, emptied, batch));
     VEDETTE_RETURN_IF_ERROR(write());
   }
   return outcome;

@@ -9,6 +9,7 @@
 #include "server/tsdb/store/store.h"
 #include "server/tsdb/timeline/instants_table.h"
 #include "server/tsdb/timeline/presence.h"
+#include "server/tsdb/timeline/rollups.h"
 
 namespace vedette::tsdb {
 
@@ -26,17 +27,22 @@ class Compactor {
   };
 
   Compactor(Store& store, InstantsTable& instants, Presence& presence, Presence& histograms,
-            int64_t window_ms, std::atomic<uint64_t>& damaged)
+            Rollups& rollups, int64_t window_ms, std::atomic<uint64_t>& damaged)
       : store_(store),
         instants_(instants),
         presence_(presence),
         histograms_(histograms),
+        rollups_(rollups),
         window_ms_(window_ms),
         damaged_(damaged) {}
 
   // `pace` is told the bytes written after each batch; it may wait. kCancelled from it stops.
   using Pace = std::function<Status(uint64_t bytes)>;
   Result<Outcome> Merge(int32_t window, const Pace& pace);
+
+  // Makes the roll-ups of every series of the window, in each resolution. kUnavailable where samples of
+  // it were changed meanwhile: it is to be tried again.
+  Status RollUp(int32_t window, const Pace& pace);
 
   // Everything of the window, at once. A crash in between is finished by FinishDrops(), at the start.
   Status Drop(int32_t window);
@@ -54,6 +60,9 @@ class Compactor {
 
  private:
   struct Group;
+  struct Decoded;
+  Decoded Decode(const Group& group);
+  Status MakeRollups(int32_t window, uint64_t since, const Pace& pace);
   Status Rewrite(const Group& group, int64_t delete_from_ms, int64_t delete_to_ms,
                  StoreBatch& batch, std::vector<InstantsTable::Interned>& interned,
                  Outcome& outcome, uint64_t* kept);
@@ -64,6 +73,7 @@ class Compactor {
   InstantsTable& instants_;
   Presence& presence_;
   Presence& histograms_;
+  Rollups& rollups_;
   const int64_t window_ms_;
   std::atomic<uint64_t>& damaged_;
 };

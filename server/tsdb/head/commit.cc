@@ -327,6 +327,11 @@ Status Head::WriteLate(Commit& commit) {
                        unique};
     commit.batch.Put(store_, Family::kChunks, key.Bytes(),
                      EncodeChunk(interned.id, instants.back() - instants.front(), values));
+    auto change = commit.changes.find(window);
+    if (change == commit.changes.end()) {
+      change = commit.changes.emplace(window, rollups_.Begin(window)).first;
+    }
+    if (change->second.rolled()) rollups_.Remove(window, metric, series, commit.batch);
     presence_.Mark(window, std::span(&series, 1), commit.batch);
     commit.present.emplace_back(window, series);
     commit.interned.push_back(std::move(interned));
@@ -389,6 +394,7 @@ void Head::Abandon(Commit& commit) VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_ana
   commit.present.clear();
   commit.histograms.clear();
   commit.interned.clear();
+  commit.changes.clear();
   commit.batch.Clear();
 }
 
@@ -463,6 +469,7 @@ Status Head::Flush(Commit& commit) VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_ana
   commit.present.clear();
   commit.histograms.clear();
   commit.interned.clear();
+  commit.changes.clear();
   commit.batch.Clear();
   return {};
 }

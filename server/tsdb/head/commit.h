@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -28,6 +29,7 @@ struct Head::Commit {
   std::vector<std::pair<int32_t, uint32_t>> present;     // Window and series of late samples.
   std::vector<std::pair<int32_t, uint32_t>> histograms;  // The same of histograms.
   std::vector<InstantsTable::Interned> interned;
+  std::map<int32_t, Rollups::Change> changes;  // Of sealed windows, until they are written.
   int64_t min_t_ms = INT64_MAX;
   int64_t max_t_ms = INT64_MIN;
   bool rewrites = false;  // Changes more than the ends of timelines.

@@ -21,11 +21,6 @@ namespace {
 // Instants beyond this would leave the keys' window numbers, and no clock is that wrong.
 constexpr int64_t kMaxInstant = int64_t{1} << 50;
 
-uint64_t CountPresent(std::span<const double> values) {
-  return static_cast<uint64_t>(
-      std::ranges::count_if(values, [](double v) { return !IsAbsent(v); }));
-}
-
 std::string JournalKey(uint64_t sequence) {
   std::string out;
   PutBigEndian32(out, static_cast<uint32_t>(sequence >> 32));
@@ -36,13 +31,15 @@ std::string JournalKey(uint64_t sequence) {
 }  // namespace
 
 Head::Head(HeadOptions options, Store& store, SeriesIndex& index, InstantsTable& instants,
-           Presence& presence, Presence& histograms, ExemplarSink& exemplars, const Clock& clock)
+           Presence& presence, Presence& histograms, Rollups& rollups, ExemplarSink& exemplars,
+           const Clock& clock)
     : options_(std::move(options)),
       store_(store),
       index_(index),
       instants_(instants),
       presence_(presence),
       histograms_(histograms),
+      rollups_(rollups),
       exemplars_(exemplars),
       clock_(clock),
       timeline_ids_(store, "ids/timeline"),
@@ -340,6 +337,7 @@ Status Head::Seal(Timeline& t, std::shared_ptr<const TimelineView> view) {
   const int32_t window = WindowOf(instants.front(), options_.window_ms);
   const int64_t window_start = window * options_.window_ms;
   StoreBatch batch;
+  const Rollups::Change change = rollups_.Begin(window);
   VEDETTE_ASSIGN_OR_RETURN(InstantsTable::Interned interned,
                            instants_.Intern(window, instants, batch));
   std::vector<uint32_t> metrics;
@@ -368,6 +366,7 @@ Status Head::Seal(Timeline& t, std::shared_ptr<const TimelineView> view) {
     const ChunkKey key{window, metrics[p], t.layout[p],
                        static_cast<uint32_t>(instants.back() - window_start), t.id};
     batch.Put(store_, Family::kChunks, key.Bytes(), EncodeChunk(interned.id, span_ms, values));
+    if (change.rolled()) rollups_.Remove(window, metrics[p], t.layout[p], batch);
     sealed.push_back(t.layout[p]);
   }
   presence_.Mark(window, sealed, batch);
@@ -412,9 +411,11 @@ Status Head::SealAll() {
 Status Head::ForgetLog(Timeline& t) {
   if (!t.stored_state || !t.View()->empty()) return {};
   StoreBatch batch;
-  batch.DeleteRange(store_, Family::kHead, HeadKey(t.id, HeadKind::kBlock, 0),
-                    HeadKey(t.id, HeadKind::kRow, UINT32_MAX));
-  return store_.Write(batch);
+  StoreIterator it = store_.Iterate(Family::kHead);
+  VEDETTE_RETURN_IF_ERROR(batch.DeleteFound(store_, Family::kHead, it,
+                                            HeadKey(t.id, HeadKind::kBlock, 0),
+                                            HeadKey(t.id, HeadKind::kRow, UINT32_MAX)));
+  return batch.empty() ? Status() : store_.Write(batch);
 }
 
 Status Head::SealIdle() {
@@ -441,8 +442,10 @@ Status Head::SealAndDrop(const std::shared_ptr<Timeline>& t) {
   VEDETTE_RETURN_IF_ERROR(Seal(*t, t->View()));
   if (t->stored_state) {
     StoreBatch batch;
-    batch.DeleteRange(store_, Family::kHead, HeadKey(t->id, HeadKind::kState, 0),
-                      HeadKey(t->id + 1, HeadKind::kState, 0));
+    StoreIterator it = store_.Iterate(Family::kHead);
+    VEDETTE_RETURN_IF_ERROR(batch.DeleteFound(store_, Family::kHead, it,
+                                              HeadKey(t->id, HeadKind::kState, 0),
+                                              HeadKey(t->id + 1, HeadKind::kState, 0)));
     FailPoint("seal.drop.before");
     VEDETTE_RETURN_IF_ERROR(store_.Write(batch));
     FailPoint("seal.drop.written");
@@ -454,257 +457,6 @@ Status Head::SealAndDrop(const std::shared_ptr<Timeline>& t) {
   WriterLock all(timelines_mu_);
   timelines_.erase(t->id);
   return {};
-}
-
-// ---- one writer's timeline
-
-class Head::Writer final : public storage::TimelineWriter {
- public:
-  Writer(Head& head, std::string owner) : head_(head), owner_(std::move(owner)) {}
-
-  ~Writer() override {
-    if (!timeline_) return;
-    MutexLock lock(timeline_->commit_mu);
-    head_.Uncharge(owner_, timeline_->layout.size());
-    timeline_->kind = Timeline::Kind::kDetached;
-  }
-
-  Result<uint32_t> AddSeries(const Labels& labels) override {
-    if (!timeline_) {
-      VEDETTE_ASSIGN_OR_RETURN(timeline_, head_.NewTimeline(owner_, Timeline::Kind::kWriter));
-    }
-    VEDETTE_RETURN_IF_ERROR(head_.Charge(owner_));
-    bool added;
-    const uint32_t series = head_.index_.FindOrAdd(labels, &added);
-    MutexLock lock(timeline_->commit_mu);
-    const uint32_t position = static_cast<uint32_t>(timeline_->layout.size());
-    timeline_->layout.push_back(series);
-    head_.AddPlace(series, {timeline_->id, position});
-    return position;
-  }
-
-  Labels LabelsAt(uint32_t position) const override {
-    MutexLock lock(timeline_->commit_mu);
-    return head_.index_.LabelsOf(timeline_->layout[position]);
-  }
-
-  Result<storage::CommitStats> Commit(const storage::Row& row) override;
-
-  // Null before its first series.
-  Timeline* timeline() const { return timeline_.get(); }
-  // Puts a row of this writer's timeline into `commit`.
-  Status Stage(Head::Commit& commit, Timeline& t, const storage::Row& row)
-      VEDETTE_REQUIRES(t.commit_mu);
-
- private:
-  Head& head_;
-  const std::string owner_;
-  std::shared_ptr<Timeline> timeline_;  // Made with the first series.
-};
-
-std::unique_ptr<storage::TimelineWriter> Head::OpenTimeline(const std::string& owner) {
-  return std::make_unique<Writer>(*this, owner);
-}
-
-Result<storage::CommitStats> Head::Writer::Commit(const storage::Row& row) {
-  Head::Commit commit;
-  if (!timeline_) return commit.stats;
-  Timeline& t = *timeline_;
-  MutexLock lock(t.commit_mu);
-  Status status = Stage(commit, t, row);
-  if (status.ok()) status = head_.Flush(commit);
-  if (!status.ok()) {
-    head_.Abandon(commit);
-    return status;
-  }
-  storage::CommitStats counted = commit.stats;
-  if (row.optional) counted.duplicate = counted.out_of_order = counted.too_old = 0;
-  head_.Count(counted);
-  return commit.stats;
-}
-
-Status Head::Writer::Stage(Head::Commit& commit, Timeline& t, const storage::Row& row) {
-  if (row.values.size() > t.layout.size()) {
-    return InvalidArgument(StrCat("a row of ", row.values.size(), " values for a layout of ",
-                                  t.layout.size(), " series"));
-  }
-  for (const storage::HistogramAt& h : row.histograms) {
-    if (h.position >= t.layout.size()) return InvalidArgument("a histogram beyond the layout");
-  }
-  for (const storage::ExemplarAt& e : row.exemplars) {
-    if (e.position >= t.layout.size()) return InvalidArgument("an exemplar beyond the layout");
-  }
-  if (!head_.TimeAllowed(row.t_ms, 0, commit.stats)) {
-    // Only now, as it walks the row.
-    uint64_t samples = CountPresent(row.values);
-    for (const storage::HistogramAt& h : row.histograms) {
-      samples += h.position >= row.values.size() || IsAbsent(row.values[h.position]);
-    }
-    (void)head_.TimeAllowed(row.t_ms, samples, commit.stats);
-    commit.stats.refused_histograms += row.histograms.size();
-    return {};
-  }
-  std::span<const double> values = row.values;
-  std::vector<double> without;
-  if (!row.histograms.empty()) {
-    without.assign(values.begin(), values.end());
-    for (const storage::HistogramAt& h : row.histograms) {
-      if (h.position < without.size()) without[h.position] = kAbsent;
-      VEDETTE_RETURN_IF_ERROR(
-          head_.StageHistogram(commit, t.layout[h.position], row.t_ms, *h.histogram, row.backfill));
-    }
-    values = without;
-  }
-  VEDETTE_RETURN_IF_ERROR(head_.StageRow(commit, t, row.t_ms, values, row.backfill));
-  for (const storage::ExemplarAt& e : row.exemplars) {
-    storage::ExemplarAt at = e;
-    if (!at.exemplar.t_ms) at.exemplar.t_ms = row.t_ms;
-    commit.stats.exemplars += head_.exemplars_.Add(head_.index_.LabelsOf(t.layout[e.position]),
-                                                   at.exemplar, commit.batch);
-  }
-  return {};
-}
-
-Result<storage::CommitStats> Head::CommitTogether(
-    std::span<const storage::WriterRow> rows,
-    const std::function<void(StoreBatch& batch)>& add_notes)
-    VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_analysis) {
-  Commit commit;
-  std::vector<std::pair<Timeline*, const storage::WriterRow*>> ordered;
-  ordered.reserve(rows.size());
-  for (const storage::WriterRow& r : rows) {
-    if (Timeline* t = static_cast<Writer*>(r.writer)->timeline()) ordered.emplace_back(t, &r);
-  }
-  // All locks in the order of ids, as in Write().
-  std::ranges::sort(ordered, {}, [](const auto& o) { return o.first->id; });
-  const auto same = [](const auto& a, const auto& b) { return a.first == b.first; };
-  if (std::ranges::adjacent_find(ordered, same) != ordered.end()) {
-    return InvalidArgument("two rows of one writer in one commit");
-  }
-  for (const auto& [t, r] : ordered) t->commit_mu.Lock();
-  // Sealing writes what is staged: it comes before anything is, so that the rows stay together.
-  Status status;
-  for (size_t i = 0; status.ok() && i < ordered.size(); ++i) {
-    Timeline& t = *ordered[i].first;
-    const int64_t t_ms = ordered[i].second->row.t_ms;
-    storage::CommitStats unused;
-    if (TimeAllowed(t_ms, 0, unused)) status = MakeRoom(commit, t, t_ms);
-  }
-  for (size_t i = 0; status.ok() && i < ordered.size(); ++i) {
-    const storage::WriterRow& r = *ordered[i].second;
-    status = static_cast<Writer*>(r.writer)->Stage(commit, *ordered[i].first, r.row);
-  }
-  if (status.ok()) {
-    add_notes(commit.batch);
-    status = Flush(commit);
-  }
-  if (!status.ok()) Abandon(commit);
-  for (const auto& [t, r] : ordered) t->commit_mu.Unlock();
-  if (!status.ok()) return status;
-  Count(commit.stats);
-  return commit.stats;
-}
-
-// ---- the start
-
-Status Head::RestoreIndex(const DamageSink& damage) {
-  StoreIterator it = store_.Iterate(Family::kSeries, nullptr, /*long_walk=*/true);
-  MutexLock lock(journal_mu_);
-  it.SeekToFirst();
-  while (it.valid() || PassDamage(it, "series journals", damage)) {
-    if (it.key().size() == 8) {
-      next_journal_ = (static_cast<uint64_t>(GetBigEndian32(it.key().data())) << 32 |
-                       GetBigEndian32(it.key().data() + 4)) +
-                      1;
-      if (Status s = index_.Restore(it.value()); !s.ok()) damage(s.message());
-    } else {
-      damage("series journal: a key is damaged");
-    }
-    it.Next();
-  }
-  if (const uint64_t lost = index_.lost(); lost > 0) {
-    damage(StrCat("the labels of ", lost, " series are lost"));
-  }
-  return it.status();
-}
-
-Status Head::Restore(const DamageSink& damage) {
-  if (Result<std::optional<std::string>> range = store_.Get(Family::kMeta, kTimeRangeKey);
-      range.ok() && *range) {
-    ByteReader in(**range);
-    const int64_t min = in.Signed();
-    const int64_t max = in.Signed();
-    if (in.ok()) {
-      min_t_ms_ = min;
-      max_t_ms_ = max;
-    }
-  }
-  const int64_t now = clock_.NowMs();
-  StoreIterator it = store_.Iterate(Family::kHead, nullptr, /*long_walk=*/true);
-  it.SeekToFirst();
-  while (it.valid() || PassDamage(it, "log", damage)) {
-    if (it.key().size() != 9) {
-      damage("log: a key is damaged");
-      it.Next();
-      continue;
-    }
-    const uint32_t id = GetBigEndian32(it.key().data());
-    auto t = std::make_shared<Timeline>();
-    t->id = id;
-    LogReplay replay;
-    for (; (it.valid() || PassDamage(it, "log", damage)) && it.key().size() == 9 &&
-           GetBigEndian32(it.key().data()) == id;
-         it.Next()) {
-      const HeadKind kind = static_cast<HeadKind>(it.key()[4]);
-      const uint32_t slot = GetBigEndian32(it.key().data() + 5);
-      // A damaged record costs what is in it, and is counted.
-      if (Status s = replay.Add(kind, slot, it.value()); !s.ok()) {
-        damage(StrCat("timeline ", id, ": ", s.message()));
-      }
-    }
-    LogReplay::Restored restored = replay.Finish();
-    for (uint64_t i = 0; i < restored.damaged; ++i) {
-      damage(StrCat("timeline ", id, ": rows of the log are damaged"));
-    }
-    MutexLock lock(t->commit_mu);
-    t->owner = std::move(restored.owner);
-    // The writers are gone with the process; loose series find their timeline again.
-    t->kind = restored.loose ? Timeline::Kind::kLoose : Timeline::Kind::kDetached;
-    t->epoch = restored.epoch;
-    t->next_slot = restored.next_slot;
-    t->sealed_t_ms = restored.sealed_t_ms;
-    t->stored_state = true;
-    t->last_commit_ms = now;
-    uint32_t highest = 0;
-    for (uint32_t s : restored.layout) highest = std::max(highest, s);
-    if (!restored.layout.empty() && highest >= index_.size()) {
-      damage(StrCat("the log of timeline ", id, " has series whose labels are lost"));
-      index_.Reserve(highest + 1);
-    }
-    t->layout = std::move(restored.layout);
-    t->stored_layout = t->layout.size();
-    for (uint32_t p = 0; p < t->layout.size(); ++p) AddPlace(t->layout[p], {id, p});
-    if (restored.loose) {
-      MutexLock budget(budget_mu_);
-      charged_ += t->layout.size();
-      charged_by_owner_[t->owner] += t->layout.size();
-    }
-    restored.view->version = versions_++;
-    restored.view->sealed_t_ms = restored.sealed_t_ms;
-    if (!restored.view->empty()) {
-      SawTime(restored.view->first_t_ms());
-      SawTime(restored.view->last_t_ms());
-    }
-    {
-      MutexLock view(t->mu);
-      t->view = std::move(restored.view);
-    }
-    WriterLock all(timelines_mu_);
-    timelines_[id] = std::move(t);
-  }
-  // Who sealed what in earlier lives is not known any more.
-  SawForeign(max_t_ms_);
-  return it.status();
 }
 
 }  // namespace vedette::tsdb

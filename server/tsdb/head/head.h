@@ -24,6 +24,7 @@
 #include "server/tsdb/store/store.h"
 #include "server/tsdb/timeline/instants_table.h"
 #include "server/tsdb/timeline/presence.h"
+#include "server/tsdb/timeline/rollups.h"
 
 namespace vedette::tsdb {
 
@@ -133,7 +134,8 @@ class Head {
   static constexpr size_t kBlocksPerChunk = 8;
 
   Head(HeadOptions options, Store& store, SeriesIndex& index, InstantsTable& instants,
-       Presence& presence, Presence& histograms, ExemplarSink& exemplars, const Clock& clock);
+       Presence& presence, Presence& histograms, Rollups& rollups, ExemplarSink& exemplars,
+       const Clock& clock);
   ~Head();
 
   // Reads the series journals, then the log. Once each, before anything else. What is damaged is left
@@ -259,6 +261,7 @@ class Head {
   InstantsTable& instants_;
   Presence& presence_;
   Presence& histograms_;  // Where native histograms are.
+  Rollups& rollups_;
   ExemplarSink& exemplars_;
   const Clock& clock_;
   IdSource timeline_ids_;

@@ -49,8 +49,10 @@ class Weights {
 
 // Chunks with their keys, and the instants divided among the chunks that are over them.
 struct SealedWeights {
-  explicit SealedWeights(size_t series) : chunks(series), instants(series), histograms(series) {}
+  explicit SealedWeights(size_t series)
+      : chunks(series), rollups(series), instants(series), histograms(series) {}
   Weights chunks;
+  Weights rollups;
   Weights instants;
   Weights histograms;
 };
@@ -76,6 +78,17 @@ class SealedWalk {
     }
     VEDETTE_RETURN_IF_ERROR(PastDamage(it.status()));
     VEDETTE_RETURN_IF_ERROR(FinishWindow(*snapshot));
+
+    if (store_.has(Family::kRollups)) {
+      it = store_.Iterate(Family::kRollups, snapshot.get(), /*long_walk=*/true);
+      it.SeekToFirst();
+      for (; it.valid() || it.SkipDamage(); it.Next()) {
+        if (it.key().size() != kRollupKeyBytes) continue;
+        out_.rollups.Add(GetBigEndian32(it.key().data() + 12),
+                         static_cast<double>(it.key().size() + it.value().size()));
+      }
+      VEDETTE_RETURN_IF_ERROR(PastDamage(it.status()));
+    }
 
     it = store_.Iterate(Family::kHistograms, snapshot.get(), /*long_walk=*/true);
     it.SeekToFirst();
@@ -263,7 +276,7 @@ Result<CostReport> TakeAccounts(const AccountedParts& parts, const CostRequest& 
   report.total.series = n;
   const Store::Files files = parts.store.files();
   const auto tables = [&](Family f) { return files.tables[static_cast<size_t>(f)]; };
-  report.disk = {.chunks = tables(Family::kChunks),
+  report.disk = {.chunks = tables(Family::kChunks) + tables(Family::kRollups),
                  .histograms = tables(Family::kHistograms),
                  .instants = tables(Family::kInstants),
                  .log = tables(Family::kHead) + files.log,
@@ -282,7 +295,8 @@ Result<CostReport> TakeAccounts(const AccountedParts& parts, const CostRequest& 
                          double& shared) {
     if (!weights.Spread(static_cast<double>(bytes), out)) shared += static_cast<double>(bytes);
   };
-  spread(sealed.chunks, report.disk.chunks, costs.disk, shared_disk);
+  spread(sealed.chunks, tables(Family::kChunks), costs.disk, shared_disk);
+  spread(sealed.rollups, tables(Family::kRollups), costs.disk, shared_disk);
   spread(sealed.histograms, report.disk.histograms, costs.disk, shared_disk);
   spread(sealed.instants, report.disk.instants, costs.disk, shared_disk);
   spread(head, report.disk.log, costs.disk, shared_disk);

@@ -7,8 +7,10 @@
 
 #include "common/base/strings.h"
 #include "common/model/sample.h"
+#include "server/storage/queryable.h"
 #include "server/tsdb/chunk/bytes.h"
 #include "server/tsdb/chunk/chunk.h"
+#include "server/tsdb/chunk/rollup.h"
 #include "server/tsdb/head/head.h"
 #include "server/tsdb/store/damage.h"
 #include "server/tsdb/store/keys.h"
@@ -31,6 +33,9 @@ class Verification {
     VEDETTE_RETURN_IF_ERROR(Instants());
     VEDETTE_RETURN_IF_ERROR(Chunks());
     VEDETTE_RETURN_IF_ERROR(Histograms());
+    if (store_.has(Family::kRollups)) {
+      VEDETTE_RETURN_IF_ERROR(Rollups());
+    }
     for (uint32_t s : unlabelled_) report_.Add(StrCat("series ", s, ": its labels are lost"));
     report_.series = index_.size() - index_.lost();
     return {};
@@ -101,6 +106,22 @@ class Verification {
                                        h.status().message()));
                   }
                 });
+  }
+
+  Status Rollups() {
+    std::vector<storage::RolledUp> stretches;
+    return Walk(Family::kRollups, "roll-ups", [&](std::string_view key, std::string_view value) {
+      ++report_.rollups;
+      if (key.size() != kRollupKeyBytes) {
+        report_.Add("roll-ups: a key of a wrong length");
+        return;
+      }
+      const uint32_t series = GetBigEndian32(key.data() + 12);
+      KnowSeries(series);
+      if (const Status s = DecodeRollup(value, stretches); !s.ok()) {
+        report_.Add(StrCat("a roll-up of ", NameOf(series), ": ", s.message()));
+      }
+    });
   }
 
   static uint64_t Id(std::string_view instants_key) {

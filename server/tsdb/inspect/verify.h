@@ -19,6 +19,7 @@ struct VerifyReport {
   uint64_t samples = 0;  // Sealed ones.
   uint64_t histograms = 0;
   uint64_t instants = 0;  // Lists of them.
+  uint64_t rollups = 0;
 
   static constexpr size_t kMaxProblems = 1000;
   uint64_t problems = 0;

@@ -20,7 +20,8 @@ class LocalQuerier final : public storage::Querier {
     const bool given = hints.start_ms != 0 || hints.end_ms != 0;
     const int64_t min = given ? std::max(min_, hints.start_ms) : min_;
     const int64_t max = given ? std::min(max_, hints.end_ms) : max_;
-    const bool whole = !hints.sorted && !hints.start_times && hints.limit == 0;
+    const bool whole = !hints.sorted && !hints.start_times && hints.limit == 0 &&
+                       !MayReadRollups(parts_, min, max, hints);
     if (whole && min <= max) {
       if (auto kept = cache_.Select(parts_, min, max, matchers)) return kept;
     }

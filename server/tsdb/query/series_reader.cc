@@ -9,6 +9,7 @@
 #include "common/base/strings.h"
 #include "common/model/sample.h"
 #include "server/tsdb/chunk/chunk.h"
+#include "server/tsdb/chunk/rollup.h"
 #include "server/tsdb/store/keys.h"
 
 namespace vedette::tsdb {
@@ -26,6 +27,42 @@ uint64_t Mix(uint64_t h, uint64_t v) {
   return h ^ h >> 29;
 }
 
+// Whether all edges of the reader's windows that lie between `begin` and `end` are multiples of the
+// resolution: then no stretch of a roll-up is cut by one.
+bool Uncut(const storage::SelectHints& hints, int64_t begin, int64_t end, int64_t resolution_ms) {
+  const int64_t first = hints.start_ms - 1 + hints.range_ms;
+  const int64_t step = hints.step_ms;
+  for (const int64_t before : {int64_t{0}, hints.range_ms}) {
+    int64_t t = first - before;
+    const int64_t last = hints.end_ms - before;
+    if (step > 0 && t <= begin) t += ((begin - t) / step + 1) * step;
+    while (t > begin && t < end && t <= last) {
+      if (t % resolution_ms != 0) return false;
+      if (step <= 0 || step % resolution_ms == 0) break;  // So are all the others.
+      t += step;
+    }
+  }
+  return true;
+}
+
+// The coarsest resolution in which a window may be read; 0: none.
+int64_t ResolutionOf(const ReaderParts& parts, int32_t window, int64_t min_t_ms, int64_t max_t_ms,
+                     const storage::SelectHints& hints) {
+  // A range that the querier has cut has edges that the hints do not tell of.
+  if (!hints.takes_rolled || hints.range_ms <= 0 || min_t_ms != hints.start_ms ||
+      max_t_ms != hints.end_ms || !parts.store.has(Family::kRollups)) {
+    return 0;
+  }
+  const int64_t begin = window * parts.window_ms;
+  for (const int64_t resolution : parts.rollups.resolutions()) {
+    if (parts.rollups.Has(resolution, window) &&
+        Uncut(hints, begin, begin + parts.window_ms, resolution)) {
+      return resolution;
+    }
+  }
+  return 0;
+}
+
 // What was selected and where it lies: worked out once, and shared by the parts of a set. Never
 // changed.
 struct Selection {
@@ -33,6 +70,7 @@ struct Selection {
     int32_t window;
     Postings present;
     Postings histograms;
+    int64_t rollup_ms = 0;  // The resolution in which it is read; 0: as it is.
   };
 
   std::vector<uint32_t> ids;
@@ -46,10 +84,17 @@ struct Selection {
   std::vector<uint32_t> places_of;  // where those of each begin.
   std::vector<int64_t> sealed_of;   // The newest instant of each that its timelines have sealed,
   int64_t foreign = INT64_MAX;      // and of all that may come from elsewhere.
+  bool rollups = false;             // A window is read in them.
 };
 
+int32_t NearWindowOf(int64_t t_ms, int64_t window_ms) {
+  constexpr int64_t kFar = int64_t{1} << 50;
+  return WindowOf(std::clamp(t_ms, -kFar, kFar), window_ms);
+}
+
 std::shared_ptr<const Selection> Look(const ReaderParts& parts, int64_t min_t_ms, int64_t max_t_ms,
-                                      bool sorted, const Postings& selected) {
+                                      const storage::SelectHints& hints,
+                                      const Postings& selected) {
   auto out = std::make_shared<Selection>();
   if (min_t_ms > max_t_ms) return out;
   out->ids = selected.ToVector();
@@ -74,20 +119,18 @@ std::shared_ptr<const Selection> Look(const ReaderParts& parts, int64_t min_t_ms
   // After the places: a timeline that left before they were looked at is counted in it.
   out->foreign = parts.head.foreign_t_ms();
   out->snapshot = parts.store.TakeSnapshot();
-  const auto window_of = [&](int64_t t_ms) {
-    constexpr int64_t kFar = int64_t{1} << 50;
-    return WindowOf(std::clamp(t_ms, -kFar, kFar), parts.window_ms);
-  };
-  for (int32_t window : parts.presence.Windows(window_of(min_t_ms), window_of(max_t_ms))) {
+  for (int32_t window : parts.presence.Windows(NearWindowOf(min_t_ms, parts.window_ms),
+                                               NearWindowOf(max_t_ms, parts.window_ms))) {
     Postings present = parts.presence.Among(window, selected);
     if (present.empty()) continue;
-    out->windows.push_back(
-        {window, std::move(present), parts.histograms.Among(window, selected)});
+    out->windows.push_back({window, std::move(present), parts.histograms.Among(window, selected),
+                            ResolutionOf(parts, window, min_t_ms, max_t_ms, hints)});
+    out->rollups = out->rollups || out->windows.back().rollup_ms != 0;
   }
   parts.index.MetricsOf(out->ids, out->metrics);
   out->order.resize(out->ids.size());
   for (size_t i = 0; i < out->order.size(); ++i) out->order[i] = static_cast<uint32_t>(i);
-  if (sorted) {
+  if (hints.sorted) {
     parts.index.LabelsOf(out->ids, out->labels);
     std::ranges::sort(out->order, [&](uint32_t a, uint32_t b) {
       return out->labels[a] < out->labels[b];
@@ -159,6 +202,7 @@ class Reader final : public SeriesReader {
   struct Cursor {
     std::optional<StoreIterator> chunks;
     std::optional<StoreIterator> histogram_rows;
+    std::optional<StoreIterator> rollups;
   };
 
   void Damaged(const Status& s) {
@@ -183,22 +227,98 @@ class Reader final : public SeriesReader {
     held_.clear();
     values_.clear();
     histograms_.clear();
+    rolled_.clear();
     histogram_before_ = nullptr;
     ReadHead(index);
     const size_t from_head = pieces_.size();
     // Where memory has all of the range the disk is not asked: a search there costs more than the
     // rest of a short read.
     const bool on_disk = min_ <= std::max(selection_->foreign, selection_->sealed_of[index]);
+    // With histograms it is the samples that count.
+    const bool rollups =
+        selection_->rollups && std::ranges::none_of(selection_->windows, [&](const auto& w) {
+          return w.histograms.Contains(series);
+        });
     for (size_t i = 0; i < cursors_.size(); ++i) {
       const Selection::InWindow& w = selection_->windows[i];
-      if (on_disk && w.present.Contains(series)) ReadChunks(w, cursors_[i], series, metric);
+      if (on_disk && w.present.Contains(series) &&
+          !(rollups && ReadRollup(w, cursors_[i], series, metric, from_head))) {
+        ReadChunks(w, cursors_[i], series, metric);
+      }
       if (w.histograms.Contains(series)) ReadHistograms(w, cursors_[i], series, metric);
     }
     if (!status_.ok()) return false;
     // Sealed before open: the older wins where both have an instant.
     std::rotate(pieces_.begin(), pieces_.begin() + static_cast<ptrdiff_t>(from_head),
                 pieces_.end());
-    return Join();
+    const bool samples = Join();
+    return rolled_.empty() ? samples : JoinRolled();
+  }
+
+  // The window's samples of a series as stretches. False: they are to be read themselves.
+  bool ReadRollup(const Selection::InWindow& w, Cursor& cursor, uint32_t series, uint32_t metric,
+                  size_t from_head) {
+    if (w.rollup_ms == 0) return false;
+    const int64_t begin = w.window * parts_.window_ms;
+    // What memory has of the window would have to be put between them.
+    for (size_t i = 0; i < from_head; ++i) {
+      const Piece& p = pieces_[i];
+      if (p.t_ms.front() < begin + parts_.window_ms && p.t_ms.back() >= begin) return false;
+    }
+    if (!cursor.rollups) {
+      cursor.rollups.emplace(parts_.store.Iterate(Family::kRollups, selection_->snapshot.get()));
+    }
+    StoreIterator& it = *cursor.rollups;
+    const std::string key = RollupKey(w.rollup_ms, w.window, metric, series);
+    if (it.valid() && it.key() < key) it.Next();
+    if (!it.valid() || it.key() != key) it.Seek(key);
+    if (!it.valid() || it.key() != key) return false;
+    bytes_ += it.value().size();
+    if (const Status s = DecodeRollup(it.value(), stretches_); !s.ok()) {
+      Damaged(s);
+      return false;  // Nothing is lost.
+    }
+    for (const storage::RolledUp& r : stretches_) {
+      if (r.last_ms >= min_ && r.last_ms <= max_) rolled_.push_back(r);
+    }
+    return true;
+  }
+
+  // Puts the samples that were read beside the stretches between them, each as a stretch of its own.
+  bool JoinRolled() {
+    out_rolled_.clear();
+    size_t next = 0;
+    const auto take_until = [&](int64_t t_ms) {
+      for (; next < out_t_.size() && out_t_[next] < t_ms; ++next) {
+        const double v = out_values_[next];
+        if (IsStale(v)) continue;
+        out_rolled_.push_back({.count = 1,
+                               .first_ms = out_t_[next],
+                               .last_ms = out_t_[next],
+                               .first = v,
+                               .last = v,
+                               .min = v,
+                               .max = v,
+                               .sum = v});
+      }
+    };
+    for (const storage::RolledUp& r : rolled_) {
+      take_until(r.first_ms);
+      out_rolled_.push_back(r);
+    }
+    take_until(INT64_MAX);
+    out_t_.clear();
+    out_values_.clear();
+    for (const storage::RolledUp& r : out_rolled_) {
+      out_t_.push_back(r.last_ms);
+      out_values_.push_back(r.last);
+    }
+    out_key_ = 0;
+    columns_ = {};
+    columns_.t_ms = out_t_;
+    columns_.values = out_values_;
+    columns_.rolled = out_rolled_;
+    return true;
   }
 
   void ReadHead(uint32_t index) {
@@ -350,6 +470,12 @@ class Reader final : public SeriesReader {
   bool Join() {
     columns_ = {};
     out_histograms_.clear();
+    if (pieces_.empty() && histograms_.empty()) {
+      out_t_.clear();
+      out_values_.clear();
+      out_key_ = 0;
+      return false;
+    }
     bool in_order = histograms_.empty();
     for (size_t i = 1; in_order && i < pieces_.size(); ++i) {
       in_order = pieces_[i - 1].t_ms.back() < pieces_[i].t_ms.front();
@@ -465,6 +591,8 @@ class Reader final : public SeriesReader {
   } shared_;
   std::vector<double> values_;
   std::vector<double> chunk_values_;
+  std::vector<storage::RolledUp> rolled_;  // Of all windows that were read in them.
+  std::vector<storage::RolledUp> stretches_;  // Of one.
   std::vector<std::pair<int64_t, std::shared_ptr<const Histogram>>> histograms_;
   std::shared_ptr<const Histogram> histogram_before_;
   uint64_t bytes_ = 0;  // Of encoded samples, decoded so far.
@@ -472,6 +600,7 @@ class Reader final : public SeriesReader {
   std::vector<int64_t> out_t_;
   std::vector<double> out_values_;
   std::vector<std::shared_ptr<const Histogram>> out_histograms_;
+  std::vector<storage::RolledUp> out_rolled_;
   uint64_t out_key_ = 0;
   storage::SeriesColumns columns_;
   Status status_;
@@ -481,11 +610,22 @@ class Reader final : public SeriesReader {
 
 }  // namespace
 
+bool MayReadRollups(const ReaderParts& parts, int64_t min_t_ms, int64_t max_t_ms,
+                    const storage::SelectHints& hints) {
+  if (!hints.takes_rolled || !parts.rollups.any()) return false;
+  const std::vector<int32_t> windows =
+      parts.presence.Windows(NearWindowOf(min_t_ms, parts.window_ms),
+                             NearWindowOf(max_t_ms, parts.window_ms));
+  return std::ranges::any_of(windows, [&](int32_t window) {
+    return ResolutionOf(parts, window, min_t_ms, max_t_ms, hints) != 0;
+  });
+}
+
 std::unique_ptr<SeriesReader> ReadSeries(const ReaderParts& parts, int64_t min_t_ms,
                                          int64_t max_t_ms, const storage::SelectHints& hints,
                                          Postings selected) {
   std::shared_ptr<const Selection> selection =
-      Look(parts, min_t_ms, max_t_ms, hints.sorted, selected);
+      Look(parts, min_t_ms, max_t_ms, hints, selected);
   const size_t end = selection->order.size();
   return std::make_unique<Reader>(parts, min_t_ms, max_t_ms, hints.limit, std::move(selection), 0,
                                   end);

@@ -11,6 +11,7 @@
 #include "server/tsdb/store/store.h"
 #include "server/tsdb/timeline/instants_table.h"
 #include "server/tsdb/timeline/presence.h"
+#include "server/tsdb/timeline/rollups.h"
 
 namespace vedette::tsdb {
 
@@ -21,6 +22,7 @@ struct ReaderParts {
   const InstantsTable& instants;
   const Presence& presence;
   const Presence& histograms;
+  const Rollups& rollups;
   const Head& head;
   HeadCounters& counters;
   int64_t window_ms;
@@ -39,7 +41,12 @@ class SeriesReader : public storage::SeriesSet {
   virtual std::shared_ptr<const TimelineView> view(uint32_t timeline) const = 0;
 };
 
-// Of the hints: sorted, limit. Divides into parts unless there is a limit.
+// Whether a window of the range has roll-ups that this reader may take for its samples. What reads
+// them finds the same answers as in the samples, but for the last digits of sums.
+bool MayReadRollups(const ReaderParts& parts, int64_t min_t_ms, int64_t max_t_ms,
+                    const storage::SelectHints& hints);
+
+// Of the hints: sorted, limit, takes_rolled. Divides into parts unless there is a limit.
 std::unique_ptr<SeriesReader> ReadSeries(const ReaderParts& parts, int64_t min_t_ms,
                                          int64_t max_t_ms, const storage::SelectHints& hints,
                                          Postings selected);

@@ -75,6 +75,21 @@ inline std::string HistogramKey(int32_t window, uint32_t metric, uint32_t series
   return out;
 }
 
+// resolution in seconds | window | metric | series.
+inline std::string RollupPrefix(int64_t resolution_ms) {
+  std::string out;
+  PutBigEndian32(out, static_cast<uint32_t>(resolution_ms / 1000));
+  return out;
+}
+inline std::string RollupPrefix(int64_t resolution_ms, int32_t window) {
+  return RollupPrefix(resolution_ms) + WindowPrefix(window);
+}
+inline constexpr size_t kRollupKeyBytes = 16;
+inline std::string RollupKey(int64_t resolution_ms, int32_t window, uint32_t metric,
+                             uint32_t series) {
+  return RollupPrefix(resolution_ms) + SeriesPrefix(window, metric, series);
+}
+
 inline std::string InstantsKey(int32_t window, uint32_t id) {
   std::string out;
   PutBigEndian32(out, WindowBits(window));

@@ -23,6 +23,7 @@
 #include <chrono>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <optional>
 #include <thread>
@@ -38,8 +39,8 @@
 namespace vedette::tsdb {
 namespace {
 
-constexpr std::array<const char*, kFamilies> kNames = {"meta",   "series",   "head",
-                                                       "chunks", "instants", "histograms"};
+constexpr std::array<const char*, kFamilies> kNames = {
+    "meta", "series", "head", "chunks", "instants", "histograms", "rollups"};
 
 rocksdb::Slice ToSlice(std::string_view s) { return {s.data(), s.size()}; }
 std::string_view ToView(const rocksdb::Slice& s) { return {s.data(), s.size()}; }
@@ -66,6 +67,24 @@ size_t WriteBufferLimit(const StoreOptions& options) {
   }
   return options.max_write_buffer_bytes == 0 ? limit
                                              : std::min(limit, options.max_write_buffer_bytes);
+}
+
+// Whether the directory has roll-ups: by its list of files or, where that is damaged, by what RocksDB
+// has written down of its options. A repair that is not told of a family gives all up.
+bool HasRollups(const rocksdb::DBOptions& options, const std::string& path) {
+  std::vector<std::string> families;
+  if (rocksdb::DB::ListColumnFamilies(options, path, &families).ok()) {
+    return std::ranges::find(families, kNames[Index(Family::kRollups)]) != families.end();
+  }
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(path, error)) {
+    if (!entry.path().filename().string().starts_with("OPTIONS-")) continue;
+    std::ifstream in(entry.path());
+    for (std::string line; std::getline(in, line);) {
+      if (line == "[CFOptions \"rollups\"]") return true;
+    }
+  }
+  return false;
 }
 
 }  // namespace
@@ -206,7 +225,8 @@ struct Store::Rep {
 
   void Use(std::shared_ptr<Database> database) {
     if (families.empty()) {
-      for (size_t f = 0; f < kFamilies; ++f) families.emplace_back(*database->handle(f));
+      const size_t count = database->handles.size() - 1;
+      for (size_t f = 0; f < count; ++f) families.emplace_back(*database->handle(f));
     }
     if (!database->read_only) {
       witness.Start({.sequence = database->db->GetLatestSequenceNumber()});
@@ -324,9 +344,14 @@ void StoreBatch::Put(const Store& store, Family family, std::string_view key,
 void StoreBatch::Delete(const Store& store, Family family, std::string_view key) {
   (void)rep_->batch.Delete(store.rep_->family(family), ToSlice(key));
 }
-void StoreBatch::DeleteRange(const Store& store, Family family, std::string_view begin,
-                             std::string_view end) {
-  (void)rep_->batch.DeleteRange(store.rep_->family(family), ToSlice(begin), ToSlice(end));
+Status StoreBatch::DeleteFound(const Store& store, Family family, StoreIterator& it,
+                               std::string_view begin, std::string_view end) {
+  for (it.Seek(begin); it.valid() || it.SkipDamage(); it.Next()) {
+    if (it.key() >= end) return {};
+    Delete(store, family, it.key());
+  }
+  const Status s = it.status();
+  return s.code() == StatusCode::kDataLoss ? Status() : s;
 }
 bool StoreBatch::empty() const { return rep_->batch.Count() == 0; }
 size_t StoreBatch::bytes() const { return rep_->batch.GetDataSize(); }
@@ -503,6 +528,9 @@ Result<std::unique_ptr<Store>> Store::Open(const StoreOptions& options) {
   descriptors.emplace_back(kNames[3], family_options(16 << 20, 32768, false));
   descriptors.emplace_back(kNames[4], family_options(2 << 20, 16384, true));
   descriptors.emplace_back(kNames[5], family_options(4 << 20, 16384, true));
+  if ((options.rollups && !options.read_only) || HasRollups(db_options, options.path)) {
+    descriptors.emplace_back(kNames[6], family_options(4 << 20, 16384, false));
+  }
 
   rep->setup.path = options.path;
   rep->setup.options = db_options;
@@ -550,6 +578,8 @@ Store::~Store() {
   if (!rep_->listener->failed()) (void)rep_->SyncLog();
   rep_->WitnessManifest();
 }
+
+bool Store::has(Family family) const { return Index(family) < rep_->families.size(); }
 
 Status Store::Write(StoreBatch& batch, bool sync) {
   const std::shared_ptr<Database> now = rep_->Current();
@@ -655,9 +685,19 @@ Status Store::DropRange(Family family, std::string_view begin, std::string_view 
   VEDETTE_ASSIGN_OR_RETURN(const std::shared_ptr<Database> now, Writable());
   VEDETTE_RETURN_IF_ERROR(ToStatus(rocksdb::DeleteFilesInRange(
       now->db.get(), now->handle(Index(family)), &b, &e, /*include_end=*/false)));
+  // What is left lies in files that others share.
+  constexpr size_t kBatchBytes = 1 << 20;
   StoreBatch rest;
-  rest.DeleteRange(*this, family, begin, end);
-  return Write(rest);
+  StoreIterator it = Iterate(family, nullptr, /*long_walk=*/true);
+  for (it.Seek(begin); it.valid() || it.SkipDamage(); it.Next()) {
+    if (it.key() >= end) break;
+    rest.Delete(*this, family, it.key());
+    if (rest.bytes() < kBatchBytes) continue;
+    VEDETTE_RETURN_IF_ERROR(Write(rest));
+    rest.Clear();
+  }
+  if (const Status s = it.status(); !s.ok() && s.code() != StatusCode::kDataLoss) return s;
+  return rest.empty() ? Status() : Write(rest);
 }
 
 Status Store::Checkpoint(const std::string& directory) {

@@ -27,8 +27,9 @@ enum class Family : uint8_t {
   kChunks,      // Sealed value columns.
   kInstants,    // The instants that they share.
   kHistograms,  // Native histograms, one by one.
+  kRollups,     // What samples come to, by stretches of time. Only where it is asked for: see has().
 };
-inline constexpr size_t kFamilies = 6;
+inline constexpr size_t kFamilies = 7;
 
 struct StoreOptions {
   std::string path;
@@ -37,6 +38,9 @@ struct StoreOptions {
   // Nothing is written, and nothing mended; a process that has the directory open is not disturbed.
   // kNotFound where there is no storage; kDataLoss where it cannot be read without a repair.
   bool read_only = false;
+  // There shall be a family for roll-ups. One that is there is kept in any case; a directory without
+  // can be opened by a Vedette that does not know of it.
+  bool rollups = false;
   // Bounds every memory table, so that a test with little data sees tables written and merged. 0: as
   // large as is best.
   size_t max_write_buffer_bytes = 0;
@@ -46,6 +50,7 @@ struct StoreOptions {
 };
 
 class Store;
+class StoreIterator;
 struct Database;
 
 // Changes that are made together or not at all. One thread.
@@ -58,8 +63,11 @@ class StoreBatch {
 
   void Put(const Store& store, Family family, std::string_view key, std::string_view value);
   void Delete(const Store& store, Family family, std::string_view key);
-  // Keys from `begin` up to, not with, `end`.
-  void DeleteRange(const Store& store, Family family, std::string_view begin, std::string_view end);
+  // Every key that `it`, an iterator of the family, finds from `begin` up to, not with, `end`; what it
+  // cannot read stays. One by one, and never as a range: a merge that has nothing but ranges to write
+  // asserts in RocksDB 7.8 when the disk fails it, which kills.
+  Status DeleteFound(const Store& store, Family family, StoreIterator& it, std::string_view begin,
+                     std::string_view end);
   bool empty() const;
   size_t bytes() const;
   void Clear();
@@ -124,6 +132,10 @@ class Store {
  public:
   static Result<std::unique_ptr<Store>> Open(const StoreOptions& options);
   ~Store();
+
+  // Whether the directory has the family: all but kRollups are always there, and that one must not
+  // be touched where it is not.
+  bool has(Family family) const;
 
   Status Write(StoreBatch& batch, bool sync = false);
   Result<std::optional<std::string>> Get(Family family, std::string_view key,

@@ -63,25 +63,34 @@ void Presence::Confirm(int32_t window, std::span<const uint32_t> series) {
   if (any) ++additions_;
 }
 
-void Presence::Drop(int32_t window, StoreBatch& batch) {
+Status Presence::DeletePieces(int32_t window, StoreBatch& batch) const {
+  StoreIterator it = store_.Iterate(Family::kMeta);
+  return batch.DeleteFound(store_, Family::kMeta, it, PieceKey(window, 0),
+                           PieceKey(window, UINT64_MAX));
+}
+
+Status Presence::Drop(int32_t window, StoreBatch& batch) {
+  VEDETTE_RETURN_IF_ERROR(DeletePieces(window, batch));
   MutexLock lock(mu_);
   windows_.erase(window);
   ++removals_;
-  batch.DeleteRange(store_, Family::kMeta, PieceKey(window, 0), PieceKey(window, UINT64_MAX));
+  return {};
 }
 
-void Presence::Remove(int32_t window, std::span<const uint32_t> series, StoreBatch& batch) {
+Status Presence::Remove(int32_t window, std::span<const uint32_t> series, StoreBatch& batch) {
+  if (series.empty()) return {};
+  VEDETTE_RETURN_IF_ERROR(DeletePieces(window, batch));
   MutexLock lock(mu_);
   const auto known = windows_.find(window);
-  if (known == windows_.end()) return;
+  if (known == windows_.end()) return {};
   for (uint32_t s : series) known->second.Remove(s);
   ++removals_;
-  batch.DeleteRange(store_, Family::kMeta, PieceKey(window, 0), PieceKey(window, UINT64_MAX));
   if (known->second.empty()) {
     windows_.erase(known);
   } else {
     batch.Put(store_, Family::kMeta, PieceKey(window, next_piece_++), known->second.ToBytes());
   }
+  return {};
 }
 
 std::vector<int32_t> Presence::Windows(int32_t first, int32_t last) const {

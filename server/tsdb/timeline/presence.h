@@ -30,10 +30,10 @@ class Presence {
   // Records the series in `batch`; once that is written, Confirm() shows them to readers.
   void Mark(int32_t window, std::span<const uint32_t> series, StoreBatch& batch);
   void Confirm(int32_t window, std::span<const uint32_t> series);
-  void Drop(int32_t window, StoreBatch& batch);
+  Status Drop(int32_t window, StoreBatch& batch);
   // These series have no data in the window any more. Shown at once; where the batch then fails,
   // a query looks for chunks that are not there, which does no harm.
-  void Remove(int32_t window, std::span<const uint32_t> series, StoreBatch& batch);
+  Status Remove(int32_t window, std::span<const uint32_t> series, StoreBatch& batch);
 
   // Windows that have data, ascending, within first..last.
   std::vector<int32_t> Windows(int32_t first, int32_t last) const;
@@ -48,6 +48,8 @@ class Presence {
 
  private:
   std::string PieceKey(int32_t window, uint64_t piece) const;
+  // Of the pieces that are there now: one that a commit adds meanwhile stays.
+  Status DeletePieces(int32_t window, StoreBatch& batch) const;
 
   Store& store_;
   const std::string prefix_;
