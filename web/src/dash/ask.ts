@@ -87,12 +87,12 @@ export function rangeOf(panel: Panel, context: Context): [number, number] {
   const times: Times = { from, to, step: 1, interval: context.scrapeInterval };
   const text = fill(panel.timeFrom, board, scope, times, 'text').trim();
   if (text !== '') {
-    const at = parseRelative(text.startsWith('now') ? text : `now-${text}`, to, false);
+    const at = parseRelative(text.startsWith('now') ? text : `now-${text}`, to, false, context.utc);
     if (at !== null && at < to) from = at;
   }
   const shift = fill(panel.timeShift, board, scope, times, 'text').trim().replace(/^-/, '');
   if (shift === '') return [from, to];
-  const earlier = [parseRelative(`now-${shift}`, from, false), parseRelative(`now-${shift}`, to, true)];
+  const earlier = [parseRelative(`now-${shift}`, from, false, context.utc), parseRelative(`now-${shift}`, to, true, context.utc)];
   return earlier[0] !== null && earlier[1] !== null && earlier[0] < earlier[1] ? [earlier[0], earlier[1]] : [from, to];
 }
 

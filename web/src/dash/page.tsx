@@ -65,10 +65,10 @@ function Board({ board, fileUid }: { board: NonNullable<ReturnType<typeof parseD
   const [open, setOpen] = useState<Record<string, boolean>>({});
   const times = useMemo(() => {
     const now = Date.now() / 1000;
-    const b = parseRelative(to, now, true) ?? now;
-    const a = parseRelative(from, now, false) ?? b - 3600;
+    const b = parseRelative(to, now, true, utc) ?? now;
+    const a = parseRelative(from, now, false, utc) ?? b - 3600;
     return { from: Math.min(a, b - 1), to: b, step: 1, interval: 15 };
-  }, [from, to, turn, recovered.value]);
+  }, [from, to, utc, turn, recovered.value]);
   const asked = board.variables.map((v) => query.getAll(`var-${v.name}`).join('\u0000')).join('\u0001');
   const last = useRef<{ asked: string; scope: Scope } | null>(null);
   // Some variables are asked again whenever the time is another.

@@ -77,26 +77,28 @@ export function parseTime(text: string, utc = true): number | null {
   return Number.isNaN(ms) ? null : ms / 1000;
 }
 
-// Grafana's relative words: now-1h, now-1d/d, now/w; milliseconds since 1970; ISO times.
-export function parseRelative(text: string, nowSeconds: number, roundUp: boolean): number | null {
+// Grafana's relative words: now-1h, now-1d/d, now/w; milliseconds since 1970; ISO times. Days begin where the reader
+// is, or in UTC.
+export function parseRelative(text: string, nowSeconds: number, roundUp: boolean, utc = false): number | null {
   if (/^\d{10,}$/.test(text)) return Number(text) / 1000;
   const match = /^now((?:[+-]\d+[smhdwMy])*)(?:\/([smhdwMy]))?$/.exec(text.trim());
-  if (!match) return parseTime(text, false);
+  if (!match) return parseTime(text, utc);
   const d = new Date(nowSeconds * 1000);
   for (const [, sign, count, unit] of match[1].matchAll(/([+-])(\d+)([smhdwMy])/g)) {
     const n = (sign === '-' ? -1 : 1) * Number(count);
-    if (unit === 'M') d.setMonth(d.getMonth() + n);
-    else if (unit === 'y') d.setFullYear(d.getFullYear() + n);
+    if (unit === 'M') utc ? d.setUTCMonth(d.getUTCMonth() + n) : d.setMonth(d.getMonth() + n);
+    else if (unit === 'y') utc ? d.setUTCFullYear(d.getUTCFullYear() + n) : d.setFullYear(d.getFullYear() + n);
     else d.setTime(d.getTime() + n * 1000 * { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 }[unit as 's']!);
   }
   if (match[2]) {
     const unit = match[2];
-    const day = unit === 'w' ? d.getDate() - ((d.getDay() + 6) % 7) : d.getDate();
     const keep = 'yMdhms'.indexOf(unit === 'w' ? 'd' : unit);
-    const parts = [d.getFullYear(), d.getMonth(), day, d.getHours(), d.getMinutes(), d.getSeconds()];
+    const parts = utc ? [d.getUTCFullYear(), d.getUTCMonth(), d.getUTCDate(), d.getUTCHours(), d.getUTCMinutes(), d.getUTCSeconds()] : [d.getFullYear(), d.getMonth(), d.getDate(), d.getHours(), d.getMinutes(), d.getSeconds()];
+    // Weeks begin on Mondays.
+    if (unit === 'w') parts[2] -= ((utc ? d.getUTCDay() : d.getDay()) + 6) % 7;
     const floor = parts.map((p, i) => (i <= keep ? p : i === 2 ? 1 : 0)) as [number, number, number, number, number, number];
     if (roundUp) floor[keep] += unit === 'w' ? 7 : 1;
-    d.setTime(new Date(...floor).getTime() - (roundUp ? 1 : 0));
+    d.setTime((utc ? Date.UTC(...floor) : new Date(...floor).getTime()) - (roundUp ? 1 : 0));
     if (!roundUp) d.setMilliseconds(0);
   }
   return d.getTime() / 1000;

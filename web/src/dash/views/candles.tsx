@@ -44,7 +44,7 @@ export function Candles(props: { panel: Panel; answer: Answer; context: Context;
   const y = scaleOf(bars.flatMap((b) => [b.h, b.l]), config.min, config.max);
   const x = { lo: answer.from, hi: answer.to };
   const text = (v: number): string => display({ unit: config.unit, decimals: config.decimals }, v).text;
-  const count = Math.max(2, Math.min(8, bars.length));
+  const count = Math.max(2, Math.min(5, bars.length));
   const ticks = Array.from({ length: count }, (_, k) => x.lo + ((x.hi - x.lo) * k) / count);
   const most = Math.max(1e-300, ...bars.map((b) => b.v ?? 0));
   const half = 0.35 * Math.min(40, 1000 / Math.max(1, (x.hi - x.lo) / answer.step));

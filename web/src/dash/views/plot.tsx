@@ -61,10 +61,11 @@ export function Plot({ label, x, y, xText, yText, xTicks, xName, yName, children
   const at = { x: (v: number) => WIDTH * placeOn(x, v), y: (v: number) => HEIGHT * (1 - placeOn(y, v)), width: WIDTH, height: HEIGHT };
   const across = xTicks ?? ticksOf(x);
   const up = ticksOf(y);
+  const wide = up.reduce((n, v) => Math.max(n, yText(v).length), 3) * 6.5 + (yName ? 16 : 0);
   const part = (v: number): string => `${(100 * v).toFixed(2)}%`;
   return (
     <div class="plot" role="img" aria-label={label}>
-      <div class="plot-y">{yName && <b>{yName}</b>}{up.map((v) => <span key={v} style={{ bottom: part(placeOn(y, v)) }}>{yText(v)}</span>)}</div>
+      <div class="plot-y" style={{ width: `${wide}px` }}>{yName && <b>{yName}</b>}{up.map((v) => <span key={v} style={{ bottom: part(placeOn(y, v)) }}>{yText(v)}</span>)}</div>
       <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none">
         {up.map((v) => <line key={v} x1={0} x2={WIDTH} y1={at.y(v)} y2={at.y(v)} class="plot-grid" />)}
         {children(at)}
