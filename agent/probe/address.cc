@@ -1,12 +1,12 @@
 #include "agent/probe/address.h"
 
-#include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/in.h>
 
 #include <cstring>
 #include <memory>
 
+#include "common/base/link_local.h"
 #include "common/base/strings.h"
 
 namespace vedette::agent {
@@ -26,12 +26,6 @@ double AddressHash(const Address& address) {
     hash *= 16777619u;
   }
   return hash;
-}
-
-bool IsLinkLocal4(const Address& address) {
-  if (address.ip6) return false;
-  const auto* in = reinterpret_cast<const sockaddr_in*>(&address.storage);
-  return ntohl(in->sin_addr.s_addr) >> 16 == 0xa9fe;
 }
 
 // Zeros where there is no address.
@@ -94,7 +88,7 @@ std::optional<Address> Resolve(const std::string& host, const std::string& port,
   getnameinfo(chosen->ai_addr, chosen->ai_addrlen, text, sizeof text, nullptr, 0, NI_NUMERICHOST);
   address.text = text;
   AddAddressMetrics(address.ip6 ? 6 : 4, AddressHash(address), run);
-  if (IsLinkLocal4(address)) {
+  if (IsLinkLocal(reinterpret_cast<const sockaddr*>(&address.storage))) {
     run.Fail(StrCat(address.text, " is link-local, where clouds keep a machine's keys: not probed"));
     return std::nullopt;
   }

@@ -24,7 +24,7 @@ std::pair<std::string, std::string> SplitHostPort(std::string_view text);
 
 // The address to probe, as the module wants its family; adds probe_dns_lookup_time_seconds,
 // probe_ip_protocol and probe_ip_addr_hash. Nothing, and a line in the log, where there is none, and
-// for addresses that only the machine itself may ask (169.254.0.0/16, where clouds keep keys).
+// for link-local addresses, where clouds keep a machine's keys (link_local.h).
 std::optional<Address> Resolve(const std::string& host, const std::string& port,
                                const IpChoice& choice, ProbeRun& run);
 

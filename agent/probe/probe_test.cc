@@ -147,9 +147,12 @@ TEST(Probe, HttpSaysWhatItSaw) {
   }
   EXPECT_FALSE(RunProbe(Module("{prober: http}"), "http://127.0.0.1:1/", 2000).success);
   // Where clouds keep a machine's keys nobody looks for anybody.
-  const ProbeResult keys = RunProbe(Module("{prober: http}"), "http://169.254.169.254/latest", 2000);
-  EXPECT_FALSE(keys.success);
-  EXPECT_NE(keys.log.find("link-local"), std::string::npos);
+  for (const char* url : {"http://169.254.169.254/latest", "http://[::ffff:169.254.169.254]/latest",
+                          "http://[fd00:ec2::254]/latest"}) {
+    const ProbeResult keys = RunProbe(Module("{prober: http}"), url, 2000);
+    EXPECT_FALSE(keys.success) << url;
+    EXPECT_NE(keys.log.find("link-local"), std::string::npos) << url << ": " << keys.log;
+  }
 }
 
 TEST(Probe, TcpExpectsAndSends) {

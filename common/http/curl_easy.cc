@@ -1,8 +1,6 @@
 #include "common/http/curl_easy.h"
 
-#include <arpa/inet.h>
 #include <curl/curl.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -15,6 +13,7 @@
 #include <optional>
 #include <utility>
 
+#include "common/base/link_local.h"
 #include "common/base/strings.h"
 #include "common/compress/compress.h"
 
@@ -40,23 +39,6 @@ Result<long> TlsVersion(const std::string& text, bool maximum) {
     if (v.name == text) return maximum ? v.max : v.min;
   }
   return InvalidArgument(StrCat("no such TLS version: ", Quoted(text), " (TLS10 to TLS13)"));
-}
-
-// Where clouds answer with a machine's own keys: 169.254.0.0/16, fe80::/10, and EC2's fd00:ec2::/32,
-// each also written as IPv4 in IPv6.
-bool IsLinkLocal(const sockaddr* address) {
-  if (address->sa_family == AF_INET) {
-    sockaddr_in in;
-    std::memcpy(&in, address, sizeof in);
-    return ntohl(in.sin_addr.s_addr) >> 16 == 0xa9fe;
-  }
-  if (address->sa_family != AF_INET6) return false;
-  sockaddr_in6 in;
-  std::memcpy(&in, address, sizeof in);
-  const uint8_t* b = in.sin6_addr.s6_addr;
-  if (IN6_IS_ADDR_V4MAPPED(&in.sin6_addr)) return b[12] == 169 && b[13] == 254;
-  const bool ec2 = b[0] == 0xfd && b[1] == 0 && b[2] == 0x0e && b[3] == 0xc2;
-  return IN6_IS_ADDR_LINKLOCAL(&in.sin6_addr) || ec2;
 }
 
 // The host and port of a URL, for the text of an error.
