@@ -112,10 +112,10 @@ BlockUsage& DeviceOf(std::vector<BlockUsage>& block, std::string_view device) {
   return block.back();
 }
 
-// Lines of "8:0 Read 4096"; the last one, "Total 123", is the sum.
-void ReadBlkio(const std::string& path, bool bytes, std::vector<BlockUsage>& block) {
+// Lines of "8:0 Read 4096"; the last one, "Total 123", is the sum. False where there is no such file.
+bool ReadBlkio(const std::string& path, bool bytes, std::vector<BlockUsage>& block) {
   const auto text = ReadGroupFile(path);
-  if (!text) return;
+  if (!text) return false;
   for (const std::string_view line : Split(*text, '\n')) {
     const std::vector<std::string_view> words = Split(line, ' ');
     if (words.size() != 3) continue;
@@ -126,6 +126,7 @@ void ReadBlkio(const std::string& path, bool bytes, std::vector<BlockUsage>& blo
     if (words[1] == "Read") (bytes ? device.read_bytes : device.reads) = *v;
     if (words[1] == "Write") (bytes ? device.written_bytes : device.writes) = *v;
   }
+  return true;
 }
 
 // Lines of "8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=0 dios=0".
@@ -392,8 +393,13 @@ void CgroupReader::ReadVersion1(const Trees& trees, const Listed& listed, Cgroup
     s.oom_kills = FlatFile(f + "/memory.oom_control").Get("oom_kill");
   }
   if (const std::string f = folder("blkio"); !f.empty()) {
-    ReadBlkio(f + "/blkio.throttle.io_service_bytes_recursive", true, s.block);
-    ReadBlkio(f + "/blkio.throttle.io_serviced_recursive", false, s.block);
+    // Older kernels count each group by itself only.
+    if (!ReadBlkio(f + "/blkio.throttle.io_service_bytes_recursive", true, s.block)) {
+      ReadBlkio(f + "/blkio.throttle.io_service_bytes", true, s.block);
+    }
+    if (!ReadBlkio(f + "/blkio.throttle.io_serviced_recursive", false, s.block)) {
+      ReadBlkio(f + "/blkio.throttle.io_serviced", false, s.block);
+    }
   }
   if (const std::string f = folder("pids"); !f.empty()) {
     s.threads = ReadNumber(f + "/pids.current");

@@ -47,10 +47,10 @@ void AddFiles(const std::string& dir, std::span<const BcacheFile> files, LabelPa
               MetricSink& sink) {
   for (const BcacheFile& f : files) {
     const auto text = ReadAttribute(StrCat(dir, "/", f.file));
-    const auto value = text ? Dehumanize(*text) : std::nullopt;
-    if (!value) continue;
+    // What this kernel's bcache does not tell is 0, as with node_exporter.
+    const double value = (text ? Dehumanize(*text) : std::nullopt).value_or(0);
     sink.Family(StrCat("node_bcache_", f.family), f.type, f.help);
-    sink.Add(labels, *value / f.divisor);
+    sink.Add(labels, value / f.divisor);
   }
 }
 

@@ -121,14 +121,16 @@ void AddBtrfsAllocation(const std::string& dir, const std::string& uuid, double 
     }
     for (const std::string& mode : ListDirectory(group)) {
       const auto total = ReadNumber(StrCat(group, "/", mode, "/total_bytes"));
-      if (!total) continue;
+      const auto used = ReadNumber(StrCat(group, "/", mode, "/used_bytes"));
+      if (!total && !used) continue;  // A file beside the layouts' folders.
       const auto add = [&](const char* family, const char* help, double value) {
         sink.Family(family, MetricType::kGauge, help);
         sink.Add({{"uuid", uuid}, {"block_group_type", type}, {"mode", mode}}, value);
       };
       add("node_btrfs_used_bytes", "Amount of used space by a layout/data type",
-          ReadNumber(StrCat(group, "/", mode, "/used_bytes")).value_or(0));
-      add("node_btrfs_size_bytes", "Amount of space allocated for a layout/data type", *total);
+          used.value_or(0));
+      add("node_btrfs_size_bytes", "Amount of space allocated for a layout/data type",
+          total.value_or(0));
       add("node_btrfs_allocation_ratio", "Data allocation ratio for a layout/data type",
           AllocationRatio(mode, devices));
     }
@@ -172,18 +174,20 @@ Status CollectBtrfs(const Host& host, MetricSink& sink) {
   const auto names = ListDirectory(root);
   if (names.empty()) return NotFound(StrCat(root, " is missing"));
   std::optional<decltype(AskMounted(host))> asked;
-  for (const std::string& uuid : names) {
-    const std::string dir = StrCat(root, "/", uuid);
-    const auto reserve = ReadNumber(dir + "/allocation/global_rsv_size");
-    if (!reserve) continue;  // The folder "features".
+  for (const std::string& name : names) {
+    if (name.find('-') == std::string::npos) continue;  // The folder "features".
+    const std::string dir = StrCat(root, "/", name);
+    // What its blocks say; another than the folder's where an administrator gave it a new one.
+    std::string uuid = ReadAttribute(dir + "/metadata_uuid").value_or("");
+    if (uuid.empty()) uuid = name;
     if (!asked) asked = AskMounted(host);
     const auto& mounted = *asked;
     sink.Family("node_btrfs_info", MetricType::kGauge, "Filesystem information");
     sink.Add({{"uuid", uuid}, {"label", ReadAttribute(dir + "/label").value_or("")}}, 1);
     sink.Family("node_btrfs_global_rsv_size_bytes", MetricType::kGauge, "Size of global reserve.");
-    sink.Add({{"uuid", uuid}}, *reserve);
+    sink.Add({{"uuid", uuid}}, ReadNumber(dir + "/allocation/global_rsv_size").value_or(0));
     const auto devices = ListDirectory(dir + "/devices");
-    if (const auto at = mounted.find(uuid); at != mounted.end()) {
+    if (const auto at = mounted.find(name); at != mounted.end()) {
       AddBtrfsDevices(uuid, at->second, sink);
     } else {
       sink.Family("node_btrfs_device_size_bytes", MetricType::kGauge,
@@ -277,24 +281,24 @@ const std::vector<XfsLine>& XfsLines() {
 
 Status CollectXfs(const Host& host, MetricSink& sink) {
   const std::string root = host.Sys("fs/xfs");
-  const auto names = ListDirectory(root);
-  if (names.empty()) return NotFound(StrCat(root, " is missing"));
-  for (const std::string& device : names) {
+  for (const std::string& device : ListDirectory(root)) {
     // "stats" beside the devices are the sums over all of them.
     const Result<std::string> text = ReadFile(StrCat(root, "/", device, "/stats/stats"));
     if (!text.ok()) continue;
+    std::map<std::string_view, std::vector<std::string_view>> found;
     ForEachLine(*text, [&](std::string_view line) {
-      const auto words = Words(line);
-      if (words.empty()) return;
-      for (const XfsLine& l : XfsLines()) {
-        if (l.key != words[0]) continue;
-        for (size_t i = 0; i < l.families.size() && i + 1 < words.size(); ++i) {
-          sink.Family(StrCat("node_xfs_", l.families[i].first, "_total"), MetricType::kCounter,
-                      l.families[i].second);
-          sink.Add({{"device", device}}, Real(words[i + 1]).value_or(0));
-        }
-      }
+      auto words = Words(line);
+      if (!words.empty()) found[words[0]] = std::move(words);
     });
+    for (const XfsLine& l : XfsLines()) {
+      const auto& words = found[l.key];
+      for (size_t i = 0; i < l.families.size(); ++i) {
+        sink.Family(StrCat("node_xfs_", l.families[i].first, "_total"), MetricType::kCounter,
+                    l.families[i].second);
+        sink.Add({{"device", device}},
+                 i + 1 < words.size() ? Real(words[i + 1]).value_or(0) : 0);
+      }
+    }
   }
   return {};
 }

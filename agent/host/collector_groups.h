@@ -38,8 +38,10 @@ void AddSensorCollectors(const HostPtr& host, Collectors& out);
 void AddHardwareCollectors(const HostPtr& host, Collectors& out);
 // mdadm, drbd, dmmultipath: disks that are made of others.
 void AddRaidCollectors(const HostPtr& host, Collectors& out);
-// nvme, tapestats, fibrechannel, infiniband: storage and its links under /sys/class.
+// nvme, tapestats, fibrechannel: storage and its links under /sys/class.
 void AddStorageLinkCollectors(const HostPtr& host, Collectors& out);
+// infiniband: ports of adapters, and what they count.
+void AddInfinibandCollectors(const HostPtr& host, Collectors& out);
 // bcache, bcachefs.
 void AddBcacheCollectors(const HostPtr& host, Collectors& out);
 // btrfs, xfs.

@@ -205,6 +205,8 @@ Status CollectFrequencies(const Host& host, MetricSink& sink) {
   };
   static constexpr Attribute kAttributes[] = {
       {"cpuinfo_cur_freq", "node_cpu_frequency_hertz", "Current CPU thread frequency in hertz."},
+      {"cpuinfo_avg_freq", "node_cpu_frequency_avg_hertz",
+       "Average CPU thread frequency in hertz."},
       {"cpuinfo_min_freq", "node_cpu_frequency_min_hertz",
        "Minimum CPU thread frequency in hertz."},
       {"cpuinfo_max_freq", "node_cpu_frequency_max_hertz",

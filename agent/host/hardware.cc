@@ -420,7 +420,8 @@ Status CollectDrm(const Host& host, MetricSink& sink) {
               {"unique_id", ReadAttribute(dir + "/unique_id").value_or("")},
               {"vendor", "amd"}},
              1);
-    AddNumberFiles(dir, kFiles, {{"card", card}}, sink);
+    // Older cards know less; node_exporter shows what they do not tell as 0.
+    AddNumberFiles(dir, kFiles, {{"card", card}}, sink, Absent::kZero);
   }
   return {};
 }

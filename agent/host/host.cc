@@ -24,6 +24,7 @@ Result<std::vector<std::unique_ptr<Collector>>> MakeHostCollectors(const HostOpt
   AddHardwareCollectors(host, out);
   AddRaidCollectors(host, out);
   AddStorageLinkCollectors(host, out);
+  AddInfinibandCollectors(host, out);
   AddBcacheCollectors(host, out);
   AddBtrfsXfsCollectors(host, out);
   AddZfsCollectors(host, out);

@@ -62,11 +62,11 @@ Result<HostPtr> MakeHost(const HostOptions& o) {
 }
 
 void AddNumberFiles(std::string_view directory, std::span<const NumberFile> files,
-                    LabelPairs labels, MetricSink& sink) {
+                    LabelPairs labels, MetricSink& sink, Absent absent) {
   for (const NumberFile& f : files) {
     const std::optional<std::string> text = ReadAttribute(StrCat(directory, "/", f.file));
-    if (!text) continue;
-    const std::optional<double> value = AnyNumber(*text);
+    std::optional<double> value = text ? AnyNumber(*text) : std::nullopt;
+    if (!value && absent == Absent::kZero) value = 0;
     if (!value) continue;
     sink.Family(f.family, f.type, f.help);
     // A thousandth is divided by a thousand, so that 771 ms read 0.771 and not 0.7710000000000001.

@@ -40,8 +40,11 @@ struct NumberFile {
   double unit = 1;  // What the number is multiplied by.
 };
 
+// What is shown of a file that is not there, or holds no number.
+enum class Absent { kNothing, kZero };
+
 // Adds a sample for each of the files that is there. Numbers may be decimal or, with 0x, hexadecimal.
 void AddNumberFiles(std::string_view directory, std::span<const NumberFile> files,
-                    LabelPairs labels, MetricSink& sink);
+                    LabelPairs labels, MetricSink& sink, Absent absent = Absent::kNothing);
 
 }  // namespace vedette::agent

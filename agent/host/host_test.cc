@@ -1,8 +1,6 @@
 #include "agent/host/host.h"
 
-#include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <set>
 #include <string>
 
@@ -10,6 +8,7 @@
 
 #include "common/base/strings.h"
 #include "tests/support/golden.h"
+#include "tests/support/recorded_tree.h"
 #include "tests/support/temp_dir.h"
 
 namespace vedette::agent {
@@ -71,32 +70,12 @@ TEST(HostCollectors, ARecordedMachineGivesItsGoldenAnswer) {
   vedette::testing::ExpectGolden("agent/host/testdata/host.golden", CollectAll(options));
 }
 
-// Writes a tree out: "== PATH" and the file's lines, "-> PATH TARGET" for a symbolic link.
-void Unpack(const std::string& archive, const std::string& root) {
-  std::ifstream in(archive);
-  ASSERT_TRUE(in.good()) << archive;
-  std::ofstream out;
-  for (std::string line; std::getline(in, line);) {
-    if (line.starts_with("== ")) {
-      const std::filesystem::path path = root + "/" + line.substr(3);
-      std::filesystem::create_directories(path.parent_path());
-      out = std::ofstream(path);
-    } else if (line.starts_with("-> ")) {
-      const size_t blank = line.find(' ', 3);
-      const std::filesystem::path path = root + "/" + line.substr(3, blank - 3);
-      std::filesystem::create_directories(path.parent_path());
-      std::filesystem::create_symlink(line.substr(blank + 1), path);
-    } else {
-      out << line << "\n";
-    }
-  }
-}
-
 HostOptions Unpacked(const std::string& root) {
   HostOptions options;
   options.procfs = root + "/proc";
   options.sysfs = root + "/sys";
   options.rootfs = root;
+  options.udev_data = root + "/run/udev";
   options.netdev_netlink = false;
   options.bcache_priority_stats = true;
   options.sysctl_include = {"fs.file-nr", "fs.file-nr:total,current,max", "kernel.threads-max"};
@@ -105,47 +84,58 @@ HostOptions Unpacked(const std::string& root) {
   return options;
 }
 
+// Paths of the temporary folder and times of its files are not the same twice.
+std::string Stable(std::string all, const std::string& root) {
+  for (size_t at; (at = all.find(root)) != std::string::npos;) all.replace(at, root.size(), "ROOT");
+  std::string stable;
+  for (const std::string_view line : Split(all, '\n')) {
+    if (line.empty() || line.starts_with("{__name__=\"node_textfile_mtime_seconds\"")) continue;
+    StrAppend(stable, line, "\n");
+  }
+  return stable;
+}
+
 // Hardware and file systems that no machine has all of.
 TEST(HostCollectors, AMachineWithEverythingGivesItsGoldenAnswer) {
   vedette::testing::TempDir root;
-  Unpack("agent/host/testdata/hardware.tree", root.path());
-  std::string all = CollectAll(Unpacked(root.path()));
-  // Paths of the temporary folder and times of its files are not the same twice.
-  for (size_t at; (at = all.find(root.path())) != std::string::npos;) {
-    all.replace(at, root.path().size(), "ROOT");
-  }
-  std::string stable;
-  for (const std::string_view line : Split(all, '\n')) {
-    if (!line.starts_with("{__name__=\"node_textfile_mtime_seconds\"")) {
-      StrAppend(stable, line, "\n");
-    }
-  }
-  vedette::testing::ExpectGolden("agent/host/testdata/hardware.golden", stable);
+  vedette::testing::UnpackTree("agent/host/testdata/hardware.tree", root.path());
+  vedette::testing::ExpectGolden("agent/host/testdata/hardware.golden",
+                                 Stable(CollectAll(Unpacked(root.path())), root.path()));
+}
+
+// Two of most things, and every file that a collector knows.
+TEST(HostCollectors, AMachineWithEveryFileGivesItsGoldenAnswer) {
+  vedette::testing::TempDir root;
+  vedette::testing::UnpackTree("agent/host/testdata/full.tree", root.path());
+  HostOptions options = Unpacked(root.path());
+  options.cpu_info = true;
+  options.cpu_flags_include = "^(aes|avx.?)$";
+  options.cpu_bugs_include = "^(mds|spectre_.*)$";
+  options.stat_softirq = true;
+  vedette::testing::ExpectGolden("agent/host/testdata/full.golden",
+                                 Stable(CollectAll(options), root.path()));
 }
 
 // What machines rarely show: arrays that are being repaired, kernels older and newer than most, names
 // with blanks, sensors below zero, counters that are not there.
 TEST(HostCollectors, AnOddMachineGivesItsGoldenAnswer) {
   vedette::testing::TempDir root;
-  Unpack("agent/host/testdata/odd.tree", root.path());
+  vedette::testing::UnpackTree("agent/host/testdata/odd.tree", root.path());
   HostOptions options = Unpacked(root.path());
   options.sysctl_include.clear();
   options.sysctl_include_info.clear();
   options.textfile_directories.clear();
   options.stat_softirq = true;
-  std::string all = CollectAll(options);
-  for (size_t at; (at = all.find(root.path())) != std::string::npos;) {
-    all.replace(at, root.path().size(), "ROOT");
-  }
-  vedette::testing::ExpectGolden("agent/host/testdata/odd.golden", all);
+  vedette::testing::ExpectGolden("agent/host/testdata/odd.golden",
+                                 Stable(CollectAll(options), root.path()));
 }
 
 // A second collection is made from what the first left behind, and says the same.
 TEST(HostCollectors, ASecondCollectionSaysTheSame) {
-  for (const char* tree : {"hardware", "odd"}) {
+  for (const char* tree : {"full", "hardware", "odd"}) {
     SCOPED_TRACE(tree);
     vedette::testing::TempDir root;
-    Unpack(StrCat("agent/host/testdata/", tree, ".tree"), root.path());
+    vedette::testing::UnpackTree(StrCat("agent/host/testdata/", tree, ".tree"), root.path());
     auto collectors = MakeHostCollectors(Unpacked(root.path()));
     ASSERT_TRUE(collectors.ok());
     for (const auto& c : *collectors) {
@@ -165,7 +155,7 @@ TEST(HostCollectors, ASecondCollectionSaysTheSame) {
 // What text shows and the data model does not: a label that one sample has and another has not.
 TEST(HostCollectors, TextfileLabelsThatDifferAreBlankElsewhere) {
   vedette::testing::TempDir root;
-  Unpack("agent/host/testdata/hardware.tree", root.path());
+  vedette::testing::UnpackTree("agent/host/testdata/hardware.tree", root.path());
   auto collectors = MakeHostCollectors(Unpacked(root.path()));
   ASSERT_TRUE(collectors.ok());
   for (const auto& c : *collectors) {
@@ -180,7 +170,7 @@ TEST(HostCollectors, TextfileLabelsThatDifferAreBlankElsewhere) {
 
 TEST(HostCollectors, ASysctlWithoutItsColumnsNamesTheFlag) {
   vedette::testing::TempDir root;
-  Unpack("agent/host/testdata/hardware.tree", root.path());
+  vedette::testing::UnpackTree("agent/host/testdata/hardware.tree", root.path());
   HostOptions options = Unpacked(root.path());
   options.sysctl_include = {"fs.file-nr:total,current"};
   auto collectors = MakeHostCollectors(options);
@@ -210,6 +200,30 @@ TEST(HostCollectors, ThisMachineAnswersAllThatNeedNoHardware) {
     EXPECT_TRUE(status.ok()) << status.ToString();
     EXPECT_FALSE(sink.Take().empty());
   }
+}
+
+// Another path to the same files is asked file by file.
+TEST(HostCollectors, NetlinkSaysOfDevicesWhatTheirFilesSay) {
+  const auto show = [](const char* sysfs) {
+    HostOptions options;
+    options.sysfs = sysfs;
+    auto collectors = MakeHostCollectors(options);
+    EXPECT_TRUE(collectors.ok());
+    std::string text;
+    for (const auto& c : *collectors) {
+      if (c->name() != "netclass") continue;
+      // What is read once for a device is shown again.
+      for (int run = 0; run < 2; ++run) {
+        MetricSink sink;
+        EXPECT_TRUE(c->Collect(sink).ok());
+        text = Text(sink.Take());
+      }
+    }
+    return text;
+  };
+  const std::string by_netlink = show("/sys");
+  EXPECT_NE(by_netlink.find("device=\"lo\""), std::string::npos);
+  EXPECT_EQ(by_netlink, show("/sys/."));
 }
 
 TEST(HostCollectors, AMissingFileFailsThatCollectorAndNamesTheFile) {

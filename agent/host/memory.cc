@@ -82,7 +82,7 @@ Status CollectMeminfoNuma(const Host& host, MetricSink& sink) {
       const std::string_view field = words[2].substr(0, words[2].size() - 1);
       sink.Family(StrCat("node_memory_numa_", MeminfoName(field, false).substr(12)),
                   MetricType::kGauge, StrCat("Memory information field ", field, "."));
-      sink.Add({{"node", node}}, Real(words[3]).value_or(0) * (kilobytes ? 1024 : 1));
+      sink.Add({{"node", words[1]}}, Real(words[3]).value_or(0) * (kilobytes ? 1024 : 1));
     });
     VEDETTE_ASSIGN_OR_RETURN(const std::string numastat,
                              ReadFile(StrCat(root, "/", name, "/numastat")));
@@ -207,12 +207,16 @@ Status CollectZoneinfo(const Host& host, MetricSink& sink) {
       return;
     }
     if (words.size() >= 2 && words[0] == "protection:") {
+      std::vector<double> protections;
       for (size_t i = 1; i < words.size(); ++i) {
-        std::string_view number = words[i];
-        if (number.starts_with('(')) number.remove_prefix(1);
-        sink.Family(StrCat("node_zoneinfo_protection_", i - 1), MetricType::kGauge,
-                    StrCat("Protection array ", i - 1, ". field"));
-        sink.Add({{"node", node}, {"zone", zone}}, Real(number).value_or(0));
+        const auto pages = Real(words[i].starts_with('(') ? words[i].substr(1) : words[i]);
+        if (!pages) return;
+        protections.push_back(*pages);
+      }
+      for (size_t i = 0; i < protections.size(); ++i) {
+        sink.Family(StrCat("node_zoneinfo_protection_", i), MetricType::kGauge,
+                    StrCat("Protection array ", i, ". field"));
+        sink.Add({{"node", node}, {"zone", zone}}, protections[i]);
       }
       return;
     }

@@ -216,19 +216,18 @@ class Mount {
   std::vector<std::vector<std::string_view>> transports_, operation_lines_;
 };
 
-// The servers' addresses ("addr=10.0.0.9") of the NFS mounts in mountinfo, which has them in the order
-// of mountstats.
-std::vector<std::string> Addresses(const Host& host) {
+// The servers' addresses ("addr=10.0.0.9") of all mounts in mountinfo, which has them in the order of
+// mountstats; "" of those that have none.
+Result<std::vector<std::string>> Addresses(const Host& host) {
+  VEDETTE_ASSIGN_OR_RETURN(const std::string text, ReadFile(host.Proc("self/mountinfo")));
   std::vector<std::string> out;
-  const Result<std::string> text = ReadFile(host.Proc("self/mountinfo"));
-  if (!text.ok()) return out;
-  ForEachLine(*text, [&](std::string_view line) {
+  ForEachLine(text, [&](std::string_view line) {
     // "... - nfs4 EXPORT rw,vers=4.2,addr=10.0.0.9"
-    const size_t dash = line.find(" - ");
-    const auto words = dash == std::string_view::npos ? std::vector<std::string_view>()
-                                                      : Words(line.substr(dash + 3));
-    if (words.size() < 3 || (words[0] != "nfs" && words[0] != "nfs4")) return;
     std::string& address = out.emplace_back();
+    const size_t dash = line.find(" - ");
+    if (dash == std::string_view::npos) return;
+    const auto words = Words(line.substr(dash + 3));
+    if (words.size() < 3) return;
     for (const std::string_view option : Split(words[2], ',')) {
       if (option.starts_with("addr=")) address = option.substr(5);
     }
@@ -238,21 +237,26 @@ std::vector<std::string> Addresses(const Host& host) {
 
 Status CollectMountstats(const Host& host, MetricSink& sink) {
   VEDETTE_ASSIGN_OR_RETURN(const std::string text, ReadFile(host.Proc("self/mountstats")));
-  const std::vector<std::string> addresses = Addresses(host);
+  const Result<std::vector<std::string>> addresses = Addresses(host);
   std::set<std::tuple<std::string, std::string, std::string>> seen;
   std::vector<Mount> mounts;
   bool inside = false;
+  size_t index = 0;
   ForEachLine(text, [&](std::string_view line) {
     if (line.starts_with("device ")) {
       // "device EXPORT mounted on PATH with fstype nfs4 statvers=1.1"
       const auto words = Words(line);
+      const size_t number = index++;
       inside = words.size() >= 8 && (words[7] == "nfs" || words[7] == "nfs4");
       if (!inside) return;
       // Without mountinfo the export says which server, if not at which address.
-      const size_t colon = words[1].find(':');
-      std::string address(words[1].substr(0, colon == std::string_view::npos ? 0 : colon));
-      const size_t index = mounts.size();
-      if (index < addresses.size() && !addresses[index].empty()) address = addresses[index];
+      std::string address;
+      if (addresses.ok() && number < addresses->size()) {
+        address = (*addresses)[number];
+      } else if (!addresses.ok()) {
+        const size_t colon = words[1].find(':');
+        address = words[1].substr(0, colon == std::string_view::npos ? 0 : colon);
+      }
       mounts.emplace_back(words[1], words[4], std::move(address), sink);
     } else if (inside) {
       mounts.back().Read(line);

@@ -24,20 +24,6 @@ struct Socket {
   const int fd;
 };
 
-NetlinkAttributes Parse(std::string_view bytes) {
-  NetlinkAttributes found;
-  while (bytes.size() >= sizeof(nlattr)) {
-    const auto header = Value<nlattr>(bytes);
-    if (header.nla_len < sizeof(nlattr) || header.nla_len > bytes.size()) break;
-    found.emplace(static_cast<uint16_t>(header.nla_type & NLA_TYPE_MASK),
-                  bytes.substr(sizeof(nlattr), header.nla_len - sizeof(nlattr)));
-    const size_t padded = NLA_ALIGN(header.nla_len);
-    if (padded >= bytes.size()) break;
-    bytes.remove_prefix(padded);
-  }
-  return found;
-}
-
 }  // namespace
 
 Status NetlinkDump(int protocol, const void* request,
@@ -74,16 +60,33 @@ Status NetlinkDump(int protocol, const void* request,
 }
 
 NetlinkAttributes AttributesOf(const nlmsghdr& message, size_t fixed) {
-  const size_t skip = NLMSG_ALIGN(fixed);
-  if (message.nlmsg_len < NLMSG_HDRLEN + skip) return {};
-  return Parse({static_cast<const char*>(NLMSG_DATA(&message)) + skip,
-                message.nlmsg_len - NLMSG_HDRLEN - skip});
+  NetlinkAttributes found;
+  ForEachAttribute(message, fixed,
+                   [&](uint16_t type, std::string_view value) { found.emplace(type, value); });
+  return found;
 }
 
-NetlinkAttributes AttributesOf(std::string_view nested) { return Parse(nested); }
+NetlinkAttributes AttributesOf(std::string_view nested) {
+  NetlinkAttributes found;
+  ForEachAttribute(nested,
+                   [&](uint16_t type, std::string_view value) { found.emplace(type, value); });
+  return found;
+}
 
 std::string_view Text(std::string_view attribute) {
   return attribute.substr(0, attribute.find('\0'));
+}
+
+std::string HardwareAddress(std::string_view bytes) {
+  static constexpr char kHex[] = "0123456789abcdef";
+  std::string out;
+  for (const char c : bytes) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (!out.empty()) out += ':';
+    out += kHex[byte >> 4];
+    out += kHex[byte & 15];
+  }
+  return out;
 }
 
 Result<std::map<int, std::string>> DeviceNames() {

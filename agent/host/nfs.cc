@@ -1,8 +1,10 @@
 #include <array>
 #include <iterator>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "agent/host/collector_groups.h"
@@ -75,102 +77,94 @@ void AddServerV4(const char* family, const char* help, const WordList& words, bo
   }
 }
 
+// The lines of a file by their first word. A kernel that is built without a version of the protocol has
+// no line for it: its calls are shown as 0, as they never happened.
+std::map<std::string_view, WordList> LinesOf(std::string_view text) {
+  std::map<std::string_view, WordList> lines;
+  ForEachLine(text, [&](std::string_view line) {
+    WordList words = Words(line);
+    if (words.size() > 1) lines[words[0]] = std::move(words);
+  });
+  return lines;
+}
+
 Status CollectNfs(const Host& host, MetricSink& sink) {
   VEDETTE_ASSIGN_OR_RETURN(const std::string text, ReadFile(host.Proc("net/rpc/nfs")));
+  auto lines = LinesOf(text);
+  const WordList& net = lines["net"];
+  sink.Family("node_nfs_packets_total", MetricType::kCounter,
+              "Total NFSd network packets (sent+received) by protocol type.");
+  sink.Add({{"protocol", "udp"}}, At(net, 2));
+  sink.Add({{"protocol", "tcp"}}, At(net, 3));
+  sink.Counter("node_nfs_connections_total", "Total number of NFSd TCP connections.", At(net, 4));
+  const WordList& rpc = lines["rpc"];
+  sink.Counter("node_nfs_rpcs_total", "Total number of RPCs performed.", At(rpc, 1));
+  sink.Counter("node_nfs_rpc_retransmissions_total", "Number of RPC transmissions performed.",
+               At(rpc, 2));
+  sink.Counter("node_nfs_rpc_authentication_refreshes_total",
+               "Number of RPC authentication refreshes performed.", At(rpc, 3));
   constexpr const char* kRequests = "node_nfs_requests_total";
   constexpr const char* kHelp = "Number of NFS procedures invoked.";
-  ForEachLine(text, [&](std::string_view line) {
-    const WordList words = Words(line);
-    if (words.size() < 2) return;
-    if (words[0] == "net") {
-      sink.Family("node_nfs_packets_total", MetricType::kCounter,
-                  "Total NFSd network packets (sent+received) by protocol type.");
-      sink.Add({{"protocol", "udp"}}, At(words, 2));
-      sink.Add({{"protocol", "tcp"}}, At(words, 3));
-      sink.Counter("node_nfs_connections_total", "Total number of NFSd TCP connections.",
-                   At(words, 4));
-    } else if (words[0] == "rpc") {
-      sink.Counter("node_nfs_rpcs_total", "Total number of RPCs performed.", At(words, 1));
-      sink.Counter("node_nfs_rpc_retransmissions_total",
-                   "Number of RPC transmissions performed.", At(words, 2));
-      sink.Counter("node_nfs_rpc_authentication_refreshes_total",
-                   "Number of RPC authentication refreshes performed.", At(words, 3));
-    } else if (words[0] == "proc2") {
-      AddCalls(kRequests, kHelp, "2", words, kV2, sink);
-    } else if (words[0] == "proc3") {
-      AddCalls(kRequests, kHelp, "3", words, kV3, sink);
-    } else if (words[0] == "proc4") {
-      AddCalls(kRequests, kHelp, "4", words, kClientV4, sink);
-    }
-  });
+  AddCalls(kRequests, kHelp, "2", lines["proc2"], kV2, sink);
+  AddCalls(kRequests, kHelp, "3", lines["proc3"], kV3, sink);
+  AddCalls(kRequests, kHelp, "4", lines["proc4"], kClientV4, sink);
   return {};
 }
 
 Status CollectNfsd(const Host& host, MetricSink& sink) {
   VEDETTE_ASSIGN_OR_RETURN(const std::string text, ReadFile(host.Proc("net/rpc/nfsd")));
+  auto lines = LinesOf(text);
+  const WordList& cache = lines["rc"];
+  sink.Counter("node_nfsd_reply_cache_hits_total",
+               "Total number of NFSd Reply Cache hits (client lost server response).",
+               At(cache, 1));
+  sink.Counter("node_nfsd_reply_cache_misses_total",
+               "Total number of NFSd Reply Cache an operation that requires caching (idempotent).",
+               At(cache, 2));
+  sink.Counter("node_nfsd_reply_cache_nocache_total",
+               "Total number of NFSd Reply Cache non-idempotent operations (rename/delete).",
+               At(cache, 3));
+  sink.Counter("node_nfsd_file_handles_stale_total", "Total number of NFSd stale file handles",
+               At(lines["fh"], 1));
+  sink.Counter("node_nfsd_disk_bytes_read_total", "Total NFSd bytes read.", At(lines["io"], 1));
+  sink.Counter("node_nfsd_disk_bytes_written_total", "Total NFSd bytes written.",
+               At(lines["io"], 2));
+  sink.Gauge("node_nfsd_server_threads", "Total number of NFSd kernel threads that are running.",
+             At(lines["th"], 1));
+  const WordList& ahead = lines["ra"];
+  sink.Gauge("node_nfsd_read_ahead_cache_size_blocks",
+             "How large the read ahead cache is in blocks.", At(ahead, 1));
+  sink.Counter("node_nfsd_read_ahead_cache_not_found_total",
+               "Total number of NFSd read ahead cache not found.",
+               ahead.empty() ? 0 : At(ahead, ahead.size() - 1));
+  const WordList& net = lines["net"];
+  sink.Family("node_nfsd_packets_total", MetricType::kCounter,
+              "Total NFSd network packets (sent+received) by protocol type.");
+  sink.Add({{"proto", "udp"}}, At(net, 2));
+  sink.Add({{"proto", "tcp"}}, At(net, 3));
+  sink.Counter("node_nfsd_connections_total", "Total number of NFSd TCP connections.", At(net, 4));
+  const WordList& rpc = lines["rpc"];
+  sink.Family("node_nfsd_rpc_errors_total", MetricType::kCounter,
+              "Total number of NFSd RPC errors by error type.");
+  sink.Add({{"error", "fmt"}}, At(rpc, 3));
+  sink.Add({{"error", "auth"}}, At(rpc, 4));
+  sink.Add({{"error", "cInt"}}, At(rpc, 5));
+  sink.Counter("node_nfsd_server_rpcs_total", "Total number of NFSd RPCs.", At(rpc, 1));
   constexpr const char* kRequests = "node_nfsd_requests_total";
   constexpr const char* kHelp = "Total number NFSd Requests by method and protocol.";
-  const bool has_wdeleg = text.find("\nwdeleg_getattr") != std::string::npos;
   // Null is a ping, and the server's pings are not shown.
   const auto calls = [&](const char* version, WordList words,
                          std::span<const char* const> methods) {
     if (words.size() > 2) words.erase(words.begin() + 2);
     AddCalls(kRequests, kHelp, version, words, methods.subspan(1), sink);
   };
-  ForEachLine(text, [&](std::string_view line) {
-    const WordList words = Words(line);
-    if (words.size() < 2) return;
-    const std::string_view key = words[0];
-    if (key == "rc") {
-      sink.Counter("node_nfsd_reply_cache_hits_total",
-                   "Total number of NFSd Reply Cache hits (client lost server response).",
-                   At(words, 1));
-      sink.Counter("node_nfsd_reply_cache_misses_total",
-                   "Total number of NFSd Reply Cache an operation that requires caching "
-                   "(idempotent).",
-                   At(words, 2));
-      sink.Counter("node_nfsd_reply_cache_nocache_total",
-                   "Total number of NFSd Reply Cache non-idempotent operations (rename/delete).",
-                   At(words, 3));
-    } else if (key == "fh") {
-      sink.Counter("node_nfsd_file_handles_stale_total", "Total number of NFSd stale file handles",
-                   At(words, 1));
-    } else if (key == "io") {
-      sink.Counter("node_nfsd_disk_bytes_read_total", "Total NFSd bytes read.", At(words, 1));
-      sink.Counter("node_nfsd_disk_bytes_written_total", "Total NFSd bytes written.", At(words, 2));
-    } else if (key == "th") {
-      sink.Gauge("node_nfsd_server_threads",
-                 "Total number of NFSd kernel threads that are running.", At(words, 1));
-    } else if (key == "ra") {
-      sink.Gauge("node_nfsd_read_ahead_cache_size_blocks",
-                 "How large the read ahead cache is in blocks.", At(words, 1));
-      sink.Counter("node_nfsd_read_ahead_cache_not_found_total",
-                   "Total number of NFSd read ahead cache not found.", At(words, words.size() - 1));
-    } else if (key == "net") {
-      sink.Family("node_nfsd_packets_total", MetricType::kCounter,
-                  "Total NFSd network packets (sent+received) by protocol type.");
-      sink.Add({{"proto", "udp"}}, At(words, 2));
-      sink.Add({{"proto", "tcp"}}, At(words, 3));
-      sink.Counter("node_nfsd_connections_total", "Total number of NFSd TCP connections.",
-                   At(words, 4));
-    } else if (key == "rpc") {
-      sink.Counter("node_nfsd_server_rpcs_total", "Total number of NFSd RPCs.", At(words, 1));
-      sink.Family("node_nfsd_rpc_errors_total", MetricType::kCounter,
-                  "Total number of NFSd RPC errors by error type.");
-      sink.Add({{"error", "fmt"}}, At(words, 3));
-      sink.Add({{"error", "auth"}}, At(words, 4));
-      sink.Add({{"error", "cInt"}}, At(words, 5));
-    } else if (key == "proc2") {
-      calls("2", words, kV2);
-    } else if (key == "proc3") {
-      calls("3", words, kV3);
-    } else if (key == "proc4ops") {
-      AddServerV4(kRequests, kHelp, words, has_wdeleg, sink);
-    } else if (key == "wdeleg_getattr") {
-      sink.Family(kRequests, MetricType::kCounter, kHelp);
-      sink.Add({{"proto", "4"}, {"method", "WdelegGetattr"}}, At(words, 1));
-    }
-  });
+  calls("2", lines["proc2"], kV2);
+  calls("3", lines["proc3"], kV3);
+  const auto wdeleg = lines.find("wdeleg_getattr");
+  AddServerV4(kRequests, kHelp, lines["proc4ops"], wdeleg != lines.end(), sink);
+  if (wdeleg != lines.end()) {
+    sink.Add({{"proto", "4"}, {"method", "WdelegGetattr"}}, At(wdeleg->second, 1));
+  }
   return {};
 }
 

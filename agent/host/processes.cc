@@ -51,12 +51,12 @@ Status CollectProcesses(const Host& host, MetricSink& sink) {
       if (!of_thread.empty()) ++thread_states[std::string(of_thread[0])];
     }
   }
+  sink.Gauge("node_processes_threads", "Allocated threads in system", threads);
   const auto max_threads = ReadNumber(host.Proc("sys/kernel/threads-max"));
   const auto max_processes = ReadNumber(host.Proc("sys/kernel/pid_max"));
   if (!max_threads || !max_processes) {
     return NotFound(StrCat(host.Proc("sys/kernel/threads-max"), " or pid_max is missing"));
   }
-  sink.Gauge("node_processes_threads", "Allocated threads in system", threads);
   sink.Gauge("node_processes_max_threads", "Limit of threads in the system", *max_threads);
   sink.Family("node_processes_state", MetricType::kGauge, "Number of processes in each state.");
   for (const auto& [state, count] : states) sink.Add({{"state", state}}, count);

@@ -133,10 +133,11 @@ void AddSockstat(std::string_view text, MetricSink& sink) {
 }
 
 Status CollectSockstat(const Host& host, MetricSink& sink) {
-  VEDETTE_ASSIGN_OR_RETURN(const std::string v4, ReadFile(host.Proc("net/sockstat")));
-  AddSockstat(v4, sink);
-  const Result<std::string> v6 = ReadFile(host.Proc("net/sockstat6"));
-  if (v6.ok()) AddSockstat(*v6, sink);
+  // A kernel without IPv6 has no sockstat6, and one without IPv4 no sockstat.
+  for (const char* file : {"net/sockstat", "net/sockstat6"}) {
+    const Result<std::string> text = ReadFile(host.Proc(file));
+    if (text.ok()) AddSockstat(*text, sink);
+  }
   return {};
 }
 

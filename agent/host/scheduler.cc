@@ -14,6 +14,7 @@ namespace {
 
 Status CollectStat(const Host& host, MetricSink& sink) {
   VEDETTE_ASSIGN_OR_RETURN(const std::string text, ReadFile(host.Proc("stat")));
+  std::vector<std::string_view> softirqs;
   ForEachLine(text, [&](std::string_view line) {
     const auto words = Words(line);
     if (words.size() < 2) return;
@@ -31,16 +32,19 @@ Status CollectStat(const Host& host, MetricSink& sink) {
     } else if (words[0] == "procs_blocked") {
       sink.Gauge("node_procs_blocked", "Number of processes blocked waiting for I/O to complete.",
                  value);
-    } else if (words[0] == "softirq" && host.options.stat_softirq) {
-      static constexpr std::string_view kVectors[] = {
-          "hi",           "timer",   "net_tx", "net_rx",  "block",
-          "block_iopoll", "tasklet", "sched",  "hrtimer", "rcu"};
-      sink.Family("node_softirqs_total", MetricType::kCounter, "Number of softirq calls.");
-      for (size_t i = 0; i < std::size(kVectors) && i + 2 < words.size(); ++i) {
-        sink.Add({{"vector", kVectors[i]}}, Real(words[i + 2]).value_or(0));
-      }
+    } else if (words[0] == "softirq") {
+      softirqs = words;
     }
   });
+  if (!host.options.stat_softirq) return {};
+  static constexpr std::string_view kVectors[] = {"hi",      "timer",        "net_tx",  "net_rx",
+                                                  "block",   "block_iopoll", "tasklet", "sched",
+                                                  "hrtimer", "rcu"};
+  sink.Family("node_softirqs_total", MetricType::kCounter, "Number of softirq calls.");
+  for (size_t i = 0; i < std::size(kVectors); ++i) {
+    sink.Add({{"vector", kVectors[i]}},
+             i + 2 < softirqs.size() ? Real(softirqs[i + 2]).value_or(0) : 0);
+  }
   return {};
 }
 

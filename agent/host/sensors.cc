@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -70,6 +71,14 @@ std::string ChipName(const std::string& dir) {
   }
   const auto real = std::filesystem::canonical(dir, error);
   return error ? std::string() : CleanName(real.filename().string());
+}
+
+// A number and nothing behind it: what a driver writes that has no reading is no reading.
+std::optional<double> WholeNumber(std::string_view text) {
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
 }
 
 struct Reading {
@@ -172,7 +181,7 @@ void AddSensor(std::string_view chip, const std::map<std::string, Reading>& read
   const auto plain = readings.find("");
   const auto add = [&](const SensorFamily& family, const std::string& text,
                        std::string_view shown) {
-    const auto value = Real(text);
+    const auto value = WholeNumber(text);
     if (!value) return;
     sink.Family(family.name, family.type, family.help);
     sink.Add({{"chip", chip}, {"sensor", shown}}, *value / family.divisor);

@@ -109,7 +109,8 @@ Status CollectTapes(const Host& host, MetricSink& sink) {
         name.find_first_not_of("0123456789", 2) != std::string::npos) {
       continue;
     }
-    AddNumberFiles(StrCat(root, "/", name, "/stats"), kFiles, {{"device", name}}, sink);
+    AddNumberFiles(StrCat(root, "/", name, "/stats"), kFiles, {{"device", name}}, sink,
+                   Absent::kZero);
   }
   return {};
 }
@@ -171,110 +172,12 @@ Status CollectFibreChannel(const Host& host, MetricSink& sink) {
   return {};
 }
 
-constexpr NumberFile kInfinibandCounters[] = {
-    {"counters_ext/port_multicast_rcv_packets",
-     "node_infiniband_legacy_multicast_packets_received_total",
-     "Number of multicast packets received", MetricType::kCounter},
-    {"counters_ext/port_multicast_xmit_packets",
-     "node_infiniband_legacy_multicast_packets_transmitted_total",
-     "Number of multicast packets transmitted", MetricType::kCounter},
-    // Data are counted in words of four bytes.
-    {"counters_ext/port_rcv_data_64", "node_infiniband_legacy_data_received_bytes_total",
-     "Number of data octets received on all links", MetricType::kCounter, 4},
-    {"counters_ext/port_rcv_packets_64", "node_infiniband_legacy_packets_received_total",
-     "Number of data packets received on all links", MetricType::kCounter},
-    {"counters_ext/port_unicast_rcv_packets",
-     "node_infiniband_legacy_unicast_packets_received_total", "Number of unicast packets received",
-     MetricType::kCounter},
-    {"counters_ext/port_unicast_xmit_packets",
-     "node_infiniband_legacy_unicast_packets_transmitted_total",
-     "Number of unicast packets transmitted", MetricType::kCounter},
-    {"counters_ext/port_xmit_data_64", "node_infiniband_legacy_data_transmitted_bytes_total",
-     "Number of data octets transmitted on all links", MetricType::kCounter, 4},
-    {"counters_ext/port_xmit_packets_64", "node_infiniband_legacy_packets_transmitted_total",
-     "Number of data packets transmitted on all links", MetricType::kCounter},
-    {"counters/link_downed", "node_infiniband_link_downed_total",
-     "Number of times the link failed to recover from an error state and went down",
-     MetricType::kCounter},
-    {"counters/link_error_recovery", "node_infiniband_link_error_recovery_total",
-     "Number of times the link successfully recovered from an error state", MetricType::kCounter},
-    {"counters/multicast_rcv_packets", "node_infiniband_multicast_packets_received_total",
-     "Number of multicast packets received (including errors)", MetricType::kCounter},
-    {"counters/multicast_xmit_packets", "node_infiniband_multicast_packets_transmitted_total",
-     "Number of multicast packets transmitted (including errors)", MetricType::kCounter},
-    {"counters/port_rcv_constraint_errors", "node_infiniband_port_constraint_errors_received_total",
-     "Number of packets received on the switch physical port that are discarded",
-     MetricType::kCounter},
-    {"counters/port_xmit_constraint_errors",
-     "node_infiniband_port_constraint_errors_transmitted_total",
-     "Number of packets not transmitted from the switch physical port", MetricType::kCounter},
-    {"counters/port_rcv_data", "node_infiniband_port_data_received_bytes_total",
-     "Number of data octets received on all links", MetricType::kCounter, 4},
-    {"counters/port_xmit_data", "node_infiniband_port_data_transmitted_bytes_total",
-     "Number of data octets transmitted on all links", MetricType::kCounter, 4},
-    {"counters/port_rcv_discards", "node_infiniband_port_discards_received_total",
-     "Number of inbound packets discarded by the port because the port is down or congested",
-     MetricType::kCounter},
-    {"counters/port_xmit_discards", "node_infiniband_port_discards_transmitted_total",
-     "Number of outbound packets discarded by the port because the port is down or congested",
-     MetricType::kCounter},
-    {"counters/port_rcv_errors", "node_infiniband_port_errors_received_total",
-     "Number of packets containing an error that were received on this port",
-     MetricType::kCounter},
-    {"counters/port_rcv_packets", "node_infiniband_port_packets_received_total",
-     "Number of packets received on all VLs by this port (including errors)",
-     MetricType::kCounter},
-    {"counters/port_xmit_packets", "node_infiniband_port_packets_transmitted_total",
-     "Number of packets transmitted on all VLs from this port (including errors)",
-     MetricType::kCounter},
-    {"counters/port_xmit_wait", "node_infiniband_port_transmit_wait_total",
-     "Number of ticks during which the port had data to transmit but no data was sent",
-     MetricType::kCounter},
-    {"counters/unicast_rcv_packets", "node_infiniband_unicast_packets_received_total",
-     "Number of unicast packets received (including errors)", MetricType::kCounter},
-    {"counters/unicast_xmit_packets", "node_infiniband_unicast_packets_transmitted_total",
-     "Number of unicast packets transmitted (including errors)", MetricType::kCounter},
-};
-
-Status CollectInfiniband(const Host& host, MetricSink& sink) {
-  const std::string root = host.Sys("class/infiniband");
-  const auto names = ListDirectory(root);
-  if (names.empty()) return NotFound(StrCat(root, " is missing or empty"));
-  for (const std::string& device : names) {
-    const std::string dir = StrCat(root, "/", device, "/");
-    sink.Family("node_infiniband_info", MetricType::kGauge,
-                "Non-numeric data from /sys/class/infiniband/<device>, value is always 1.");
-    sink.Add({{"device", device},
-              {"board_id", ReadAttribute(dir + "board_id").value_or("")},
-              {"firmware_version", ReadAttribute(dir + "fw_ver").value_or("")},
-              {"hca_type", ReadAttribute(dir + "hca_type").value_or("")}},
-             1);
-    for (const std::string& port : ListDirectory(dir + "ports")) {
-      const std::string port_dir = StrCat(dir, "ports/", port);
-      // "4: ACTIVE", "40 Gb/sec (4X QDR)": the number is what counts.
-      static constexpr NumberFile kStates[] = {
-          {"state", "node_infiniband_state_id",
-           "State of the InfiniBand port (0: no change, 1: down, 2: init, 3: armed, 4: active, "
-           "5: act defer)"},
-          {"phys_state", "node_infiniband_physical_state_id",
-           "Physical state of the InfiniBand port (0: no change, 1: sleep, 2: polling, 3: disable, "
-           "4: shift, 5: link up, 6: link error recover, 7: phytest)"},
-          {"rate", "node_infiniband_rate_bytes_per_second", "Maximum signal transfer rate",
-           MetricType::kGauge, 1e9 / 8}};
-      AddNumberFiles(port_dir, kStates, {{"device", device}, {"port", port}}, sink);
-      AddNumberFiles(port_dir, kInfinibandCounters, {{"device", device}, {"port", port}}, sink);
-    }
-  }
-  return {};
-}
-
 }  // namespace
 
 void AddStorageLinkCollectors(const HostPtr& host, Collectors& out) {
   Add(out, {"nvme", "/sys/class/nvme"}, host, CollectNvme);
   Add(out, {"tapestats", "/sys/class/scsi_tape"}, host, CollectTapes);
   Add(out, {"fibrechannel", "/sys/class/fc_host"}, host, CollectFibreChannel);
-  Add(out, {"infiniband", "/sys/class/infiniband"}, host, CollectInfiniband);
 }
 
 }  // namespace vedette::agent

@@ -39,18 +39,6 @@ struct Device {
   std::vector<Station> stations;
 };
 
-std::string Mac(std::string_view bytes) {
-  static constexpr char kHex[] = "0123456789abcdef";
-  std::string out;
-  for (const char c : bytes) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (!out.empty()) out += ':';
-    out += kHex[byte >> 4];
-    out += kHex[byte & 15];
-  }
-  return out;
-}
-
 // IEEE 802.11's states of being with a network, as nl80211 numbers them.
 std::string BssMode(uint32_t status) {
   switch (status) {
@@ -150,7 +138,7 @@ Result<std::vector<Device>> RecordedDevices(const std::string& folder) {
     if (device.name.empty()) continue;
     const std::string dir = StrCat(folder, "/", device.name, "/");
     if (const auto bss = ReadJson(dir + "bss.json"); bss.ok()) {
-      device.bss = Bss{bss->value("ssid", ""), Mac(FromBase64(bss->value("bssid", ""))),
+      device.bss = Bss{bss->value("ssid", ""), HardwareAddress(FromBase64(bss->value("bssid", ""))),
                        BssMode(bss->value("status", 0U))};
     }
     if (const auto stations = ReadJson(dir + "stationinfo.json"); stations.ok()) {
@@ -158,7 +146,7 @@ Result<std::vector<Device>> RecordedDevices(const std::string& folder) {
         const auto number = [&](const char* key, double divisor) {
           return std::optional(s.value(key, 0.0) / divisor);
         };
-        device.stations.push_back({.address = Mac(FromBase64(s.value("hardwareaddr", ""))),
+        device.stations.push_back({.address = HardwareAddress(FromBase64(s.value("hardwareaddr", ""))),
                                    .connected_seconds = number("connected", 1e9),
                                    .inactive_seconds = number("inactive", 1e9),
                                    .receive_bits = number("receivebitrate", 1),
@@ -251,7 +239,7 @@ Station ToStation(const NetlinkAttributes& message) {
   auto sent = Number<uint64_t>(s, NL80211_STA_INFO_TX_BYTES64);
   if (!received) received = Number<uint32_t>(s, NL80211_STA_INFO_RX_BYTES);
   if (!sent) sent = Number<uint32_t>(s, NL80211_STA_INFO_TX_BYTES);
-  return {.address = Mac(Find(message, NL80211_ATTR_MAC)),
+  return {.address = HardwareAddress(Find(message, NL80211_ATTR_MAC)),
           .connected_seconds = Number<uint32_t>(s, NL80211_STA_INFO_CONNECTED_TIME),
           .inactive_seconds = Number<uint32_t>(s, NL80211_STA_INFO_INACTIVE_TIME, 1e3),
           .receive_bits = Bitrate(s, NL80211_STA_INFO_RX_BITRATE),
@@ -270,7 +258,7 @@ Station ToStation(const NetlinkAttributes& message) {
 std::optional<Bss> ToBss(const NetlinkAttributes& message) {
   const auto bss = AttributesOf(Find(message, NL80211_ATTR_BSS));
   if (!bss.contains(NL80211_BSS_STATUS)) return std::nullopt;
-  Bss out{"", Mac(Find(bss, NL80211_BSS_BSSID)),
+  Bss out{"", HardwareAddress(Find(bss, NL80211_BSS_BSSID)),
           BssMode(Value<uint32_t>(Find(bss, NL80211_BSS_STATUS)))};
   // Information elements: a byte of kind, a byte of length; kind 0 is the name.
   std::string_view elements = Find(bss, NL80211_BSS_INFORMATION_ELEMENTS);

@@ -55,12 +55,11 @@ Status AddKstat(const Host& host, const char* file, const char* subsystem, Metri
 // The io file has a line of names and a line of numbers below a line of its own making.
 void AddPoolIo(const std::string& pool, std::string_view text, MetricSink& sink) {
   std::vector<std::string_view> names;
-  int row = 0;
   ForEachLine(text, [&](std::string_view line) {
     const auto words = Words(line);
-    if (row++ == 0 || words.empty()) return;
+    if (words.empty()) return;
     if (names.empty()) {
-      names = words;
+      if (words[0] == "nread") names = words;
       return;
     }
     for (size_t i = 0; i < words.size() && i < names.size(); ++i) {

@@ -2,7 +2,6 @@
 // their own tests, and what they give, read and open is the page. A collector that changes without
 // its page fails here; VEDETTE_UPDATE_GOLDEN=1 prints the page as it should be.
 #include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <map>
 #include <set>
@@ -22,6 +21,7 @@
 #include "agent/process/process.h"
 #include "common/base/strings.h"
 #include "tests/support/golden.h"
+#include "tests/support/recorded_tree.h"
 #include "tests/support/temp_dir.h"
 
 namespace vedette::agent {
@@ -97,27 +97,6 @@ const std::map<std::string_view, std::string_view>& FamiliesOfMysql() {
   return *families;
 }
 
-// Writes a tree out: "== PATH" and the file's lines, "-> PATH TARGET" for a symbolic link.
-void Unpack(const std::string& archive, const std::string& root) {
-  std::ifstream in(archive);
-  ASSERT_TRUE(in.good()) << archive;
-  std::ofstream out;
-  for (std::string line; std::getline(in, line);) {
-    if (line.starts_with("== ")) {
-      const std::filesystem::path path = root + "/" + line.substr(3);
-      std::filesystem::create_directories(path.parent_path());
-      out = std::ofstream(path);
-    } else if (line.starts_with("-> ")) {
-      const size_t blank = line.find(' ', 3);
-      const std::filesystem::path path = root + "/" + line.substr(3, blank - 3);
-      std::filesystem::create_directories(path.parent_path());
-      std::filesystem::create_symlink(line.substr(blank + 1), path);
-    } else {
-      out << line << "\n";
-    }
-  }
-}
-
 struct Seen {
   std::string reads;
   bool by_default = false;
@@ -166,13 +145,17 @@ std::string HostSection() {
   machine.cpu_info = true;
   machine.stat_softirq = true;
   RunHost(machine, seen);
-  for (const char* tree : {"hardware", "odd"}) {
+  for (const char* tree : {"full", "hardware", "odd"}) {
     vedette::testing::TempDir root;
-    Unpack(StrCat("agent/host/testdata/", tree, ".tree"), root.path());
+    vedette::testing::UnpackTree(StrCat("agent/host/testdata/", tree, ".tree"), root.path());
     HostOptions hardware;
     hardware.procfs = root.path() + "/proc";
     hardware.sysfs = root.path() + "/sys";
     hardware.rootfs = root.path();
+    hardware.udev_data = root.path() + "/run/udev";
+    hardware.cpu_info = true;
+    hardware.cpu_flags_include = hardware.cpu_bugs_include = ".*";
+    hardware.stat_softirq = true;
     hardware.netdev_netlink = false;
     hardware.bcache_priority_stats = true;
     hardware.sysctl_include = {"fs.file-nr:total,current,max", "kernel.threads-max"};
