@@ -114,7 +114,7 @@ scrape_configs:
         cores = (cpu_seconds(pid) - cpu) / (time.monotonic() - at_start)
         memory = resident_mib(pid)
         stored, series = own(st, "prometheus_tsdb_head_samples_appended_total"), own(st, "prometheus_tsdb_head_series")
-        missed = st.value("sum(count_over_time(up[1d]) - sum_over_time(up[1d]))") or 0
+        missed = own(st, "vedette_target_scrapes_failed_total") + own(st, "vedette_target_scrapes_missed_total")
         before = disk_bytes(st.path("data"))
         subprocess.run(["curl", "-sf", "-o", "/dev/null", "-X", "POST", f"http://127.0.0.1:{st.http}/api/v1/admin/tsdb/compact"],
                        check=True, timeout=600)
