@@ -9,6 +9,7 @@
 #include "server/promql/engine/evaluator.h"
 #include "server/promql/engine/group_index.h"
 #include "server/promql/functions/histogram_math.h"
+#include "server/promql/functions/numbers.h"
 
 namespace vedette::promql {
 namespace {

@@ -1,8 +1,11 @@
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
+#include <string>
 
 #include "common/base/strings.h"
 #include "server/promql/engine/evaluator.h"
+#include "server/promql/functions/numbers.h"
 #include "server/promql/functions/range_kernels.h"
 
 namespace vedette::promql {
@@ -14,6 +17,14 @@ bool KeepsName(FunctionId id) {
 
 bool WantsCounter(FunctionId id) {
   return id == FunctionId::kRate || id == FunctionId::kIncrease;
+}
+
+// As %f writes it.
+std::string SixDigits(double v) {
+  if (!std::isfinite(v)) return GoFloat(v);
+  char buffer[350];
+  std::snprintf(buffer, sizeof buffer, "%f", v);
+  return buffer;
 }
 
 bool NamedLikeCounter(std::string_view name) {
@@ -73,11 +84,11 @@ Status Evaluator::StreamRangeCall(const Call& call, const Grid& grid, const Sink
     for (size_t i = 0; i < kernel.a.size(); ++i) {
       if (kernel.a[i] <= 0 || kernel.a[i] >= 1) {
         return FailedPrecondition(
-            StrCat("invalid smoothing factor. Expected: 0 < sf < 1, got: ", GoFloat(kernel.a[i])));
+            StrCat("invalid smoothing factor. Expected: 0 < sf < 1, got: ", SixDigits(kernel.a[i])));
       }
       if (kernel.b[i] <= 0 || kernel.b[i] >= 1) {
         return FailedPrecondition(
-            StrCat("invalid trend factor. Expected: 0 < tf < 1, got: ", GoFloat(kernel.b[i])));
+            StrCat("invalid trend factor. Expected: 0 < tf < 1, got: ", SixDigits(kernel.b[i])));
       }
     }
   }

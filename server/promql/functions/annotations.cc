@@ -1,10 +1,7 @@
 #include "server/promql/functions/annotations.h"
 
-#include <charconv>
-#include <cmath>
-
-#include "common/base/shortest.h"
 #include "common/base/strings.h"
+#include "server/promql/functions/numbers.h"
 #include "server/promql/parser/lexer.h"
 
 namespace vedette::promql {
@@ -105,24 +102,6 @@ void Annotations::NotCounterType(std::string_view metric, std::string_view type,
               "\"histogram\", got ",
               Quoted(type), ": ", Quoted(metric)),
        pos);
-}
-
-std::string GoFloat(double v) {
-  if (std::isnan(v)) return "NaN";
-  if (std::isinf(v)) return v > 0 ? "+Inf" : "-Inf";
-  if (v == 0) return std::signbit(v) ? "-0" : "0";
-  const double magnitude = std::fabs(v);
-  if (magnitude >= 1e-4 && magnitude < 1e21) return FixedFloat(v);
-  char buffer[40];
-  return std::string(
-      buffer, std::to_chars(buffer, buffer + sizeof buffer, v, std::chars_format::scientific).ptr);
-}
-
-std::string FixedFloat(double v) {
-  if (!std::isfinite(v)) return GoFloat(v);
-  std::string out;
-  AppendShortestFixed(out, v);
-  return out;
 }
 
 }  // namespace vedette::promql

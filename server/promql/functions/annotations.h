@@ -58,9 +58,4 @@ class Annotations {
   std::unordered_set<std::string> seen_;
 };
 
-// A float as Go prints it with %g.
-std::string GoFloat(double v);
-// Its digits alone, never an exponent: a label value of count_values.
-std::string FixedFloat(double v);
-
 }  // namespace vedette::promql

@@ -6,6 +6,7 @@
 
 #include "common/base/strings.h"
 #include "server/promql/functions/histogram_parts.h"
+#include "server/promql/functions/numbers.h"
 
 namespace vedette::promql {
 namespace {
@@ -232,14 +233,15 @@ bool SameContent(const Histogram& a, const Histogram& b) {
 }
 
 std::string HistogramText(const Histogram& h) {
-  std::string out = StrCat("{count:", h.count, ", sum:", h.sum);
+  std::string out = StrCat("{count:", GoFloat(h.count), ", sum:", GoFloat(h.sum));
   for (const Bucket& b : AllBuckets(h)) {
     if (b.count == 0) continue;
     const bool zero = b.lower == -b.upper && b.index == 0;
     const bool negative = b.upper <= 0 && !zero;
     const char open = zero || negative ? '[' : '(';
     const char close = negative ? ')' : ']';
-    StrAppend(out, ", ", open, b.lower, ",", b.upper, close, ":", b.count);
+    StrAppend(out, ", ", open, GoFloat(b.lower), ",", GoFloat(b.upper), close, ":",
+              GoFloat(b.count));
   }
   return out + "}";
 }

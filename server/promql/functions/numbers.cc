@@ -1,11 +1,36 @@
 #include "server/promql/functions/numbers.h"
 
 #include <algorithm>
+#include <charconv>
 #include <limits>
+#include <string_view>
 
+#include "common/base/shortest.h"
 #include "common/model/sample.h"
 
 namespace vedette::promql {
+
+std::string GoFloat(double v) {
+  if (std::isnan(v)) return "NaN";
+  if (std::isinf(v)) return v > 0 ? "+Inf" : "-Inf";
+  if (v == 0) return std::signbit(v) ? "-0" : "0";
+  char buffer[40];
+  const char* const end =
+      std::to_chars(buffer, buffer + sizeof buffer, v, std::chars_format::scientific).ptr;
+  const std::string_view text(buffer, static_cast<size_t>(end - buffer));
+  std::string_view exponent = text.substr(text.find('e') + 1);
+  if (exponent.starts_with('+')) exponent.remove_prefix(1);
+  int power = 0;
+  std::from_chars(exponent.data(), exponent.data() + exponent.size(), power);
+  return power < -4 || power >= 6 ? std::string(text) : FixedFloat(v);
+}
+
+std::string FixedFloat(double v) {
+  if (!std::isfinite(v)) return GoFloat(v);
+  std::string out;
+  AppendShortestFixed(out, v);
+  return out;
+}
 
 double QuantileOf(double q, std::vector<double>& values) {
   if (values.empty() || std::isnan(q)) return kNormalNan;

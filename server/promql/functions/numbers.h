@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace vedette::promql {
@@ -54,6 +55,11 @@ struct Mean {
   }
   double Value() const { return running ? sum + c : sum / count + c / count; }
 };
+
+// A float as Go prints it with %g: 100000, 1e+06, +Inf.
+std::string GoFloat(double v);
+// Its digits alone, never an exponent: a label value of count_values.
+std::string FixedFloat(double v);
 
 // Go's math.Max and math.Min: NaN wins.
 inline double GoMax(double a, double b) {
