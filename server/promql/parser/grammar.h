@@ -71,7 +71,8 @@ class Parser {
   std::optional<BinaryOp> PeekBinaryOp() const;
   Result<ExprPtr> Expression(int min_precedence);
   Result<ExprPtr> ExpressionInside(int min_precedence);
-  Status BinaryModifiers(BinaryExpr& node);
+  // `op_at`: where the operator is; `start`: where its left side begins.
+  Status BinaryModifiers(BinaryExpr& node, int32_t op_at, int32_t start);
   double SignOf();
   Status CheckBinary(BinaryExpr& node, int32_t op_at);
   Result<ExprPtr> Unary();

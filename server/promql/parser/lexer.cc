@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <cstdlib>
 #include <limits>
 #include <optional>
@@ -62,6 +63,26 @@ const std::unordered_map<std::string_view, BinaryOp>& Keywords() {
 bool IsAlpha(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 bool IsAlphaNumeric(char c) { return IsAlpha(c) || IsDigit(c); }
+// One character as Go's %q writes it.
+std::string QuotedChar(std::string_view ch) {
+  if (ch == "'") return "'\\''";
+  if (ch == "\"") return "'\"'";
+  const std::string quoted = Quoted(ch);
+  return StrCat("'", std::string_view(quoted).substr(1, quoted.size() - 2), "'");
+}
+
+// The first character of a text as Go's %#U writes it: U+0071 'q'.
+std::string CodePointText(std::string_view text) {
+  size_t bytes = 1;
+  while (bytes < text.size() && (static_cast<uint8_t>(text[bytes]) & 0xc0) == 0x80) ++bytes;
+  uint32_t c = static_cast<uint8_t>(text[0]);
+  if (bytes > 1) c &= bytes == 2 ? 0x1f : bytes == 3 ? 0xf : 0x7;
+  for (size_t i = 1; i < bytes; ++i) c = c << 6 | (static_cast<uint8_t>(text[i]) & 0x3f);
+  char code[16];
+  std::snprintf(code, sizeof code, "U+%04X", c);
+  return StrCat(code, " '", text.substr(0, bytes), "'");
+}
+
 bool IsHexDigit(char c) { return IsDigit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
 
 std::string Lower(std::string_view s) {
@@ -228,7 +249,7 @@ class Lexer {
         return {};
       case ')':
         if (open_.empty() || open_.back() != '(')
-          return Error(at_, "unexpected right parenthesis ')'");
+          return Error(at_ + 1, "unexpected right parenthesis ')'");
         open_.pop_back();
         Emit(Tok::kRightParen, at_, at_ + 1);
         return {};
@@ -267,12 +288,12 @@ class Lexer {
   Status Unexpected() {
     size_t end = at_ + 1;
     while (end < in_.size() && (static_cast<uint8_t>(in_[end]) & 0xc0) == 0x80) ++end;
-    const std::string_view ch = in_.substr(at_, end - at_);
-    if (InBraces()) return Error(at_, StrCat("unexpected character inside braces: '", ch, "'"));
+    const std::string ch = QuotedChar(in_.substr(at_, end - at_));
+    if (InBraces()) return Error(at_, StrCat("unexpected character inside braces: ", ch));
     if (!open_.empty() && open_.back() == '[') {
-      return Error(at_, StrCat("unexpected character in duration expression: '", ch, "'"));
+      return Error(at_, StrCat("unexpected character in duration expression: ", ch));
     }
-    return Error(at_, StrCat("unexpected character: '", ch, "'"));
+    return Error(at_, StrCat("unexpected character: ", ch));
   }
 
   Status OneInBraces(char c, char next) {
@@ -497,6 +518,8 @@ Result<std::string> Unquote(std::string_view literal) {
   const char quote = literal.front();
   const std::string_view body = literal.substr(1, literal.size() - 2);
   if (quote == '`') return std::string(body);
+  // The quote at the end of the literal is a character too.
+  const auto char_at = [&](size_t at) { return CodePointText(literal.substr(at + 1)); };
   std::string out;
   out.reserve(body.size());
   for (size_t i = 0; i < body.size();) {
@@ -507,18 +530,23 @@ Result<std::string> Unquote(std::string_view literal) {
     if (i + 1 >= body.size()) return InvalidArgument("escape sequence not terminated");
     const char c = body[i + 1];
     i += 2;
+    const auto unknown = [&] {
+      return InvalidArgument(StrCat("unknown escape sequence ", char_at(i - 1)));
+    };
+    size_t wrong = 0;  // The place of what is no digit.
+    const auto illegal = [&] {
+      return InvalidArgument(StrCat("illegal character ", char_at(wrong), " in escape sequence"));
+    };
     auto digits = [&](size_t n, uint32_t base) -> std::optional<uint32_t> {
-      if (i + n > body.size()) return std::nullopt;
       uint32_t v = 0;
-      for (size_t k = 0; k < n; ++k) {
-        const char d = body[i + k];
-        uint32_t x = 0;
+      for (wrong = i; wrong < i + n; ++wrong) {
+        if (wrong >= body.size()) return std::nullopt;
+        const char d = body[wrong];
+        uint32_t x = base;
         if (IsDigit(d)) {
           x = static_cast<uint32_t>(d - '0');
         } else if (IsHexDigit(d)) {
           x = static_cast<uint32_t>((d | 0x20) - 'a') + 10;
-        } else {
-          return std::nullopt;
         }
         if (x >= base) return std::nullopt;
         v = v * base + x;
@@ -553,21 +581,19 @@ Result<std::string> Unquote(std::string_view literal) {
         break;
       case '\'':
       case '"':
-        if (c != quote)
-          return InvalidArgument(
-              StrCat("unknown escape sequence U+00", c == '"' ? "22 '\"'" : "27 '''"));
+        if (c != quote) return unknown();
         out += c;
         break;
       case 'x': {
         const auto v = digits(2, 16);
-        if (!v) return InvalidArgument("illegal character in escape sequence");
+        if (!v) return illegal();
         out += static_cast<char>(*v);
         break;
       }
       case 'u':
       case 'U': {
         const auto v = digits(c == 'u' ? 4 : 8, 16);
-        if (!v) return InvalidArgument("illegal character in escape sequence");
+        if (!v) return illegal();
         if (*v > 0x10ffff || (*v >= 0xd800 && *v < 0xe000)) {
           return InvalidArgument("escape sequence is an invalid Unicode code point");
         }
@@ -578,11 +604,14 @@ Result<std::string> Unquote(std::string_view literal) {
         if (c >= '0' && c <= '7') {
           --i;
           const auto v = digits(3, 8);
-          if (!v || *v > 255) return InvalidArgument("illegal character in escape sequence");
+          if (!v) return illegal();
+          if (*v > 255) {
+            return InvalidArgument("escape sequence is an invalid Unicode code point");
+          }
           out += static_cast<char>(*v);
           break;
         }
-        return InvalidArgument(StrCat("unknown escape sequence '\\", c, "'"));
+        return unknown();
       }
     }
   }

@@ -97,9 +97,9 @@ Status Parser::Offset(Expr& e) {
 Status Parser::At(Expr& e) {
   const int32_t at = Take().pos.start;
   TimeShift parsed;
-  if ((IsWord("start") || IsWord("end")) && Is(Tok::kLeftParen, 1)) {
+  if (IsWord("start") || IsWord("end")) {
     parsed.at = Take().text == "start" ? TimeShift::At::kStart : TimeShift::At::kEnd;
-    Take();
+    VEDETTE_RETURN_IF_ERROR(Expect(Tok::kLeftParen, "@", "timestamp"));
     VEDETTE_RETURN_IF_ERROR(Expect(Tok::kRightParen, "@ modifier", "\")\""));
   } else {
     const double sign = SignOf();

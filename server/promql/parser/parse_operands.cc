@@ -151,7 +151,7 @@ Result<ExprPtr> Parser::Aggregation(AggregateOp op) {
   if (IsWord("by") || IsWord("without")) {
     VEDETTE_RETURN_IF_ERROR(grouping());
   }
-  if (!Is(Tok::kLeftParen)) return Unexpected("aggregation", "\"(\"");
+  if (!Is(Tok::kLeftParen)) return Unexpected("aggregation");
   VEDETTE_ASSIGN_OR_RETURN(std::vector<ExprPtr> args, Arguments("aggregation"));
   if (!node->has_grouping && (IsWord("by") || IsWord("without"))) {
     VEDETTE_RETURN_IF_ERROR(grouping());

@@ -61,7 +61,7 @@ Result<ExprPtr> Parser::ExpressionInside(int min_precedence) {
     auto node = std::make_unique<BinaryExpr>();
     const int32_t op_at = Take().pos.start;
     node->op = *op;
-    VEDETTE_RETURN_IF_ERROR(BinaryModifiers(*node));
+    VEDETTE_RETURN_IF_ERROR(BinaryModifiers(*node, op_at, lhs->pos.start));
     VEDETTE_ASSIGN_OR_RETURN(
         node->rhs, Expression(info.right_associative ? info.precedence : info.precedence + 1));
     node->lhs = std::move(lhs);
@@ -72,13 +72,13 @@ Result<ExprPtr> Parser::ExpressionInside(int min_precedence) {
   return lhs;
 }
 
-Status Parser::BinaryModifiers(BinaryExpr& node) {
+Status Parser::BinaryModifiers(BinaryExpr& node, int32_t op_at, int32_t start) {
   VectorMatching& m = node.matching;
   if (IsSetOp(node.op)) m.card = VectorMatching::Card::kManyToMany;
   if (IsWord("bool")) {
-    const int32_t at = Take().pos.start;
+    Take();
     if (!IsComparison(node.op)) {
-      return Error(at, "bool modifier can only be used on comparison operators");
+      return Error(op_at, "bool modifier can only be used on comparison operators");
     }
     node.return_bool = true;
   }
@@ -89,18 +89,17 @@ Status Parser::BinaryModifiers(BinaryExpr& node) {
     if (IsWord("group_left") || IsWord("group_right")) {
       const Token& word = Take();
       if (IsSetOp(node.op)) {
-        return Error(word.pos.start,
+        return Error(start,
                      StrCat("no grouping allowed for ", Quoted(OpText(node.op)), " operation"));
       }
       m.card = word.text == "group_left" ? VectorMatching::Card::kManyToOne
                                          : VectorMatching::Card::kOneToMany;
       if (Is(Tok::kLeftParen)) {
-        const int32_t at = Peek().pos.start;
         VEDETTE_ASSIGN_OR_RETURN(m.include, GroupingLabels());
         for (const std::string& label : m.include) {
           if (m.on && std::ranges::find(m.labels, label) != m.labels.end()) {
-            return Error(at, StrCat("label ", Quoted(label),
-                                    " must not occur in ON and GROUP clause at once"));
+            return Error(op_at, StrCat("label ", Quoted(label),
+                                       " must not occur in ON and GROUP clause at once"));
           }
         }
       }

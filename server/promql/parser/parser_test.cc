@@ -54,6 +54,23 @@ TEST(Parser, SaysWhereAndWhy) {
       {"{}", "1:1: parse error: vector selector must contain at least one non-empty matcher"},
       {"x[0s]", "1:3: parse error: duration must be greater than 0"},
       {"(1", "1:3: parse error: unclosed left parenthesis"},
+      {"foo)", "1:5: parse error: unexpected right parenthesis ')'"},
+      {"foo + bool bar",
+       "1:5: parse error: bool modifier can only be used on comparison operators"},
+      {"foo and on(a) group_left bar",
+       "1:1: parse error: no grouping allowed for \"and\" operation"},
+      {"foo + on(a) group_left(a) bar",
+       "1:5: parse error: label \"a\" must not occur in ON and GROUP clause at once"},
+      {"sum by (a) b", "1:12: parse error: unexpected identifier \"b\" in aggregation"},
+      {"foo @ start",
+       "1:12: parse error: unexpected end of input in @, expected timestamp"},
+      {"'a\\xz'", "1:1: parse error: illegal character U+007A 'z' in escape sequence"},
+      {"'a\\x'", "1:1: parse error: illegal character U+0027 ''' in escape sequence"},
+      {"'\\q'", "1:1: parse error: unknown escape sequence U+0071 'q'"},
+      {"'\\\"'", "1:1: parse error: unknown escape sequence U+0022 '\"'"},
+      {"'\\é'", "1:1: parse error: unknown escape sequence U+00E9 'é'"},
+      {"'\\400'", "1:1: parse error: escape sequence is an invalid Unicode code point"},
+      {"foo\x01", "1:4: parse error: unexpected character: '\\x01'"},
   };
   for (const auto& c : cases) {
     Result<ExprPtr> e = ParseExpr(c.text, kAll);
