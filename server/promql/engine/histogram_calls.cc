@@ -4,6 +4,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
+#include <set>
+#include <string>
 
 #include "common/base/strings.h"
 #include "server/promql/engine/evaluator.h"
@@ -114,6 +116,11 @@ Status Evaluator::StreamHistogramQuantile(const Call& call, const Grid& grid, co
     for (double q : params.back()) {
       if (std::isnan(q) || q < 0 || q > 1) notes_.BadQuantile(q, call.args[k]->pos);
     }
+  }
+  // Of every quantile the label value at every step: one that changes is a series for each.
+  std::vector<std::vector<std::string>> names(many ? params.size() : 0);
+  for (size_t k = 0; k < names.size(); ++k) {
+    for (const double q : params[k]) names[k].push_back(OpenMetricsFloat(q));
   }
   std::vector<BucketGroup> groups;
   GroupIndex index;
@@ -241,13 +248,20 @@ Status Evaluator::StreamHistogramQuantile(const Call& call, const Grid& grid, co
     for (size_t k = 0; k < outs.size(); ++k) {
       outs[k].labels = g.labels;
       outs[k].drop_name = delayed_names();
-      if (many) {
-        LabelsBuilder lb(g.labels);
-        lb.Set(WithoutParens(*call.args[1]).As<StringLiteral>().value,
-               params[k].empty() ? "" : OpenMetricsFloat(params[k][0]));
-        outs[k].labels = lb.Build();
+      if (!many) {
+        VEDETTE_RETURN_IF_ERROR(Emit(outs[k], sink));
+        continue;
       }
-      VEDETTE_RETURN_IF_ERROR(Emit(outs[k], sink));
+      for (const std::string& quantile : std::set(names[k].begin(), names[k].end())) {
+        Column part = outs[k];
+        for (size_t i = 0; i < steps; ++i) {
+          if (names[k][i] != quantile) part.Clear(i);
+        }
+        LabelsBuilder lb(g.labels);
+        lb.Set(WithoutParens(*call.args[1]).As<StringLiteral>().value, quantile);
+        part.labels = lb.Build();
+        VEDETTE_RETURN_IF_ERROR(Emit(part, sink));
+      }
     }
   }
   return {};
