@@ -163,12 +163,21 @@ class Visit {
   bool Server() {
     const Result<http::ClientResponse> healthy = Get("/-/healthy");
     if (!healthy.ok()) {
+      const bool untrusted = healthy.status().code() == StatusCode::kUnauthenticated;
       Fail("server", healthy.status().message(),
-           "is it running (systemctl status vedette-server), and is --url its address?");
+           untrusted ? "is its certificate from a CA of your own? then --ca FILE; and --url must "
+                       "name it as its certificate does"
+                     : "is it running (systemctl status vedette-server), and is --url its address? "
+                       "With TLS at the door that begins with https://");
       return false;
     }
-    if (healthy->status == 401 || healthy->status == 403) {
-      Fail("server", "it asks for a user", "give --username and --password-file");
+    // Whether it is healthy is everybody's to ask; the rest may be for users.
+    const Result<http::ClientResponse> known = Get("/api/v1/status/buildinfo");
+    if (known.ok() && (known->status == 401 || known->status == 403)) {
+      const bool named = !doctor_.username.empty();
+      Fail("server", named ? "it refuses this user" : "it asks for a user",
+           named ? "is the password in --password-file the one of web.yml?"
+                 : "give --username and --password-file");
       return false;
     }
     if (healthy->status != 200) {

@@ -7,8 +7,10 @@
 #include <grpcpp/security/tls_credentials_options.h>
 
 #include <chrono>
+#include <map>
 #include <mutex>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -53,6 +55,45 @@ void IgnoreLockCycles() {
   std::call_once(once, [] { absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore); });
 }
 
+// What is made once for the channels that agree in `key`, as long as one of them is there: a server
+// has a channel to each of a thousand agents, and one set of files for all. Never deleted.
+template <typename Key, typename T>
+class Shared {
+ public:
+  // `make` runs under the lock, so that nobody makes a second one.
+  template <typename Make>
+  std::shared_ptr<T> Get(const Key& key, Make make) VEDETTE_EXCLUDES(mu_) {
+    MutexLock lock(mu_);
+    std::weak_ptr<T>& known = known_[key];
+    std::shared_ptr<T> one = known.lock();
+    if (one == nullptr) known = one = make();
+    return one;
+  }
+
+ private:
+  Mutex mu_;
+  std::map<Key, std::weak_ptr<T>> known_ VEDETTE_GUARDED_BY(mu_);
+};
+
+// Each has a thread that reads the files once a second.
+using Provider = grpc::experimental::FileWatcherCertificateProvider;
+std::shared_ptr<Provider> ProviderOf(const ChannelOptions& o) {
+  static auto* shared = new Shared<std::tuple<std::string, std::string, std::string, int>, Provider>;
+  const tls::CertificateFiles& f = o.files;
+  return shared->Get({f.key_file, f.cert_file, f.ca_file, o.certificate_refresh_seconds}, [&] {
+    return std::make_shared<Provider>(f.key_file, f.cert_file, f.ca_file,
+                                      static_cast<unsigned>(o.certificate_refresh_seconds));
+  });
+}
+
+std::shared_ptr<tls::TrustStore> TrustOf(const ChannelOptions& o) {
+  static auto* shared =
+      new Shared<std::tuple<std::string, std::string, const Clock*>, tls::TrustStore>;
+  return shared->Get({o.files.ca_file, o.files.crl_file, o.clock}, [&] {
+    return std::make_shared<tls::TrustStore>(o.files.ca_file, o.files.crl_file, *o.clock);
+  });
+}
+
 }  // namespace
 
 Result<std::shared_ptr<grpc::Channel>> MakeChannel(ChannelOptions options) {
@@ -79,11 +120,8 @@ Result<std::shared_ptr<grpc::Channel>> MakeChannel(ChannelOptions options) {
   }
 
   VEDETTE_RETURN_IF_ERROR(tls::CheckFiles(options.files, *options.clock).status());
-  auto trust = std::make_shared<tls::TrustStore>(options.files.ca_file, options.files.crl_file,
-                                                 *options.clock);
-  auto provider = std::make_shared<grpc::experimental::FileWatcherCertificateProvider>(
-      options.files.key_file, options.files.cert_file, options.files.ca_file,
-      static_cast<unsigned>(options.certificate_refresh_seconds));
+  const std::shared_ptr<tls::TrustStore> trust = TrustOf(options);
+  const std::shared_ptr<Provider> provider = ProviderOf(options);
   grpc::experimental::TlsChannelCredentialsOptions tls;
   tls.set_certificate_provider(provider);
   tls.watch_root_certs();
@@ -94,7 +132,9 @@ Result<std::shared_ptr<grpc::Channel>> MakeChannel(ChannelOptions options) {
   const std::string name = options.expected_name.empty() ? host : options.expected_name;
   tls.set_certificate_verifier(grpc::experimental::ExternalCertificateVerifier::Create<Verifier>(
       trust,
-      [name, role = options.expected_role](const tls::Identity& server, std::string_view) {
+      // The verifier lives as long as the channel, and keeps the provider for those that come later.
+      [name, role = options.expected_role, provider](const tls::Identity& server,
+                                                     std::string_view) {
         return CheckServer(server, name, role);
       },
       [events = options.events, address = options.address](const Status& reason) {
@@ -112,10 +152,7 @@ PeerCheck::PeerCheck(ChannelOptions options)
                 ? HostOf(options.address).ok() ? *HostOf(options.address) : options.address
                 : options.expected_name),
       role_(options.expected_role),
-      trust_(options.insecure
-                 ? nullptr
-                 : std::make_shared<tls::TrustStore>(options.files.ca_file, options.files.crl_file,
-                                                     *options.clock)) {}
+      trust_(options.insecure ? nullptr : TrustOf(options)) {}
 
 Status PeerCheck::Check(const grpc::ClientContext& context) const {
   if (trust_ == nullptr) return {};

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
@@ -325,6 +326,27 @@ TEST_F(MtlsTest, NewCertificatesOnDiskAreUsedWithoutRestart) {
     ASSERT_TRUE(seen == old_serial || seen == agent_.identity.serial) << seen;
   }
   EXPECT_EQ(seen, agent_.identity.serial);
+}
+
+size_t Threads() {
+  size_t count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/task")) {
+    count += entry.is_directory() ? 1 : 0;
+  }
+  return count;
+}
+
+TEST_F(MtlsTest, ChannelsWithTheSameFilesLookAtThemTogether) {
+  const IssuedFiles hub = Issue(dir(), {.role = Role::kServer, .name = "hub"});
+  const auto first = Channel({.files = Files(hub, hub)});
+  ASSERT_TRUE(Describe(first).ok());
+  const size_t before = Threads();
+  std::vector<std::shared_ptr<grpc::Channel>> channels;
+  for (int i = 0; i < 50; ++i) {
+    channels.push_back(Channel({.files = Files(hub, hub)}));
+    ASSERT_TRUE(Describe(channels.back()).ok());
+  }
+  EXPECT_LT(Threads(), before + 25);  // gRPC's own come and go; one for each channel would be 50.
 }
 
 TEST_F(MtlsTest, CertificatesThatChangeDuringACallDoNotEndIt) {

@@ -22,8 +22,8 @@ class Doctor(unittest.TestCase):
             st.issue(role, role)
         st.issue("agent", "short", None, "--days", "3")
 
-    def doctor(self, *args):
-        done = subprocess.run([s.CTL, "doctor", "--url", f"http://127.0.0.1:{self.stack.http}", *args],
+    def doctor(self, *args, url=None):
+        done = subprocess.run([s.CTL, "doctor", "--url", url or f"http://127.0.0.1:{self.stack.http}", *args],
                               capture_output=True, text=True, check=False)
         return done.returncode, done.stdout + done.stderr
 
@@ -72,6 +72,32 @@ scrape_configs:
         code, text = self.doctor()
         self.assertEqual(code, 1)
         self.assertIn("FAIL  server:", text)
+
+    def test_a_door_with_tls_and_a_password_says_what_is_missing(self):
+        st = self.stack
+        done = subprocess.run([s.CTL, "hash-password", "--cost", "4"], input="open sesame\n", capture_output=True,
+                              text=True, check=True)
+        web = st.write("web.yml", f"tls_server_config: {{cert_file: {st.tls}/server.crt, key_file: {st.tls}/server.key}}\n"
+                       f"basic_auth_users: {{admin: '{done.stdout.strip()}'}}\n")
+        st.http = s.free_port()
+        p = st.run("server", [s.SERVER, f"--config.file={self.config('', 'up == 0')}", f"--storage.tsdb.path={st.path('data')}",
+                              f"--web.listen-address=127.0.0.1:{st.http}", f"--web.config.file={web}"])
+        s.wait_until("the server listens", lambda: "msg=ready" in p.text())
+        st.write("right", "open sesame\n")
+        st.write("wrong", "sesame\n")
+        https, ca = f"https://127.0.0.1:{st.http}", ["--ca", f"{st.tls}/ca.crt"]
+
+        def user(password):
+            return ["--username", "admin", "--password-file", st.path(password)]
+        for url, args, words in ((None, user("right"), "https://"), (https, user("right"), "--ca FILE"),
+                                 (https, ca, "give --username and --password-file"),
+                                 (https, ca + user("wrong"), "it refuses this user")):
+            code, text = self.doctor(*args, url=url)
+            self.assertEqual(code, 1, text)
+            self.assertIn(words, text)
+            self.assertEqual(text.count("FAIL"), 1, text)
+        _, text = self.doctor(*ca, *user("right"), url=https)
+        self.assertNotIn("FAIL", text)
 
     def test_the_hash_of_a_password_opens_the_door(self):
         st = self.stack
