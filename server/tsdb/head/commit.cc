@@ -148,7 +148,7 @@ void Head::StageOld(Commit& commit, Timeline& t, int64_t t_ms, std::span<const d
   bool is_new = false;
   if (!row && !t.staged_block) {
     if (const auto it = FindRow(view->rows, t_ms); it != view->rows.end()) {
-      row = std::make_shared<OpenRow>(**it);
+      row = (*it)->Whole();
       is_new = true;
     }
   }
@@ -451,6 +451,13 @@ Status Head::Flush(Commit& commit) VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_ana
       if (at != view->rows.end() && (*at)->t_ms == row->t_ms) {
         *at = std::move(row);
       } else {
+        // The newest one stays whole: the next is written against it.
+        if (at == view->rows.end() && view->rows.size() > 1) {
+          std::shared_ptr<const OpenRow>& newest = view->rows.back();
+          if (std::shared_ptr<const OpenRow> thin = newest->Against(view->rows.front())) {
+            newest = std::move(thin);
+          }
+        }
         view->rows.insert(at, std::move(row));
       }
     }

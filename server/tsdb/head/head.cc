@@ -213,9 +213,9 @@ Head::OpenData Head::Open() const {
       columns = std::max(columns, b->positions());
     }
     for (const auto& r : view->rows) {
-      out.bytes += r->values.size() * sizeof(double) + 64;
-      out.samples += r->values.size();
-      columns = std::max(columns, r->values.size());
+      out.bytes += r->bytes();
+      out.samples += r->size();
+      columns = std::max(columns, r->size());
     }
     out.columns += columns;
     if (!view->empty()) out.first_t_ms = std::min(out.first_t_ms, view->first_t_ms());
@@ -238,8 +238,14 @@ void Head::Weigh(const WeighSeries& visit) const {
       b->AddColumnBytes(bytes);
     }
     for (const auto& r : view->rows) {
-      if (bytes.size() < r->values.size()) bytes.resize(r->values.size());
-      for (size_t p = 0; p < r->values.size(); ++p) bytes[p] += sizeof(double);
+      if (bytes.size() < r->size()) bytes.resize(r->size());
+      if (r->thin == nullptr) {
+        for (size_t p = 0; p < r->size(); ++p) bytes[p] += sizeof(double);
+        continue;
+      }
+      for (size_t p = 0; p < r->size(); ++p) {
+        if (r->thin->map[p / 64] >> p % 64 & 1) bytes[p] += sizeof(double);
+      }
     }
     const bool loose = t->kind == Timeline::Kind::kLoose;
     for (size_t p = 0; p < layout.size(); ++p) visit(layout[p], bytes[p], loose);

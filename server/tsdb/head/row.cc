@@ -40,8 +40,68 @@ uint64_t BeforeBits(const OpenRow* before, size_t i) {
 
 }  // namespace
 
-double OpenRow::at(size_t position) const {
-  return position < values.size() ? values[position] : kAbsent;
+double OpenRow::InThin(size_t position) const {
+  const Thin& t = *thin;
+  if (position >= t.size) return kAbsent;
+  const uint64_t word = t.map[position / 64];
+  const uint64_t bit = uint64_t{1} << position % 64;
+  if ((word & bit) == 0) return t.base->at(position);
+  return t.changed[t.before[position / 64] + static_cast<size_t>(std::popcount(word & (bit - 1)))];
+}
+
+size_t OpenRow::bytes() const {
+  if (thin == nullptr) return sizeof(OpenRow) + values.size() * sizeof(double);
+  return sizeof(OpenRow) + sizeof(Thin) + thin->changed.size() * sizeof(double) +
+         thin->map.size() * (sizeof(uint64_t) + sizeof(uint32_t));
+}
+
+std::shared_ptr<OpenRow> OpenRow::Whole() const {
+  auto row = std::make_shared<OpenRow>();
+  row->t_ms = t_ms;
+  row->values.resize(size());
+  for (size_t p = 0; p < row->values.size(); ++p) row->values[p] = at(p);
+  return row;
+}
+
+std::shared_ptr<const OpenRow> OpenRow::Against(
+    const std::shared_ptr<const OpenRow>& base) const {
+  constexpr size_t kLeast = 64;  // Of fewer there is little to gain.
+  const size_t n = values.size();
+  if (n < kLeast) return nullptr;
+  thread_local std::vector<uint64_t> map;
+  map.assign((n + 63) / 64, 0);
+  size_t changed = 0;
+  for (size_t word = 0; word < map.size(); ++word) {
+    const size_t begin = word * 64;
+    const size_t end = std::min(begin + 64, n);
+    uint64_t bits = 0;
+    for (size_t p = begin; p < end; ++p) {
+      const uint64_t old = p < base->values.size() ? std::bit_cast<uint64_t>(base->values[p])
+                                                   : kAbsentNanBits;
+      bits |= uint64_t{std::bit_cast<uint64_t>(values[p]) != old} << (p - begin);
+    }
+    map[word] = bits;
+    changed += static_cast<size_t>(std::popcount(bits));
+    // Where most of it moves that is soon seen, and costs next to nothing.
+    if (changed > n / 2 || (end <= 2 * kLeast && changed > end / 4 * 3)) return nullptr;
+  }
+  auto differences = std::make_shared<Thin>();
+  differences->base = base;
+  differences->size = n;
+  differences->map = map;
+  differences->before.reserve(map.size());
+  differences->changed.reserve(changed);
+  for (size_t word = 0; word < map.size(); ++word) {
+    differences->before.push_back(static_cast<uint32_t>(differences->changed.size()));
+    for (uint64_t bits = map[word]; bits != 0; bits &= bits - 1) {
+      const size_t p = word * 64 + static_cast<size_t>(std::countr_zero(bits));
+      differences->changed.push_back(values[p]);
+    }
+  }
+  auto row = std::make_shared<OpenRow>();
+  row->t_ms = t_ms;
+  row->thin = std::move(differences);
+  return row;
 }
 
 void EncodeRowValues(std::span<const double> values, const OpenRow* before, std::string& out) {

@@ -96,5 +96,46 @@ TEST(Block, EveryPositionComesBackAndDamageIsSeen) {
   }
 }
 
+TEST(OpenRow, AgainstAnotherHasTheSameValues) {
+  std::mt19937_64 random(5);
+  for (int round = 0; round < 200; ++round) {
+    const size_t n = random() % 400;
+    auto base = std::make_shared<OpenRow>();
+    for (size_t p = 0; p < random() % 400; ++p) {
+      base->values.push_back(random() % 20 == 0 ? kAbsent : static_cast<double>(random() % 1000));
+    }
+    OpenRow row;
+    row.t_ms = 77;
+    const uint64_t one_in = 1 + random() % 10;
+    for (size_t p = 0; p < n; ++p) {
+      row.values.push_back(random() % one_in == 0  ? static_cast<double>(random())
+                           : random() % 50 == 0 ? kStaleNan
+                                                : base->at(p));
+    }
+    const std::shared_ptr<const OpenRow> thin = row.Against(base);
+    if (thin == nullptr) continue;
+    ASSERT_GE(n, 64u);
+    EXPECT_EQ(thin->t_ms, 77);
+    EXPECT_EQ(thin->size(), n);
+    const std::shared_ptr<OpenRow> again = thin->Whole();
+    ASSERT_EQ(again->values.size(), n);
+    for (size_t p = 0; p < n + 2; ++p) {
+      ASSERT_EQ(std::bit_cast<uint64_t>(thin->at(p)), std::bit_cast<uint64_t>(row.at(p))) << p;
+      ASSERT_EQ(std::bit_cast<uint64_t>(again->at(p)), std::bit_cast<uint64_t>(row.at(p))) << p;
+    }
+  }
+}
+
+TEST(OpenRow, OneThatStandsStillIsSmallAndOneThatMovesStaysWhole) {
+  auto base = std::make_shared<OpenRow>();
+  base->values.assign(1000, 1);
+  OpenRow row = *base;
+  for (size_t p = 0; p < 1000; p += 10) row.values[p] = 2;
+  ASSERT_NE(row.Against(base), nullptr);
+  EXPECT_LT(row.Against(base)->bytes(), row.bytes() / 6);
+  for (double& v : row.values) v = 3;
+  EXPECT_EQ(row.Against(base), nullptr);
+}
+
 }  // namespace
 }  // namespace vedette::tsdb
