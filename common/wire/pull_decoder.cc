@@ -1,9 +1,14 @@
 #include <xxhash.h>
 
 #include <deque>
+#include <iterator>
+#include <memory>
+#include <string>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
+#include "common/base/mutex.h"
 #include "common/base/strings.h"
 #include "common/model/sample.h"
 #include "common/wire/bytes.h"
@@ -79,11 +84,63 @@ std::shared_ptr<const Histogram> GetHistogram(ByteReader& in, size_t& bytes) {
   return h;
 }
 
+using FamilyPointer = std::shared_ptr<const PulledSource::Family>;
+
+// The families of a fleet's agents are the same for all of them: one of each, for as long as a stream
+// has it.
+class Families {
+ public:
+  static FamilyPointer Shared(PulledSource::Family family) {
+    static Families& all = *new Families();
+    return all.Find(std::move(family));
+  }
+
+ private:
+  static size_t HashOf(const PulledSource::Family& family) {
+    size_t hash = static_cast<size_t>(family.metadata.type);
+    for (const std::string* s : {&family.name, &family.metadata.help, &family.metadata.unit}) {
+      hash = hash * 0x9e3779b97f4a7c15u + XXH3_64bits(s->data(), s->size());
+    }
+    return hash;
+  }
+
+  FamilyPointer Find(PulledSource::Family family) {
+    const size_t hash = HashOf(family);
+    std::vector<FamilyPointer> held;  // Let go of without the lock, which that takes.
+    MutexLock lock(mu_);
+    auto [it, end] = known_.equal_range(hash);
+    for (; it != end; ++it) {
+      // Null: its last stream is just letting go of it.
+      const FamilyPointer& known = held.emplace_back(it->second.lock());
+      if (known != nullptr && known->name == family.name && known->metadata == family.metadata) {
+        return known;
+      }
+    }
+    FamilyPointer added(new PulledSource::Family(std::move(family)),
+                        [this, hash](const PulledSource::Family* gone) {
+                          Forget(hash);
+                          delete gone;
+                        });
+    known_.emplace(hash, added);
+    return added;
+  }
+
+  void Forget(size_t hash) {
+    MutexLock lock(mu_);
+    auto [it, end] = known_.equal_range(hash);
+    while (it != end) it = it->second.expired() ? known_.erase(it) : std::next(it);
+  }
+
+  Mutex mu_;
+  std::unordered_multimap<size_t, std::weak_ptr<const PulledSource::Family>> known_
+      VEDETTE_GUARDED_BY(mu_);
+};
+
 // What is known of one source.
 struct SourceDecoder {
   SourceState state;
   Column column;
-  std::vector<PulledSource::Family> families;  // By number.
+  std::vector<FamilyPointer> families;  // By number.
   size_t family_bytes = 0;
   struct Kept {
     std::shared_ptr<const Histogram> histogram;
@@ -210,15 +267,12 @@ Status SourceDecoder::GetFamilies(ByteReader& in, Budget& budget) {
       // Names that change for ever are counted for ever: a limit, not an account.
       family_bytes += bytes;
       if (!budget.Hold(bytes)) return budget.Exceeded();
-      if (id == families.size()) {
-        families.push_back(std::move(family));
-      } else {
-        families[id] = std::move(family);
-      }
+      if (id == families.size()) families.emplace_back();
+      families[id] = Families::Shared(std::move(family));
     } else if (id == families.size()) {
       return CutOff("families");
     }
-    const PulledSource::Family& family = families[id];
+    const PulledSource::Family& family = *families[id];
     if (!budget.Take(sizeof family + family.name.size() + family.metadata.help.size() +
                      family.metadata.unit.size())) {
       return budget.Exceeded();
