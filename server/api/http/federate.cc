@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::string_view kContentType =
     "text/plain; version=0.0.4; charset=utf-8; escaping=allow-utf-8";
-// A federated series says even that it has none: an empty one keeps the scraper from adding its own.
+// A series says even that it has none: an empty one keeps the scraper from adding its own.
 constexpr std::string_view kInstance = "instance";
 
 // The newest sample of a series.

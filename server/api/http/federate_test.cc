@@ -41,20 +41,24 @@ class FederateTest : public ::testing::Test {
       return h;
     };
     using Hint = Histogram::ResetHint;
-    storage_.Add(Labels::Of({{"__name__", "up"}, {"job", "h"}}), kNow, histogram(Hint::kUnknown, 3));
-    storage_.Add(Labels::Of({{"__name__", "up"}, {"job", "g"}}), kNow, histogram(Hint::kGauge, 2.5));
+    const auto up = [](const std::string& job) {
+      return Labels::Of({{"__name__", "up"}, {"job", job}});
+    };
+    storage_.Add(up("h"), kNow, histogram(Hint::kUnknown, 3));
+    storage_.Add(up("g"), kNow, histogram(Hint::kGauge, 2.5));
     auto custom = histogram(Hint::kUnknown, 3);
     custom->schema = Histogram::kCustomSchema;
     custom->custom_values = {1, 2};
-    storage_.Add(Labels::Of({{"__name__", "up"}, {"job", "c"}}), kNow, custom);
+    storage_.Add(up("c"), kNow, custom);
   }
 
   Reply Ask(std::string accept) const {
     const ParseSelector parse = [](std::string_view text) -> Result<std::vector<Matcher>> {
       return std::vector<Matcher>{Matcher::Equal("__name__", text)};
     };
-    const FederateDoor door(storage_, parse, 300'000,
-                            [] { return Labels::Of({{"job", "outside"}, {"region", "r"}}); }, clock_);
+    const FederateDoor door(
+        storage_, parse, 300'000,
+        [] { return Labels::Of({{"job", "outside"}, {"region", "r"}}); }, clock_);
     Call call;
     call.params = {{"match[]", "up"}};
     call.accept = std::move(accept);
@@ -96,12 +100,15 @@ TEST_F(FederateTest, ProtobufHasHistogramsToo) {
   ASSERT_TRUE(read.ok()) << read.ToString();
   EXPECT_EQ(all,
             "unknown\n"
-            "{__name__=\"up\", instance=\"i\", job=\"a\", region=\"r\"} 1.000000 @1699999999000\n"
+            "{__name__=\"up\", instance=\"i\", job=\"a\", region=\"r\"} 1.000000 "
+            "@1699999999000\n"
             "{__name__=\"up\", job=\"b\", region=\"r\"} 0.000000 @1699999998000\n"
             "histogram\n"
-            "{__name__=\"up\", job=\"h\", region=\"r\"} count 3.000000 sum 5.000000 @1700000000000\n"
+            "{__name__=\"up\", job=\"h\", region=\"r\"} count 3.000000 sum 5.000000 "
+            "@1700000000000\n"
             "gaugehistogram\n"
-            "{__name__=\"up\", job=\"g\", region=\"r\"} count 2.500000 sum 5.000000 @1700000000000\n");
+            "{__name__=\"up\", job=\"g\", region=\"r\"} count 2.500000 sum 5.000000 "
+            "@1700000000000\n");
   // An instance that is not there is said to be empty: the scraper adds none.
   size_t instances = 0;
   for (size_t at = 0; (at = reply.body.find("instance", at)) != std::string::npos; ++at) ++instances;

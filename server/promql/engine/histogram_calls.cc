@@ -118,9 +118,9 @@ Status Evaluator::StreamHistogramQuantile(const Call& call, const Grid& grid, co
     }
   }
   // Of every quantile the label value at every step: one that changes is a series for each.
-  std::vector<std::vector<std::string>> names(many ? params.size() : 0);
-  for (size_t k = 0; k < names.size(); ++k) {
-    for (const double q : params[k]) names[k].push_back(OpenMetricsFloat(q));
+  std::vector<std::vector<std::string>> quantiles(many ? params.size() : 0);
+  for (size_t k = 0; k < quantiles.size(); ++k) {
+    for (const double q : params[k]) quantiles[k].push_back(OpenMetricsFloat(q));
   }
   std::vector<BucketGroup> groups;
   GroupIndex index;
@@ -252,10 +252,10 @@ Status Evaluator::StreamHistogramQuantile(const Call& call, const Grid& grid, co
         VEDETTE_RETURN_IF_ERROR(Emit(outs[k], sink));
         continue;
       }
-      for (const std::string& quantile : std::set(names[k].begin(), names[k].end())) {
+      for (const std::string& quantile : std::set(quantiles[k].begin(), quantiles[k].end())) {
         Column part = outs[k];
         for (size_t i = 0; i < steps; ++i) {
-          if (names[k][i] != quantile) part.Clear(i);
+          if (quantiles[k][i] != quantile) part.Clear(i);
         }
         LabelsBuilder lb(g.labels);
         lb.Set(WithoutParens(*call.args[1]).As<StringLiteral>().value, quantile);
