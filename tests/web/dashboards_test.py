@@ -114,6 +114,10 @@ class DashboardsTest(WebTest):
                                                                   "mappings": [{"type": "value", "options": {"1": {"text": HOSTILE[1], "color": "url(javascript:boom())"}}}]}, "overrides": []}))
             evil["panels"][-1]["title"] = HOSTILE[i] + " $v $t"
             evil["panels"][-1]["targets"][0].update(legendFormat="{{text}}", format="table" if kind == "table" else "time_series")
+        # Every way to draw a cell of text.
+        for i, cell in enumerate(("markdown", "image", "json-view", "pill", "data-links", "color-background", "auto")):
+            evil["panels"].append(panel(30 + i, "table", "evil", fieldConfig={"defaults": {"custom": {"cellOptions": {"type": cell, "wrapText": True}}, "links": [{"title": HOSTILE[i], "url": "${__value.raw}"}]}, "overrides": []}))
+            evil["panels"][-1]["targets"][0].update(format="table", instant=True)
         for i, mode in enumerate(("markdown", "html")):
             evil["panels"].append({"id": 20 + i, "type": "text", "gridPos": {"x": 0, "y": 60 + i * 4, "w": 24, "h": 4}, "options": {"mode": mode, "content": "\n\n".join(HOSTILE)}})
         for name, board in (("kinds", {"uid": "kinds", "title": "Kinds", "panels": KINDS}), ("small", SMALL), ("evil", evil), ("varied", VARIED_BOARD), ("odd", {"uid": "odd", "title": "Odd", "panels": ODD})):

@@ -21,12 +21,17 @@ const ABSENT: Record<string, string> = {
   flamegraph: 'Profiles are not available here: Vedette keeps metrics.',
   news: 'News are not available here: nothing is fetched from elsewhere.',
   annolist: 'A list of annotations is not available here.',
-  plugin: 'This panel is a plug-in of Grafana that is not available here.',
 };
-const QUIET = new Set(['text', 'row', 'dashlist', 'alertlist', ...Object.keys(ABSENT)]);
+const QUIET = new Set(['text', 'row', 'dashlist', 'alertlist', 'plugin', ...Object.keys(ABSENT)]);
 
 // Why a panel has nothing to draw; empty if it may have.
-const absence = (panel: Panel): string => (panel.standsFor !== '' && panel.targets.length === 0 && ASKING.has(panel.type) ? `“${panel.standsFor}” is not available here.` : Object.hasOwn(ABSENT, panel.type) ? `${ABSENT[panel.type]}${panel.type === 'plugin' ? ` (${panel.standsFor})` : ''}` : ASKING.has(panel.type) && panel.foreign !== '' ? `This panel asks ${panel.foreign}, which is not available here: Vedette keeps metrics.` : '');
+function absence(panel: Panel): string {
+  if (panel.type === 'plugin') return `This panel is a plug-in of Grafana that is not available here. (${panel.standsFor})`;
+  if (Object.hasOwn(ABSENT, panel.type)) return ABSENT[panel.type];
+  if (!ASKING.has(panel.type)) return '';
+  if (panel.standsFor !== '' && panel.targets.length === 0) return `“${panel.standsFor}” is not available here.`;
+  return panel.foreign === '' ? '' : `This panel asks ${panel.foreign}, which is not available here: Vedette keeps metrics.`;
+}
 
 interface ViewProps {
   panel: Panel;
