@@ -39,6 +39,7 @@ export interface Axis {
   hidden?: boolean;
   centerZero?: boolean;
   onRight?: boolean;
+  binary?: boolean; // Its values are read in steps of 1024.
 }
 
 export interface ChartLine {
@@ -87,6 +88,7 @@ export interface ChartProps {
 
 const NEAREST = 12;
 const plainAxis: Axis = { format: String };
+const POWERS = Array.from({ length: 81 }, (_, k) => 2 ** (k - 10));
 
 function token(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -274,6 +276,7 @@ function build(host: HTMLElement, box: { width: number; height: number }, props:
     ticks: { show: false },
     gap: 6,
     space: 32,
+    incrs: axis.binary ? POWERS : undefined,
     label: axis.label,
     labelFont: font,
     labelSize: axis.label ? 18 : 0,

@@ -123,6 +123,7 @@ function axisOf(config: Config | undefined, percent: boolean, onRight: boolean):
   const c = config?.custom ?? {};
   return {
     onRight,
+    binary: !percent && /^([kmgtp]?bytes|bits|bin[Bb]ps|[KMGTP]i(Bs|bits))$/.test(String(config?.unit ?? '')),
     format: (v) => display({ unit: percent ? 'percentunit' : config?.unit, decimals: config?.decimals }, v).text,
     min: percent ? 0 : config?.min,
     max: percent ? 1 : config?.max,

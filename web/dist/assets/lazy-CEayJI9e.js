@@ -1,0 +1,1 @@
+import{d as c,h as s,u as f}from"./index-Drb8VmGR.js";function d(r,u=()=>null){let n=null;const t=async()=>{n??=await r()};function o(i){const[,a]=c(n!==null);s(()=>{if(n!==null)return;let l=!0;return t().then(()=>{l&&a(!0)}),()=>{l=!1}},[]);const e=n;return e===null?u():f(e,{...i})}return Object.assign(o,{coming:t})}export{d as l};
