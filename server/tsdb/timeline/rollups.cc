@@ -80,10 +80,8 @@ Rollups::Change Rollups::Begin(int32_t window) {
   Changes& changes = changes_[window];
   ++changes.under_way;
   ++changes.begun;
-  const bool rolled =
-      making_.contains(window) || std::ranges::any_of(resolutions_, [&](int64_t resolution) {
-        return rolled_.contains({resolution, window});
-      });
+  bool rolled = making_.contains(window);
+  for (const int64_t r : resolutions_) rolled = rolled || rolled_.contains({r, window});
   return {this, window, rolled};
 }
 
