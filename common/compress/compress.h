@@ -11,10 +11,12 @@
 
 namespace vedette::compress {
 
-// The content encodings Vedette speaks. Snappy is the block form that remote write uses.
-enum class Encoding : uint8_t { kIdentity, kGzip, kSnappy, kZstd };
+// The content encodings Vedette speaks. Snappy is the block form that remote write uses; deflate is
+// that of HTTP, with zlib's header.
+enum class Encoding : uint8_t { kIdentity, kGzip, kSnappy, kZstd, kDeflate };
 
-// The word in Content-Encoding and Accept-Encoding: "identity", "gzip", "snappy", "zstd".
+// The word in Content-Encoding and Accept-Encoding: "identity", "gzip", "snappy", "zstd",
+// "deflate".
 std::string_view EncodingName(Encoding encoding);
 std::optional<Encoding> EncodingFromName(std::string_view name);  // Any case; "x-gzip" too.
 
@@ -28,7 +30,7 @@ Status Decompress(Encoding encoding, std::string_view in, size_t max_bytes, std:
 
 // StreamCompressor compresses a body whose end is not known yet: each Write appends to `out` what
 // is ready, and with `flush` all of it, so that a reader can use the line before the next one is
-// written. Gzip and zstd only. Not thread-safe.
+// written. Not snappy. Not thread-safe.
 //
 //   StreamCompressor gzip(Encoding::kGzip);
 //   gzip.Write(line, /*flush=*/true, out);

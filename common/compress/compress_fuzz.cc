@@ -12,7 +12,7 @@
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace vedette::compress;
   if (size < 1) return 0;
-  const Encoding encoding = Encoding(data[0] % 4);
+  const Encoding encoding = Encoding(data[0] % 5);
   const std::string_view in(reinterpret_cast<const char*>(data) + 1, size - 1);
   constexpr size_t kLimit = 100'000;
   std::string out;

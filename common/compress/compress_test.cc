@@ -9,8 +9,9 @@ namespace vedette::compress {
 namespace {
 
 constexpr Encoding kAll[] = {Encoding::kIdentity, Encoding::kGzip, Encoding::kSnappy,
-                             Encoding::kZstd};
-constexpr Encoding kCompressed[] = {Encoding::kGzip, Encoding::kSnappy, Encoding::kZstd};
+                             Encoding::kZstd, Encoding::kDeflate};
+constexpr Encoding kCompressed[] = {Encoding::kGzip, Encoding::kSnappy, Encoding::kZstd,
+                                    Encoding::kDeflate};
 
 TEST(Compress, RoundTripsAtTheExactLimit) {
   std::mt19937 random(7);
@@ -60,7 +61,7 @@ TEST(Compress, EveryTruncationIsRefused) {
 }
 
 TEST(Compress, MembersAndFramesMayFollowOneAnother) {
-  for (Encoding encoding : {Encoding::kGzip, Encoding::kZstd}) {
+  for (Encoding encoding : {Encoding::kGzip, Encoding::kZstd, Encoding::kDeflate}) {
     std::string a, b, out;
     ASSERT_TRUE(Compress(encoding, "first ", a).ok());
     ASSERT_TRUE(Compress(encoding, "second", b).ok());
@@ -78,7 +79,7 @@ TEST(Compress, ALyingSnappyLengthIsRefused) {
 }
 
 TEST(StreamCompressor, AFlushedPieceCanBeReadAtOnce) {
-  for (Encoding encoding : {Encoding::kGzip, Encoding::kZstd}) {
+  for (Encoding encoding : {Encoding::kGzip, Encoding::kZstd, Encoding::kDeflate}) {
     StreamCompressor stream(encoding);
     std::string packed, out;
     ASSERT_TRUE(stream.Write("one\n", /*flush=*/true, packed).ok());
@@ -98,6 +99,7 @@ TEST(Encoding, NamesAreReadInAnyCase) {
   EXPECT_EQ(EncodingFromName("GZip"), Encoding::kGzip);
   EXPECT_EQ(EncodingFromName("x-gzip"), Encoding::kGzip);
   EXPECT_EQ(EncodingFromName("zstd"), Encoding::kZstd);
+  EXPECT_EQ(EncodingFromName("deflate"), Encoding::kDeflate);
   EXPECT_EQ(EncodingFromName("br"), std::nullopt);
 }
 

@@ -1,5 +1,6 @@
 #include "common/http/answer_head.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <ctime>
 
@@ -36,9 +37,12 @@ compress::Encoding ChooseEncoding(const Request& request) {
   const std::string_view accept = request.headers.Get("Accept-Encoding");
   const int zstd = QualityOf(accept, "zstd", 0);
   const int gzip = QualityOf(accept, "gzip", 0);
+  const int deflate = QualityOf(accept, "deflate", 0);
   const int identity = QualityOf(accept, "identity", 1);
-  if (zstd > 0 && zstd >= gzip && zstd >= identity) return compress::Encoding::kZstd;
-  if (gzip > 0 && gzip >= identity) return compress::Encoding::kGzip;
+  const int least = std::max(identity, 1);
+  if (zstd >= std::max({gzip, deflate, least})) return compress::Encoding::kZstd;
+  if (gzip >= std::max(deflate, least)) return compress::Encoding::kGzip;
+  if (deflate >= least) return compress::Encoding::kDeflate;
   return compress::Encoding::kIdentity;
 }
 

@@ -129,7 +129,8 @@ TEST(Server, CompressesBothWays) {
   got = client.Do({.url = Url(*server, "/big"), .headers = {{"Accept-Encoding", "gzip;q=0"}}});
   EXPECT_EQ(got->wire_bytes, 3'000'000);
   for (auto encoding :
-       {compress::Encoding::kGzip, compress::Encoding::kZstd, compress::Encoding::kSnappy}) {
+       {compress::Encoding::kGzip, compress::Encoding::kZstd, compress::Encoding::kSnappy,
+        compress::Encoding::kDeflate}) {
     ClientRequest request{.method = "POST", .url = Url(*server, "/echo")};
     ASSERT_TRUE(compress::Compress(encoding, "plain", request.body).ok());
     request.headers.Set("Content-Encoding", compress::EncodingName(encoding));

@@ -132,7 +132,7 @@ bool Server::Impl::Session::DecodeBody(Response& response) {
   if (!encoding) {
     impl_.router.Fail(*request_, response, 415,
                       StrCat("Content-Encoding ", Quoted(name),
-                             " is not spoken here, only gzip, zstd and snappy"));
+                             " is not spoken here, only gzip, deflate, zstd and snappy"));
     return false;
   }
   std::string& plain = SpareBuffer();
