@@ -1,6 +1,5 @@
 #include "common/rpc/channel.h"
 
-#include <absl/synchronization/mutex.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/security/credentials.h>
 #include <grpcpp/security/tls_certificate_provider.h>
@@ -8,13 +7,13 @@
 
 #include <chrono>
 #include <map>
-#include <mutex>
 #include <string_view>
 #include <tuple>
 #include <utility>
 #include <vector>
 
 #include "common/base/strings.h"
+#include "common/rpc/lock_cycles.h"
 #include "common/rpc/verifier.h"
 
 namespace vedette::rpc {
@@ -47,13 +46,6 @@ Status CheckServer(const tls::Identity& server, const std::string& name, tls::Ro
 }
 
 constexpr int kWindowBytes = 1 << 20;
-
-// Debian builds abseil with its search for lock cycles, which remembers every two locks that gRPC
-// holds at once.
-void IgnoreLockCycles() {
-  static std::once_flag once;
-  std::call_once(once, [] { absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore); });
-}
 
 // What is made once for the channels that agree in `key`, as long as one of them is there: a server
 // has a channel to each of a thousand agents, and one set of files for all. Never deleted.

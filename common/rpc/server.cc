@@ -22,6 +22,7 @@
 #include "common/rpc/call_rate.h"
 #include "common/rpc/flood_guard.h"
 #include "common/rpc/grpc_status.h"
+#include "common/rpc/lock_cycles.h"
 #include "common/rpc/verifier.h"
 
 namespace vedette::rpc {
@@ -228,6 +229,7 @@ Server::~Server() { Shutdown(0); }
 
 Result<std::unique_ptr<Server>> Server::Start(ServerOptions options,
                                               const std::vector<grpc::Service*>& services) {
+  IgnoreLockCycles();
   if (options.listen_addresses.empty()) return InvalidArgument("gRPC: no address to listen on");
   if (!options.insecure) {
     VEDETTE_RETURN_IF_ERROR(tls::CheckFiles(options.files, *options.clock).status());
