@@ -198,10 +198,10 @@ bool DecodeDense(ByteReader& in, uint8_t head, std::span<double> out, size_t fro
   if (exponent != 0 && form != kDecimal && form != kPatchedDecimal) return false;
   switch (form) {
     case kConstant:
-      std::ranges::fill(out, std::bit_cast<double>(in.Fixed<uint64_t>()));
+      std::ranges::fill(out.subspan(from), std::bit_cast<double>(in.Fixed<uint64_t>()));
       return in.ok();
     case kConstantInteger:
-      std::ranges::fill(out, static_cast<double>(in.Signed()));
+      std::ranges::fill(out.subspan(from), static_cast<double>(in.Signed()));
       return in.ok();
     case kDecimal:
     case kPatchedDecimal: {
@@ -221,7 +221,7 @@ bool DecodeDense(ByteReader& in, uint8_t head, std::span<double> out, size_t fro
       }
       thread_local std::vector<int64_t> decoded;
       decoded.resize(out.size());
-      if (!DecodeIntegers(in, decoded)) return false;
+      if (!DecodeIntegers(in, decoded, from)) return false;
       if (exponent == 0) {
         for (size_t i = from; i < out.size(); ++i) out[i] = static_cast<double>(decoded[i]);
       } else {

@@ -64,5 +64,18 @@ void BM_DecodeColumn(benchmark::State& state) {
 }
 BENCHMARK(BM_DecodeColumn)->DenseRange(0, 4);
 
+// What an instant wants of a long column: the last 20 values of 480.
+void BM_DecodeEndOfColumn(benchmark::State& state) {
+  std::vector<double> v = Shaped(static_cast<int>(state.range(0)), 480);
+  std::string out;
+  EncodeColumn(v, out);
+  for (auto _ : state) {
+    ByteReader in(out);
+    if (!DecodeColumn(in, v, 460)) state.SkipWithError("damaged");
+    benchmark::DoNotOptimize(v.data());
+  }
+}
+BENCHMARK(BM_DecodeEndOfColumn)->DenseRange(0, 4);
+
 }  // namespace
 }  // namespace vedette::tsdb

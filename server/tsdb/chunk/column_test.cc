@@ -4,6 +4,7 @@
 
 #include <bit>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <random>
 #include <string>
@@ -141,6 +142,48 @@ TEST(Column, RandomShapesRoundTrip) {
       if (random() % 40 == 0) x = kStaleNan;
     }
     ExpectRoundTrip(v);
+  }
+}
+
+// Read from any place on: integers under each transform and packing, with patches and divisors.
+TEST(Column, TheEndIsTheSameFromAnywhere) {
+  std::mt19937_64 random(11);
+  double walk = 0;
+  const std::vector<std::function<double(size_t)>> shapes = {
+      [&](size_t) { return static_cast<double>(random() % 7); },
+      [&](size_t) { return 4096.0 * static_cast<double>(random() % 100'000); },
+      [&](size_t) { return walk += static_cast<double>(random() % 5); },
+      [&](size_t) { return walk += 512.0 * static_cast<double>(random() % 3000); },
+      [&](size_t i) { return walk += i % 29 == 3 ? 5e9 : static_cast<double>(random() % 8); },
+      [&](size_t i) { return i % 40 == 7 ? 1e12 : static_cast<double>(random() % 8); },
+      [&](size_t) { return walk -= 0.25 * static_cast<double>(random() % 900'000'000); },
+      [&](size_t i) { return i % 13 == 0 ? walk += 3 : walk; },
+      [&](size_t i) { return i % 3 == 0 ? walk -= 100 : walk; },
+      [&](size_t i) { return i % 17 == 5 ? 9.0 : 0.0; },
+      [&](size_t i) { return 15.0 * static_cast<double>(i); },
+      [&](size_t i) { return static_cast<double>(i * i + random() % 2); },
+      [](size_t) { return 42.0; },
+      [](size_t) { return 0.3; },
+      [&](size_t i) { return i % 11 == 2 ? 1.0 / 3 : static_cast<double>(random() % 64); },
+      [&](size_t) { return static_cast<double>(random()) / 1e19; },
+  };
+  for (size_t shape = 0; shape < shapes.size(); ++shape) {
+    for (const size_t n : {size_t{1}, size_t{2}, size_t{3}, size_t{9}, size_t{64}, size_t{257}}) {
+      walk = 1e6;
+      std::vector<double> values(n);
+      for (size_t i = 0; i < n; ++i) values[i] = shapes[shape](i);
+      const std::string bytes = Encoded(values);
+      for (size_t from = 0; from <= n; ++from) {
+        std::vector<double> got(n);
+        ByteReader in(bytes);
+        ASSERT_TRUE(DecodeColumn(in, got, from)) << shape;
+        EXPECT_TRUE(in.done());
+        for (size_t i = from; i < n; ++i) {
+          ASSERT_EQ(std::bit_cast<uint64_t>(values[i]), std::bit_cast<uint64_t>(got[i]))
+              << "shape " << shape << " at " << i << " of " << n << " from " << from;
+        }
+      }
+    }
   }
 }
 

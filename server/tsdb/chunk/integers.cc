@@ -44,9 +44,34 @@ void Pack(std::span<const uint64_t> values, int width, std::string& out) {
   std::memcpy(p, &word, static_cast<size_t>(bits + 7) / 8);
 }
 
-bool Unpack(ByteReader& in, int width, std::span<uint64_t> out) {
+// The sum of the first values, as far as `end` and where eight bytes are there to load for each.
+uint64_t SumPacked(const char* p, int width, size_t end) {
+  const uint64_t mask = Mask(width);
+  const size_t w = static_cast<size_t>(width);
+  uint64_t sum = 0;
+  size_t i = 0;
+  if (width <= 14) {
+    // Four values a load.
+    for (; i + 4 <= end; i += 4) {
+      uint64_t word;
+      std::memcpy(&word, p + (i * w >> 3), 8);
+      word >>= i * w & 7;
+      sum += (word & mask) + (word >> w & mask) + (word >> 2 * w & mask) + (word >> 3 * w & mask);
+    }
+  }
+  for (; i < end; ++i) {
+    uint64_t word;
+    std::memcpy(&word, p + (i * w >> 3), 8);
+    sum += word >> (i * w & 7) & mask;
+  }
+  return sum;
+}
+
+// The first `skip` values are left undefined; `skipped` is set to their sum.
+bool Unpack(ByteReader& in, int width, std::span<uint64_t> out, size_t skip, uint64_t& skipped) {
+  skipped = 0;
   if (width == 0) {
-    std::ranges::fill(out, 0);
+    std::ranges::fill(out.subspan(skip), 0);
     return true;
   }
   const std::string_view bytes = in.Take(PackedBytes(out.size(), width));
@@ -59,7 +84,10 @@ bool Unpack(ByteReader& in, int width, std::span<uint64_t> out) {
     // One unaligned load a value, as long as eight bytes are there to load.
     const size_t safe_bits = (bytes.size() - 8) * 8 + 7;
     const size_t safe = std::min(n, safe_bits / static_cast<size_t>(width) + 1);
-    for (size_t bit = 0; i < safe; ++i, bit += static_cast<size_t>(width)) {
+    i = std::min(skip, safe);
+    skipped = SumPacked(p, width, i);
+    size_t bit = i * static_cast<size_t>(width);
+    for (; i < safe; ++i, bit += static_cast<size_t>(width)) {
       uint64_t word;
       std::memcpy(&word, p + (bit >> 3), 8);
       out[i] = (word >> (bit & 7)) & mask;
@@ -70,7 +98,12 @@ bool Unpack(ByteReader& in, int width, std::span<uint64_t> out) {
     unsigned __int128 word = 0;
     const size_t from = bit >> 3;
     std::memcpy(&word, p + from, std::min<size_t>(16, bytes.size() - from));
-    out[i] = static_cast<uint64_t>(word >> (bit & 7)) & mask;
+    const uint64_t value = static_cast<uint64_t>(word >> (bit & 7)) & mask;
+    if (i < skip) {
+      skipped += value;
+    } else {
+      out[i] = value;
+    }
   }
   return true;
 }
@@ -114,20 +147,29 @@ void PutPfor(std::span<const uint64_t> offsets, const PforPlan& plan, std::strin
   }
 }
 
-bool GetPfor(ByteReader& in, std::span<uint64_t> out) {
+bool GetPfor(ByteReader& in, std::span<uint64_t> out, size_t skip, uint64_t& skipped) {
   const uint8_t width = in.Fixed<uint8_t>();
   const uint64_t patches = in.Varint();
   if (!in.ok() || width > 64 || patches > out.size()) return false;
-  if (!Unpack(in, width, out)) return false;
+  if (!Unpack(in, width, out, skip, skipped)) return false;
   size_t at = 0;
   for (uint64_t i = 0; i < patches; ++i) {
     const uint64_t gap = in.Varint();
     const uint64_t high = in.Varint();
     if (!in.ok() || gap >= out.size() - at || width == 64) return false;
     at += gap;
-    out[at] |= high << width;
+    if (at < skip) {
+      skipped += high << width;
+    } else {
+      out[at] |= high << width;
+    }
   }
   return true;
+}
+
+bool GetPfor(ByteReader& in, std::span<uint64_t> out) {
+  uint64_t none = 0;
+  return GetPfor(in, out, 0, none);
 }
 
 // One transform with its packing, costed but not written.
@@ -328,7 +370,7 @@ void EncodeIntegers(std::span<const int64_t> values, std::string& out) {
   Write(values, best, out);
 }
 
-bool DecodeIntegers(ByteReader& in, std::span<int64_t> out) {
+bool DecodeIntegers(ByteReader& in, std::span<int64_t> out, size_t from) {
   if (out.empty()) return true;
   const uint8_t head = in.Fixed<uint8_t>();
   const size_t transform = head & 3;
@@ -348,14 +390,20 @@ bool DecodeIntegers(ByteReader& in, std::span<int64_t> out) {
 
   uint64_t* v = reinterpret_cast<uint64_t*>(out.data()) + transform;
   const size_t n = out.size() - transform;
+  // What lies before `from` goes into the values behind it as a sum, where the transform lets it.
+  const size_t skip = transform == 2 || from < transform ? 0 : from - transform;
+  if (skip > n) return false;
+  uint64_t skipped = 0;
   if (packing == kEqual) {
-    std::fill(v, v + n, base);
+    std::fill(v + skip, v + n, base);
+    skipped = base * skip;
   } else if (packing == kPacked) {
-    if (!GetPfor(in, {v, n})) return false;
+    if (!GetPfor(in, {v, n}, skip, skipped)) return false;
+    skipped = skipped * divisor + base * skip;
     if (divisor == 1) {
-      for (size_t i = 0; i < n; ++i) v[i] += base;
+      for (size_t i = skip; i < n; ++i) v[i] += base;
     } else {
-      for (size_t i = 0; i < n; ++i) v[i] = v[i] * divisor + base;
+      for (size_t i = skip; i < n; ++i) v[i] = v[i] * divisor + base;
     }
   } else {
     thread_local std::vector<uint64_t> positions;
@@ -385,9 +433,14 @@ bool DecodeIntegers(ByteReader& in, std::span<int64_t> out) {
     }
     offsets.resize(positions.size());
     if (!GetPfor(in, offsets)) return false;
-    std::fill(v, v + n, 0);
+    std::fill(v + skip, v + n, 0);
     for (size_t i = 0; i < positions.size(); ++i) {
-      v[positions[i]] = static_cast<uint64_t>(UnZigZag(offsets[i])) * divisor;
+      const uint64_t value = static_cast<uint64_t>(UnZigZag(offsets[i])) * divisor;
+      if (positions[i] < skip) {
+        skipped += value;
+      } else {
+        v[positions[i]] = value;
+      }
     }
   }
   if (transform == 2) {
@@ -402,9 +455,9 @@ bool DecodeIntegers(ByteReader& in, std::span<int64_t> out) {
       v[i] = value;
     }
   } else if (transform == 1) {
-    uint64_t value = first;
-    v[-1] = value;
-    for (size_t i = 0; i < n; ++i) {
+    v[-1] = first;
+    uint64_t value = first + skipped;
+    for (size_t i = skip; i < n; ++i) {
       value += v[i];
       v[i] = value;
     }

@@ -1,7 +1,9 @@
 #include "server/tsdb/query/series_reader.h"
 
 #include <algorithm>
+#include <array>
 #include <optional>
+#include <span>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -21,6 +23,11 @@ struct Piece {
   size_t values_at = 0;  // In the buffer of values.
   uint64_t identity = 0;
 };
+
+// Label sets that are looked up at once: one lock and one list for so many series.
+constexpr size_t kLabelRun = 64;
+// Timelines whose instants one reader has at hand.
+constexpr size_t kInstantsAtHand = 256;
 
 uint64_t Mix(uint64_t h, uint64_t v) {
   h = (h ^ v) * 0x9e3779b97f4a7c15u;
@@ -161,8 +168,7 @@ class Reader final : public SeriesReader {
       const uint32_t i = selection_->order[at_++];
       if (!Read(i)) continue;
       series_ = selection_->ids[i];
-      columns_.labels =
-          selection_->labels.empty() ? parts_.index.LabelsOf(series_) : selection_->labels[i];
+      columns_.labels = selection_->labels.empty() ? TakeLabels(at_ - 1) : selection_->labels[i];
       ++given_;
       return true;
     }
@@ -205,6 +211,19 @@ class Reader final : public SeriesReader {
     std::optional<StoreIterator> rollups;
   };
 
+  // Of the series at a place of the order; those behind it will be asked for next.
+  Labels TakeLabels(size_t place) {
+    if (place >= labels_first_ + labels_.size() || place < labels_first_) {
+      std::array<uint32_t, kLabelRun> ids;
+      const size_t n = std::min(kLabelRun, end_ - place);
+      for (size_t k = 0; k < n; ++k) ids[k] = selection_->ids[selection_->order[place + k]];
+      labels_.clear();
+      parts_.index.LabelsOf(std::span(ids).first(n), labels_);
+      labels_first_ = place;
+    }
+    return std::move(labels_[place - labels_first_]);
+  }
+
   void Damaged(const Status& s) {
     ++damaged_;
     ++parts_.counters.damaged;
@@ -226,6 +245,7 @@ class Reader final : public SeriesReader {
     pieces_.clear();
     held_.clear();
     values_.clear();
+    maybe_stale_ = false;
     histograms_.clear();
     rolled_.clear();
     histogram_before_ = nullptr;
@@ -339,6 +359,7 @@ class Reader final : public SeriesReader {
         }
         // Its share of the block; lengths of single columns are the block's own affair.
         bytes_ += block.bytes().size() / std::max<size_t>(block.positions(), 1);
+        maybe_stale_ = true;
         pieces_.push_back({instants, at, Mix(view->version, b)});
       }
       if (view->rows.empty() || view->rows.back()->t_ms < min_ || view->rows.front()->t_ms > max_) {
@@ -348,6 +369,7 @@ class Reader final : public SeriesReader {
       const size_t at = values_.size();
       for (const auto& row : view->rows) values_.push_back(row->at(place.position));
       bytes_ += view->rows.size() * sizeof(double);
+      maybe_stale_ = true;
       pieces_.push_back({rows, at, Mix(view->version, 1000)});
     }
   }
@@ -366,14 +388,16 @@ class Reader final : public SeriesReader {
         min_ <= start ? 0
                       : static_cast<uint32_t>(std::min<int64_t>(min_ - start, parts_.window_ms));
     const ChunkKey first{w.window, metric, series, from, 0};
-    const std::string first_bytes = first.Bytes();
     // In order of keys the iterator often stands where the next series begins: a search is saved.
     if (!cursor.chunks) {
       cursor.chunks.emplace(parts_.store.Iterate(Family::kChunks, selection_->snapshot.get()));
     }
     StoreIterator& it = *cursor.chunks;
-    if (it.valid() && it.key() < first_bytes) it.Next();
-    if (!AtSeries(it, first)) it.Seek(first_bytes);
+    if (!AtSeries(it, first)) {
+      const std::string first_bytes = first.Bytes();
+      if (it.valid() && it.key() < first_bytes) it.Next();
+      if (!AtSeries(it, first)) it.Seek(first_bytes);
+    }
     for (; it.valid() || PassDamage(it); it.Next()) {
       if (it.key().size() != ChunkKey::kBytes) break;
       const ChunkKey key = ChunkKey::From(it.key());
@@ -385,42 +409,55 @@ class Reader final : public SeriesReader {
         continue;
       }
       if (start + key.last_offset - header->span_ms > max_) continue;
-      const Status found = FindInstants(w.window, header->instants_id);
+      const Result<const Shared*> found = FindInstants(w.window, header->instants_id);
       // What lies before the range is not made into values.
-      header = DecodeChunk(it.value(), chunk_values_, found.ok() ? shared_.first : 0);
+      header = DecodeChunk(it.value(), chunk_values_, found.ok() ? (*found)->first : 0);
       bytes_ += it.value().size();
       if (!header.ok()) {
         Damaged(header.status());
         continue;
       }
-      if (!found.ok() || shared_.instants->size() != chunk_values_.size()) {
-        Damaged(found.ok() ? DataLoss("chunk and instants differ in length") : found);
+      if (!found.ok() || (*found)->instants->size() != chunk_values_.size()) {
+        Damaged(found.ok() ? DataLoss("chunk and instants differ in length") : found.status());
         continue;
       }
-      if (shared_.first == shared_.last) continue;
+      const Shared& shared = **found;
+      if (shared.first == shared.last) continue;
       const size_t at = values_.size();
-      values_.insert(values_.end(), chunk_values_.data() + shared_.first,
-                     chunk_values_.data() + shared_.last);
+      values_.insert(values_.end(), chunk_values_.data() + shared.first,
+                     chunk_values_.data() + shared.last);
+      maybe_stale_ = maybe_stale_ || header->has_stale;
       pieces_.push_back(
-          {std::span(*shared_.instants).subspan(shared_.first, shared_.last - shared_.first), at,
+          {std::span(*shared.instants).subspan(shared.first, shared.last - shared.first), at,
            Mix(static_cast<uint64_t>(WindowBits(w.window)) << 32, header->instants_id)});
-      held_.push_back(shared_.instants);
     }
     if (Status s = it.status(); !s.ok() && s.code() != StatusCode::kDataLoss) status_ = s;
   }
 
   // The instants of a chunk and which of them are in the range: worked out once for all series that
-  // share them, as those of one metric do that follow each other.
-  Status FindInstants(int32_t window, uint32_t id) {
-    if (shared_.instants != nullptr && shared_.window == window && shared_.id == id) return {};
-    shared_.instants = nullptr;
-    VEDETTE_ASSIGN_OR_RETURN(shared_.instants, parts_.instants.Get(window, id, selection_->snapshot.get()));
-    shared_.window = window;
-    shared_.id = id;
-    const std::vector<int64_t>& t = *shared_.instants;
-    shared_.first = static_cast<size_t>(std::ranges::lower_bound(t, min_) - t.begin());
-    shared_.last = static_cast<size_t>(std::ranges::upper_bound(t, max_) - t.begin());
-    return {};
+  // share them. The hosts of a fleet take turns within a metric, so many are kept at hand.
+  struct Shared {
+    int32_t window = 0;
+    uint32_t id = 0;
+    InstantsTable::Instants instants;
+    size_t first = 0;
+    size_t last = 0;
+  };
+  Result<const Shared*> FindInstants(int32_t window, uint32_t id) {
+    Shared& at_hand = shared_[id % kInstantsAtHand];
+    if (at_hand.instants != nullptr) {
+      if (at_hand.window == window && at_hand.id == id) return &at_hand;
+      held_.push_back(std::move(at_hand.instants));
+    }
+    at_hand.instants = nullptr;
+    VEDETTE_ASSIGN_OR_RETURN(at_hand.instants,
+                             parts_.instants.Get(window, id, selection_->snapshot.get()));
+    at_hand.window = window;
+    at_hand.id = id;
+    const std::vector<int64_t>& t = *at_hand.instants;
+    at_hand.first = static_cast<size_t>(std::ranges::lower_bound(t, min_) - t.begin());
+    at_hand.last = static_cast<size_t>(std::ranges::upper_bound(t, max_) - t.begin());
+    return &at_hand;
   }
 
   // Whether the iterator stands on the first chunk of this series that there is.
@@ -490,13 +527,24 @@ class Reader final : public SeriesReader {
     columns_.values = out_values_;
     columns_.histograms = out_histograms_;
     columns_.histogram_before = std::move(histogram_before_);
-    for (double v : out_values_) {
-      if (IsStale(v)) {
-        columns_.has_stale = true;
-        break;
-      }
-    }
+    columns_.has_stale = maybe_stale_ && std::ranges::any_of(out_values_, IsStale);
     return true;
+  }
+
+  // Which instants of a piece are in the range: of a chunk all, as it was cut to it.
+  std::pair<size_t, size_t> InRange(const Piece& p) const {
+    if (p.t_ms.front() >= min_ && p.t_ms.back() <= max_) return {0, p.t_ms.size()};
+    const auto first = std::ranges::lower_bound(p.t_ms, min_);
+    const auto last = std::ranges::upper_bound(first, p.t_ms.end(), max_);
+    return {static_cast<size_t>(first - p.t_ms.begin()),
+            static_cast<size_t>(last - p.t_ms.begin())};
+  }
+
+  // Holes and stale markers are NaN: where there is none, nobody looks closer. Without branches.
+  static bool HasNan(std::span<const double> values) {
+    int nans = 0;
+    for (double v : values) nans += v != v ? 1 : 0;
+    return nans != 0;
   }
 
   void JoinInOrder() {
@@ -505,14 +553,12 @@ class Reader final : public SeriesReader {
     size_t wanted = 0;
     for (const Piece& p : pieces_) {
       key = Mix(key, p.identity);
-      const auto first = std::ranges::lower_bound(p.t_ms, min_);
-      const auto last = std::ranges::upper_bound(p.t_ms, max_);
-      if (first >= last) continue;
-      wanted += static_cast<size_t>(last - first);
-      const double* v = values_.data() + p.values_at + (first - p.t_ms.begin());
-      out_values_.insert(out_values_.end(), v, v + (last - first));
+      const auto [first, last] = InRange(p);
+      wanted += last - first;
+      const double* v = values_.data() + p.values_at;
+      out_values_.insert(out_values_.end(), v + first, v + last);
     }
-    const bool holes = std::ranges::any_of(out_values_, IsAbsent);
+    const bool holes = HasNan(out_values_) && std::ranges::any_of(out_values_, IsAbsent);
     if (!holes && key == out_key_ && out_t_.size() == wanted) {
       columns_.timeline_key = key;
       return;
@@ -520,9 +566,9 @@ class Reader final : public SeriesReader {
     out_t_.clear();
     out_t_.reserve(wanted);
     for (const Piece& p : pieces_) {
-      const auto first = std::ranges::lower_bound(p.t_ms, min_);
-      const auto last = std::ranges::upper_bound(p.t_ms, max_);
-      if (first < last) out_t_.insert(out_t_.end(), first, last);
+      const auto [first, last] = InRange(p);
+      out_t_.insert(out_t_.end(), p.t_ms.begin() + static_cast<ptrdiff_t>(first),
+                    p.t_ms.begin() + static_cast<ptrdiff_t>(last));
     }
     out_key_ = holes ? 0 : key;
     columns_.timeline_key = out_key_;
@@ -581,14 +627,12 @@ class Reader final : public SeriesReader {
 
   // Of the series being read.
   std::vector<Piece> pieces_;
+  // No longer at hand, but a piece of the series may refer to them.
   std::vector<InstantsTable::Instants> held_;
-  struct {
-    int32_t window = 0;
-    uint32_t id = 0;
-    InstantsTable::Instants instants;
-    size_t first = 0;
-    size_t last = 0;
-  } shared_;
+  std::array<Shared, kInstantsAtHand> shared_;  // By id.
+  bool maybe_stale_ = false;                    // A piece may have a stale marker.
+  std::vector<Labels> labels_;                  // Of the places from labels_first_ on.
+  size_t labels_first_ = 0;
   std::vector<double> values_;
   std::vector<double> chunk_values_;
   std::vector<storage::RolledUp> rolled_;  // Of all windows that were read in them.
