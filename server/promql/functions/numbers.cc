@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <limits>
 #include <string_view>
 
@@ -36,17 +37,20 @@ double QuantileOf(double q, std::vector<double>& values) {
   if (values.empty() || std::isnan(q)) return kNormalNan;
   if (q < 0) return -std::numeric_limits<double>::infinity();
   if (q > 1) return std::numeric_limits<double>::infinity();
-  std::sort(values.begin(), values.end(), [](double a, double b) {
-    if (std::isnan(a)) return !std::isnan(b);
-    return a < b;
-  });
   const double n = static_cast<double>(values.size());
   const double rank = q * (n - 1);
   const double lower = std::max(0.0, std::floor(rank));
   const double upper = std::min(n - 1, lower + 1);
   const double weight = rank - std::floor(rank);
-  return values[static_cast<size_t>(lower)] * (1 - weight) +
-         values[static_cast<size_t>(upper)] * weight;
+  // NaN is below everything. Of the others only two are wanted: nothing is sorted.
+  const auto begin = values.begin();
+  const auto numbers =
+      std::partition(begin, values.end(), [](double v) { return std::isnan(v); });
+  const auto below = begin + static_cast<ptrdiff_t>(lower);
+  auto above = begin + static_cast<ptrdiff_t>(upper);
+  if (below >= numbers) std::nth_element(numbers, below, values.end());
+  if (above > below && above >= numbers) above = std::min_element(above, values.end());
+  return *below * (1 - weight) + *above * weight;
 }
 
 Line LeastSquares(std::span<const int64_t> t_ms, std::span<const double> values,

@@ -75,8 +75,8 @@ inline double GoMin(double a, double b) {
   return a < b ? a : b;
 }
 
-// The q-quantile with linear interpolation between ranks; NaN counts as smaller than all. Sorts
-// `values` in place.
+// The q-quantile with linear interpolation between ranks; NaN counts as smaller than all. Leaves
+// `values` in another order.
 double QuantileOf(double q, std::vector<double>& values);
 
 // Least squares over (t - intercept_ms, v).
