@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <span>
 
 #include "common/base/strings.h"
 #include "server/promql/engine/evaluator.h"
@@ -41,6 +42,33 @@ struct Fold {
   std::vector<Mean> means;
   std::vector<HistogramSum> histograms;
 };
+
+// Takes in a column of floats without a choice at every step, as the loop over steps would; false
+// where that has to do it.
+bool FoldFloats(AggregateOp op, std::span<const double> values, Fold& f) {
+  if (op == AggregateOp::kCount) {
+    for (size_t i = 0; i < values.size(); ++i) {
+      const bool present = !IsAbsent(values[i]);
+      f.count[i] += present ? 1.0 : 0.0;
+      f.seen[i] |= present ? kFloats : kNothing;
+    }
+    return true;
+  }
+  if (op == AggregateOp::kSum) {
+    for (size_t i = 0; i < values.size(); ++i) {
+      const double v = values[i];
+      if (IsAbsent(v)) continue;
+      if (f.seen[i] == kNothing) {
+        f.value[i] = v;
+      } else {
+        CompensatedAdd(v, f.value[i], f.extra[i]);
+      }
+      f.seen[i] |= kFloats;
+    }
+    return true;
+  }
+  return false;
+}
 
 }  // namespace
 
@@ -133,6 +161,7 @@ Status Evaluator::FoldAggregate(const AggregateExpr& a, const Grid& grid, const 
     }
     Fold& f = folds[group];
     if (sees_name && c.drop_name) f.drop_name = true;
+    if (c.histograms.empty() && FoldFloats(a.op, c.values, f)) return {};
     for (size_t i = 0; i < steps; ++i) {
       if (!c.present(i)) continue;
       const bool histogram = c.is_histogram(i);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "server/promql/functions/extrapolation.h"
 #include "server/promql/functions/numbers.h"
@@ -81,6 +82,18 @@ double SmoothedOf(Values v, double sf, double tf) {
   return level;
 }
 
+// What the samples of a window have changed by, to the ends of the range.
+double Extrapolated(double change, Times t, Values v, int64_t range_start_ms, int64_t range_end_ms,
+                    bool is_counter, bool is_rate) {
+  Extrapolation e;
+  e.sampled = Seconds(t.back() - t.front());
+  e.to_start = Seconds(t.front() - range_start_ms);
+  e.to_end = Seconds(range_end_ms - t.back());
+  double factor = FactorOf(e, v.size(), is_counter, change, v[0]);
+  if (is_rate) factor /= Seconds(range_end_ms - range_start_ms);
+  return change * factor;
+}
+
 }  // namespace
 
 double ExtrapolatedChange(Times t, Values v, int64_t range_start_ms, int64_t range_end_ms,
@@ -93,13 +106,7 @@ double ExtrapolatedChange(Times t, Values v, int64_t range_start_ms, int64_t ran
       previous = x;
     }
   }
-  Extrapolation e;
-  e.sampled = Seconds(t.back() - t.front());
-  e.to_start = Seconds(t.front() - range_start_ms);
-  e.to_end = Seconds(range_end_ms - t.back());
-  double factor = FactorOf(e, v.size(), is_counter, change, v[0]);
-  if (is_rate) factor /= Seconds(range_end_ms - range_start_ms);
-  return change * factor;
+  return Extrapolated(change, t, v, range_start_ms, range_end_ms, is_counter, is_rate);
 }
 
 void RangeKernel::RunFloatsFromStarts(const RangeSeries& r, Column& out) {
@@ -197,9 +204,22 @@ void RangeKernel::RunFloats(const RangeSeries& r, Column& out) {
     case FunctionId::kDelta: {
       const bool counter = function != FunctionId::kDelta;
       const bool rate = function == FunctionId::kRate;
+      // Windows overlap, and resets are rare: they are looked for once, not in every window.
+      std::vector<uint32_t> resets;
+      for (size_t k = 1; counter && k < r.values.size(); ++k) {
+        if (r.values[k] < r.values[k - 1]) resets.push_back(static_cast<uint32_t>(k));
+      }
+      size_t passed = 0;
       each(2, [&](size_t i, Times t, Values v) {
         const int64_t end = refs->At(static_cast<int64_t>(i));
-        return ExtrapolatedChange(t, v, end - range_ms, end, counter, rate);
+        const Window w = r.windows[i];
+        double change = v.back() - v.front();
+        // Under @ windows do not move; they never go back.
+        while (passed < resets.size() && resets[passed] <= w.lo) ++passed;
+        for (size_t k = passed; k < resets.size() && resets[k] < w.hi; ++k) {
+          change += r.values[resets[k] - 1];
+        }
+        return Extrapolated(change, t, v, end - range_ms, end, counter, rate);
       });
       return;
     }
