@@ -117,7 +117,7 @@ INSTANTIATE_TEST_SUITE_P(
                       "seal.drop.before", "seal.drop.written", "merge.before", "merge.written",
                       "delete.before", "delete.written", "drop.before", "drop.hidden",
                       "drop.family", "compact.family", "rollup.before", "rollup.written",
-                      "rollup.made", "store.ingest.before", "store.ingest.after"),
+                      "rollup.made"),
     [](const auto& info) {
       std::string name = info.param;
       for (char& c : name) c = c == '.' ? '_' : c;

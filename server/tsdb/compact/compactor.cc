@@ -1,7 +1,6 @@
 #include "server/tsdb/compact/compactor.h"
 
 #include <algorithm>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -72,7 +71,8 @@ Compactor::Decoded Compactor::Decode(const Group& group) {
 }
 
 Status Compactor::Rewrite(const Group& group, int64_t delete_from_ms, int64_t delete_to_ms,
-                          Rewritten& out, Outcome& outcome, uint64_t* kept) {
+                          StoreBatch& batch, std::vector<InstantsTable::Interned>& interned,
+                          Outcome& outcome, uint64_t* kept) {
   const ChunkKey first = ChunkKey::From(group.keys[0]);
   const int64_t start = first.window * window_ms_;
   auto [samples, readable, timelines, damaged] = Decode(group);
@@ -90,7 +90,8 @@ Status Compactor::Rewrite(const Group& group, int64_t delete_from_ms, int64_t de
   if (!deleting && readable.size() <= pieces) return {};  // Nothing to gain.
   ++outcome.series;
   outcome.samples += deleting ? removed : samples.size();
-  for (const std::string& key : readable) out.chunks[key] = std::nullopt;
+  for (const std::string& key : readable) batch.Delete(store_, Family::kChunks, key);
+  if (deleting) rollups_.Remove(first.window, first.metric, first.series, batch);
   std::vector<int64_t> instants;
   std::vector<double> values;
   for (size_t p = 0; p < pieces; ++p) {
@@ -104,12 +105,15 @@ Status Compactor::Rewrite(const Group& group, int64_t delete_from_ms, int64_t de
       values.push_back(samples[i].value);
     }
     VEDETTE_ASSIGN_OR_RETURN(InstantsTable::Interned id,
-                             instants_.Intern(first.window, instants, out.instants));
+                             instants_.Intern(first.window, instants, batch));
     ChunkKey key = first;
     key.last_offset = static_cast<uint32_t>(instants.back() - start);
     key.timeline = timelines[0];  // Its last instants differ, so the keys do.
-    out.chunks[key.Bytes()] = EncodeChunk(id.id, instants.back() - instants.front(), values);
-    instants_.Publish(std::move(id));  // By hand: the next series shares them.
+    batch.Put(store_, Family::kChunks, key.Bytes(),
+              EncodeChunk(id.id, instants.back() - instants.front(), values));
+    // Published by hand: the next series of the batch shares them, and all are written together.
+    instants_.Publish(id);
+    interned.push_back(std::move(id));
   }
   return {};
 }
@@ -121,85 +125,50 @@ bool Compactor::PassDamage(StoreIterator& it) {
   return it.SkipDamage();
 }
 
-// Each series' new chunks and the ends of its old ones follow each other in the order of keys, as do
-// the series: so the window is written as tables, past the log and the memory table. Beside what goes
-// through those a third of the bytes, and of the time: docs/decisions/0014.
 Result<Compactor::Outcome> Compactor::Merge(int32_t window, const Pace& pace) {
   Outcome outcome;
-  std::shared_ptr<const StoreSnapshot> snapshot;
-  std::optional<StoreIterator> it;
+  const std::shared_ptr<const StoreSnapshot> snapshot = store_.TakeSnapshot();
+  StoreIterator it = store_.Iterate(Family::kChunks, snapshot.get(), /*long_walk=*/true);
   const std::string prefix = WindowPrefix(window);
-  StoreTables tables = store_.NewTables(Family::kChunks);
-  uint64_t paced = 0;
-  std::string first_key;  // Of the tables.
-  std::string last_key;
+  StoreBatch batch;
+  std::vector<InstantsTable::Interned> interned;
   Group group;
-  const auto walk_from = [&](std::string_view key) {
-    it.reset();
-    snapshot = store_.TakeSnapshot();
-    it.emplace(store_.Iterate(Family::kChunks, snapshot.get(), /*long_walk=*/true));
-    it->Seek(key);
-  };
-  const auto take_in = [&]() -> Status {
-    if (tables.empty()) return {};
-    const bool large = tables.bytes() >= kBatchBytes;
+  auto write = [&]() -> Status {
+    if (batch.empty()) return {};
+    const uint64_t bytes = batch.bytes();
     FailPoint("merge.before");
-    VEDETTE_RETURN_IF_ERROR(store_.TakeIn(Family::kChunks, tables));
+    if (Status s = store_.Write(batch); !s.ok()) {
+      instants_.Forget(window);
+      return s;
+    }
     FailPoint("merge.written");
-    paced = 0;
-    if (!large) return {};
-    // Merged with what they replace at once: until then both take room, and RocksDB makes writers
-    // wait where too many tables lie unmerged. A snapshot would keep the old ones.
-    it.reset();
-    snapshot.reset();
-    return store_.CompactRange(Family::kChunks, first_key, last_key);
+    batch.Clear();
+    interned.clear();
+    return pace ? pace(bytes) : Status();
   };
-  const auto rewrite = [&]() -> Status {
-    Rewritten out;
-    VEDETTE_RETURN_IF_ERROR(Rewrite(group, 1, 0, out, outcome, nullptr));
-    if (out.chunks.empty()) return {};
-    if (!out.instants.empty()) {
-      VEDETTE_RETURN_IF_ERROR(store_.Write(out.instants));
-    }
-    if (tables.empty()) first_key = out.chunks.begin()->first;
-    last_key = out.chunks.rbegin()->first;
-    for (const auto& [key, value] : out.chunks) {
-      VEDETTE_RETURN_IF_ERROR(value ? tables.Put(key, *value) : tables.Delete(key));
-    }
-    if (!pace || tables.bytes() - paced < kBatchBytes) return {};
-    const uint64_t since = tables.bytes() - std::exchange(paced, tables.bytes());
-    return pace(since);
-  };
-  const auto finish = [&]() -> Status {
-    Status s;
-    if (group.keys.size() > 1) s = rewrite();
-    if (!s.ok()) instants_.Forget(window);
-    group.clear();
-    return s;
-  };
-  walk_from(prefix);
-  while (it->valid() || PassDamage(*it)) {
-    if (!it->key().starts_with(prefix)) break;
-    if (it->key().size() != ChunkKey::kBytes) {
-      it->Next();
-      continue;
-    }
-    if (!group.empty() && !ChunkKey::From(group.keys[0]).SameSeries(ChunkKey::From(it->key()))) {
-      VEDETTE_RETURN_IF_ERROR(finish());
-      if (tables.full()) {
-        const std::string next(it->key());
-        VEDETTE_RETURN_IF_ERROR(take_in());
-        walk_from(next);
-        continue;
+  auto finish = [&]() -> Status {
+    if (group.keys.size() > 1) {
+      if (Status s = Rewrite(group, 1, 0, batch, interned, outcome, nullptr); !s.ok()) {
+        instants_.Forget(window);
+        return s;
       }
     }
-    group.keys.emplace_back(it->key());
-    group.values.emplace_back(it->value());
-    it->Next();
+    group.clear();
+    return batch.bytes() >= kBatchBytes ? write() : Status();
+  };
+  it.Seek(prefix);
+  for (; it.valid() || PassDamage(it); it.Next()) {
+    if (!it.key().starts_with(prefix)) break;
+    if (it.key().size() != ChunkKey::kBytes) continue;
+    if (!group.empty() && !ChunkKey::From(group.keys[0]).SameSeries(ChunkKey::From(it.key()))) {
+      VEDETTE_RETURN_IF_ERROR(finish());
+    }
+    group.keys.emplace_back(it.key());
+    group.values.emplace_back(it.value());
   }
-  VEDETTE_RETURN_IF_ERROR(it->status());
+  VEDETTE_RETURN_IF_ERROR(it.status());
   VEDETTE_RETURN_IF_ERROR(finish());
-  VEDETTE_RETURN_IF_ERROR(take_in());
+  VEDETTE_RETURN_IF_ERROR(write());
   return outcome;
 }
 
@@ -344,8 +313,8 @@ Result<Compactor::Outcome> Compactor::Delete(std::span<const uint32_t> metrics,
     const int64_t start = window * window_ms_;
     if (start > end_ms || start + window_ms_ <= start_ms) continue;
     StoreBatch batch;
+    std::vector<InstantsTable::Interned> interned;
     auto write = [&]() -> Status {
-      if (batch.empty()) return {};
       FailPoint("delete.before");
       if (Status s = store_.Write(batch); !s.ok()) {
         instants_.Forget(window);
@@ -353,6 +322,7 @@ Result<Compactor::Outcome> Compactor::Delete(std::span<const uint32_t> metrics,
       }
       FailPoint("delete.written");
       batch.Clear();
+      interned.clear();
       return {};
     };
     StoreIterator chunks = store_.Iterate(Family::kChunks);
@@ -373,21 +343,10 @@ Result<Compactor::Outcome> Compactor::Delete(std::span<const uint32_t> metrics,
       }
       uint64_t kept = 0;
       if (!group.empty()) {
-        Rewritten out;
-        Status s = Rewrite(group, start_ms, end_ms, out, outcome, &kept);
-        if (s.ok() && !out.instants.empty()) s = store_.Write(out.instants);
-        if (!s.ok()) {
+        if (Status s = Rewrite(group, start_ms, end_ms, batch, interned, outcome, &kept); !s.ok()) {
           instants_.Forget(window);
           return s;
         }
-        for (const auto& [key, value] : out.chunks) {
-          if (value) {
-            batch.Put(store_, Family::kChunks, key, *value);
-          } else {
-            batch.Delete(store_, Family::kChunks, key);
-          }
-        }
-        if (!out.chunks.empty()) rollups_.Remove(window, metrics[i], series[i], batch);
       }
       const std::string prefix = SeriesPrefix(window, metrics[i], series[i]);
       for (histograms.Seek(prefix); histograms.valid() && histograms.key().starts_with(prefix);

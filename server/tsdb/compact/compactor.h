@@ -3,11 +3,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
-#include <map>
-#include <optional>
 #include <span>
-#include <string>
-#include <vector>
 
 #include "common/base/status.h"
 #include "server/tsdb/store/store.h"
@@ -67,12 +63,8 @@ class Compactor {
   struct Decoded;
   Decoded Decode(const Group& group);
   Status MakeRollups(int32_t window, uint64_t since, const Pace& pace);
-  // What becomes of the chunks of a series.
-  struct Rewritten {
-    std::map<std::string, std::optional<std::string>> chunks;  // By key; nothing: it goes.
-    StoreBatch instants;  // New ones, that are to be written before.
-  };
-  Status Rewrite(const Group& group, int64_t delete_from_ms, int64_t delete_to_ms, Rewritten& out,
+  Status Rewrite(const Group& group, int64_t delete_from_ms, int64_t delete_to_ms,
+                 StoreBatch& batch, std::vector<InstantsTable::Interned>& interned,
                  Outcome& outcome, uint64_t* kept);
   Status DropFamilies(int32_t window);
   bool PassDamage(StoreIterator& it);

@@ -34,7 +34,6 @@
 #include "common/base/strings.h"
 #include "server/tsdb/store/database.h"
 #include "server/tsdb/store/fail_point.h"
-#include "server/tsdb/store/tables.h"
 #include "server/tsdb/store/witness.h"
 
 namespace vedette::tsdb {
@@ -119,9 +118,6 @@ class ErrorListener : public rocksdb::EventListener {
   void OnCompactionCompleted(rocksdb::DB*, const rocksdb::CompactionJobInfo&) override {
     grown_ = true;
   }
-  void OnExternalFileIngested(rocksdb::DB*, const rocksdb::ExternalFileIngestionInfo&) override {
-    grown_ = true;
-  }
   void NoteDamage(const std::string& what) {
     MutexLock lock(mu_);
     damage_.push_back(what);
@@ -193,7 +189,6 @@ struct Store::Rep {
   std::shared_ptr<ErrorListener> listener = std::make_shared<ErrorListener>();
   std::shared_ptr<rocksdb::Cache> cache;
   bool sync_always = false;
-  size_t table_bytes = 0;  // Of one that is written to be taken in.
   std::function<void(double seconds)> log_synced;
   Mutex recover_mu;  // One recovery at a time.
   mutable Mutex reopen_mu;
@@ -499,8 +494,6 @@ Result<std::unique_ptr<Store>> Store::Open(const StoreOptions& options) {
   db_options.max_bgerror_resume_count = 0;  // RecoverIfFailed() does it.
 
   const size_t write_buffer_limit = WriteBufferLimit(options);
-  rep->table_bytes = std::min<size_t>(16 << 20, write_buffer_limit);
-  if (!options.read_only) std::filesystem::remove_all(TablesPath(options.path), error);
   std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
   auto family_options = [&](size_t write_buffer, size_t block_bytes, bool compress) {
     rocksdb::ColumnFamilyOptions cf;
@@ -653,38 +646,6 @@ StoreIterator Store::Iterate(Family family, const StoreSnapshot* snapshot, bool 
   rep->database = std::move(from);
   rep->it = rep->make();
   return StoreIterator(std::move(rep));
-}
-
-StoreTables Store::NewTables(Family family) const {
-  auto rep = std::make_unique<StoreTables::Rep>();
-  rep->options = rocksdb::Options(rep_->setup.options,
-                                  rep_->setup.families[Index(family) + 1].options);
-  rep->directory = TablesPath(rep_->path);
-  rep->file_bytes = rep_->table_bytes;
-  return StoreTables(std::move(rep));
-}
-
-Status Store::TakeIn(Family family, StoreTables& tables) {
-  StoreTables::Rep& t = *tables.rep_;
-  VEDETTE_RETURN_IF_ERROR(t.Cut());
-  if (t.files.empty()) return {};
-  VEDETTE_ASSIGN_OR_RETURN(const std::shared_ptr<Database> now, Writable());
-  // What the tables build on is in the log, which a power cut may take more of than of them.
-  rocksdb::Status s = rep_->SyncLog();
-  if (s.ok()) {
-    rocksdb::IngestExternalFileOptions options;
-    options.move_files = true;
-    options.write_global_seqno = false;
-    FailPoint("store.ingest.before");
-    s = now->db->IngestExternalFile(now->handle(Index(family)), t.files, options);
-    FailPoint("store.ingest.after");
-  }
-  if (!s.ok()) {
-    rep_->listener->Note(s);
-    return Unavailable(StrCat("storage ", Quoted(rep_->path), " refuses writes: ", s.ToString()));
-  }
-  t.Clear();
-  return {};
 }
 
 Status Store::Flush() {

@@ -78,30 +78,6 @@ class StoreBatch {
   std::unique_ptr<Rep> rep_;
 };
 
-// Many changes of one family, written as tables of their own instead of through the log and the memory
-// table: each byte once. In ascending order of keys. What Store::TakeIn() has not taken in is deleted
-// with this. One thread.
-class StoreTables {
- public:
-  ~StoreTables();
-  StoreTables(StoreTables&&) noexcept;
-  StoreTables& operator=(StoreTables&&) noexcept;
-
-  Status Put(std::string_view key, std::string_view value);
-  Status Delete(std::string_view key);
-  bool empty() const;
-  uint64_t bytes() const;  // Of keys and values.
-  // As many as are well taken in at once: a family with many tables that were not merged is slow, and
-  // RocksDB makes writers wait for it.
-  bool full() const;
-
- private:
-  friend class Store;
-  struct Rep;
-  explicit StoreTables(std::unique_ptr<Rep> rep);
-  std::unique_ptr<Rep> rep_;
-};
-
 // A view that no later write changes. Shared by the iterators made from it.
 class StoreSnapshot {
  public:
@@ -169,11 +145,6 @@ class Store {
   // walks, whose blocks do not push others out of the cache.
   StoreIterator Iterate(Family family, const StoreSnapshot* snapshot = nullptr,
                         bool long_walk = false) const;
-
-  StoreTables NewTables(Family family) const;
-  // Makes the changes of `tables`, all of them or none; on the disk for certain when it returns, and
-  // with it everything that was written before. `tables` is empty then.
-  Status TakeIn(Family family, StoreTables& tables);
 
   // Writes the memory tables out.
   Status Flush();
