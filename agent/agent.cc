@@ -387,6 +387,7 @@ Status Agent::State::StartGrpc() {
              .cert_file = options.tls_cert,
              .key_file = options.tls_key};
   o.insecure = options.grpc_insecure;
+  o.limits = options.grpc_limits;
   o.rules = Rules();
   o.clock = options.clock;
   o.events = [this](const rpc::Event& event) {

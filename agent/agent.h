@@ -11,6 +11,7 @@
 #include "agent/mysql/mysql.h"
 #include "common/base/clock.h"
 #include "common/base/status.h"
+#include "common/rpc/limits.h"
 
 namespace vedette::agent {
 
@@ -50,6 +51,7 @@ struct AgentOptions {
   std::vector<std::string> grpc_listen = {"0.0.0.0:9465"};  // Empty: no gRPC.
   std::string tls_cert, tls_key, tls_ca, tls_crl;
   bool grpc_insecure = false;
+  rpc::Limits grpc_limits;
 
   int64_t ring_bytes = 64 << 20;
   std::string ring_path;  // Empty: the ring is in memory alone.

@@ -16,6 +16,7 @@
 #include "common/base/strings.h"
 #include "common/flags/flags.h"
 #include "common/log/log.h"
+#include "common/rpc/limits.h"
 #include "common/systemd/notify.h"
 
 namespace vedette::agent {
@@ -76,6 +77,7 @@ int Main(int argc, char** argv) {
   flags.Add("grpc.tls.crl", &options.tls_crl, "What the CA has revoked, PEM.");
   flags.Add("grpc.insecure", &options.grpc_insecure,
             "No TLS, no roles: everybody who reaches the port reads everything.");
+  rpc::AddLimitFlags(flags, &options.grpc_limits);
   HostFlags host_flags(&options.host);
   host_flags.Add(flags);
   flags.Add("collector.disable-defaults", &options.disable_defaults,

@@ -10,8 +10,8 @@
 #include "common/base/strings.h"
 #include "common/config/alertmanager.h"
 #include "common/config/register_secrets.h"
-#include "common/config/url_secrets.h"
 #include "common/log/log.h"
+#include "server/alert_metrics.h"
 #include "server/alerting/alerting.h"
 #include "server/discovery/manager.h"
 #include "server/discovery_parts.h"
@@ -66,31 +66,6 @@ std::string UrlOf(const AlertmanagerPool& pool, const TargetGroup& group, const 
   return StrCat(l.Get("__scheme__"), "://", address, l.Get("__alerts_path__"));
 }
 
-// prometheus_notifications_*, by Alertmanager: as in Prometheus, `sent` counts what failed as well.
-std::function<void(const std::string&, size_t, bool, double)> CountRequests(
-    metrics::Registry& registry, const Clock& clock) {
-  auto& sent = registry.AddCounterFamily("prometheus_notifications_sent_total",
-                                         "Alerts sent to an outside Alertmanager.",
-                                         {"alertmanager"});
-  auto& errors = registry.AddCounterFamily("prometheus_notifications_errors_total",
-                                           "Alerts that an outside Alertmanager did not take.",
-                                           {"alertmanager"});
-  auto& latency = registry.AddSummaryFamily("prometheus_notifications_latency_seconds",
-                                            "Duration of requests to an outside Alertmanager.",
-                                            {"alertmanager"}, clock);
-  auto& histogram = registry.AddHistogramFamily(
-      "prometheus_notifications_latency_histogram_seconds",
-      "Duration of requests to an outside Alertmanager.", {"alertmanager"}, {0.01, 0.1, 1, 10});
-  return [&](const std::string& url, size_t alerts, bool taken, double seconds) {
-    const std::string shown = config::HideUrlSecrets(url);
-    sent.With({shown}).Add(alerts);
-    metrics::Counter& failed = errors.With({shown});
-    if (!taken) failed.Add(alerts);
-    latency.With({shown}).Observe(seconds);
-    histogram.With({shown}).Observe(seconds);
-  };
-}
-
 // What is routed where no file says it: posted alerts and silences can be seen, nobody is told.
 constexpr std::string_view kNoConfig =
     "route: {receiver: nobody}\n"
@@ -108,7 +83,8 @@ struct AlertPipeline::Parts {
   Parts(const Options& o, storage::KeyValue& store, const Clock& c, metrics::Registry& registry)
       : options(o),
         clock(c),
-        alerting({}, store, c),
+        loaded(registry),
+        alerting({.asked = CountNotifications(registry)}, store, c),
         sender({.queue_capacity = static_cast<size_t>(o.queue_capacity),
                 .batch_size = static_cast<size_t>(o.batch_size),
                 .asked = CountRequests(registry, c)},
@@ -125,11 +101,13 @@ struct AlertPipeline::Parts {
     return pools.empty();
   }
   Status LoadReceivers();
+  Result<std::string> ReadReceivers();
   Status LoadAlertmanagers(const config::AlertingConfig& config) VEDETTE_EXCLUDES(mu);
   void SetEndpoints(const TargetGroups& groups) VEDETTE_EXCLUDES(mu);
 
   const Options options;
   const Clock& clock;
+  AlertConfigMetrics loaded;
   alerting::Alerting alerting;
   notify::AlertmanagerSender sender;
 
@@ -152,46 +130,18 @@ Result<std::unique_ptr<AlertPipeline>> AlertPipeline::Start(const Options& optio
   VEDETTE_RETURN_IF_ERROR(parts->LoadReceivers());
   parts->alerting.Start();
   parts->sender.Start();
-  registry.AddCallback([p = parts.get()](std::vector<MetricFamily>& out) {
-    const auto counts = p->alerting.Counts();
-    const auto family = [&](std::string_view name, std::string_view help, auto value) {
-      MetricFamily f{.name = std::string(name),
-                     .metadata = {.type = MetricType::kCounter, .help = std::string(help)}};
-      for (const auto& [integration, c] : counts) {
-        f.samples.push_back(
-            {.labels = Labels::Of({{kMetricNameLabel, name}, {"integration", integration}}),
-             .value = static_cast<double>(value(c))});
-      }
-      out.push_back(std::move(f));
-    };
-    family("alertmanager_notifications_total", "Notifications that were attempted.",
-           [](const alerting::NotifyCounts& c) { return c.sent + c.failed; });
-    family("alertmanager_notifications_failed_total", "Notifications that were given up.",
-           [](const alerting::NotifyCounts& c) { return c.failed; });
-    family("alertmanager_notification_requests_total", "Requests made to send notifications.",
-           [](const alerting::NotifyCounts& c) { return c.attempts; });
-    const notify::SenderCounts sent = p->sender.counts();
-    const auto value = [&](std::string_view name, MetricType type, std::string_view help,
-                           uint64_t v) {
-      MetricFamily f{.name = std::string(name),
-                     .metadata = {.type = type, .help = std::string(help)}};
-      f.samples.push_back(
-          {.labels = Labels::Of({{kMetricNameLabel, name}}), .value = static_cast<double>(v)});
-      out.push_back(std::move(f));
-    };
-    value("prometheus_notifications_dropped_total", MetricType::kCounter,
-          "Alerts dropped because the queue was full or nobody could be reached.", sent.dropped);
-    value("prometheus_notifications_queue_length", MetricType::kGauge,
-          "Alerts waiting for an outside Alertmanager.", p->sender.queued());
-    value("prometheus_notifications_queue_capacity", MetricType::kGauge, "Room for waiting alerts.",
-          static_cast<uint64_t>(p->options.queue_capacity));
-    value("prometheus_notifications_alertmanagers_discovered", MetricType::kGauge,
-          "Outside Alertmanagers.", p->sender.Urls().size());
-  });
+  AddAlertMetrics(registry, parts->alerting, parts->sender, options.queue_capacity);
   return std::unique_ptr<AlertPipeline>(new AlertPipeline(std::move(parts)));
 }
 
 Status AlertPipeline::Parts::LoadReceivers() {
+  const Result<std::string> text = ReadReceivers();
+  loaded.Note(text.status(), text.ok() ? *text : "", clock.NowMs());
+  return text.status();
+}
+
+// Puts the file to use; gives what it says.
+Result<std::string> AlertPipeline::Parts::ReadReceivers() {
   const std::string& file = options.alertmanager_config_file;
   config::RegisterSecrets(file);
   VEDETTE_ASSIGN_OR_RETURN(config::AlertmanagerConfig config,
@@ -215,7 +165,9 @@ Status AlertPipeline::Parts::LoadReceivers() {
   context.clock = &clock;
   auto receivers = notify::MakeReceivers(config, context);
   if (!receivers.ok()) return receivers.status();  // It names the file.
-  return alerting.Update(std::move(config), *std::move(receivers));
+  std::string text = config.text;
+  VEDETTE_RETURN_IF_ERROR(alerting.Update(std::move(config), *std::move(receivers)));
+  return text;
 }
 
 Status AlertPipeline::Parts::LoadAlertmanagers(const config::AlertingConfig& config) {

@@ -48,6 +48,7 @@ Status Server::Parts::OpenGrpc() {
   door.listen_addresses = options.grpc_listen;
   door.files = GrpcFiles();
   door.insecure = options.grpc_insecure;
+  door.limits = options.grpc_limits;
   door.rules = {
       {"/vedette.v1.QueryService/", {tls::Role::kOperator, tls::Role::kViewer, tls::Role::kServer}},
       // Who only looks does not end other people's queries.
@@ -83,6 +84,7 @@ Status Server::Parts::OpenEnrolment() {
   enrol::EnrolDoorOptions door;
   door.listen_addresses = options.enrol_listen;
   door.ca_dir = options.enrol_ca_dir;
+  door.limits = options.grpc_limits;
   door.files = GrpcFiles();
   door.events = RpcEvents();
   Result<std::unique_ptr<enrol::EnrolDoor>> started = enrol::StartEnrolDoor(std::move(door));

@@ -173,6 +173,7 @@ Status Server::Parts::OpenDoors() {
   doors.status = status_door.get();
   doors.cost = cost_door.get();
   doors.written_bytes = &written_bytes;
+  doors.max_write_bytes = options.web_max_write_bytes;
   dashboards_door = std::make_unique<api::DashboardsDoor>(options.web_dashboards);
   doors.dashboards = dashboards_door.get();
   preferences_door = std::make_unique<api::PreferencesDoor>(options.storage_path + "/preferences");
@@ -264,6 +265,8 @@ Status Server::Parts::OpenDoors() {
   door.tls_context = protection.tls_context;
   door.idle_timeout_ms = options.web_read_timeout_ms;
   door.max_connections = static_cast<int>(options.web_max_connections);
+  door.header_timeout_ms = options.web_header_timeout_ms;
+  door.max_header_bytes = options.web_max_header_bytes;
   // Queries that run and queries that wait for their turn each take a worker: with these more there
   // is always one for whoever asks something quick.
   door.worker_threads = options.query.max_concurrency + promql::kMaxWaitingQueries + 16;

@@ -57,7 +57,15 @@ void ServerFlags::Bind() {
   f.Add("web.enable-push", &o.web_enable_push,
         "Take pushes as Pushgateway does, on /metrics/job/...; --no-web.enable-push closes it.");
   f.AddDuration("web.read-timeout", &o.web_read_timeout_ms, "How long an idle connection is kept.");
-  f.Add("web.max-connections", &o.web_max_connections, "Most connections at one time.");
+  f.Add("web.max-connections", &o.web_max_connections,
+        "Most connections at one time. When there are so many, the one that has waited longest without "
+        "a whole request makes room.");
+  f.AddDuration("web.header-timeout", &o.web_header_timeout_ms,
+                "How long a TLS handshake, and then a whole header, may take.");
+  f.AddSize("web.max-header-size", &o.web_max_header_bytes, "Most bytes of a request's header.");
+  f.AddSize("web.max-write-size", &o.web_max_write_bytes,
+            "Largest body of a remote write or OTLP request, as it comes and unpacked. A write may "
+            "take up to four times as much memory.");
   f.Add("web.max-notifications-subscribers", &o.web_max_notification_readers,
         "Most readers of /api/v1/notifications/live at one time.");
   f.Add("web.search.max-limit", &o.web_search_max_limit,
@@ -91,6 +99,7 @@ void ServerFlags::Bind() {
   f.Add("grpc.tls.key", &o.grpc_tls_key, "Its private key.");
   f.Add("grpc.insecure", &o.grpc_insecure,
         "No TLS and no roles on the gRPC door. For a test on one machine.");
+  rpc::AddLimitFlags(f, &o.grpc_limits);
 
   f.Add("enrol.listen-address", &o.enrol_listen,
         "Address where nodes with a join token get their certificate; repeatable. Off by default; "
@@ -206,6 +215,10 @@ Result<flags::Flags::Outcome> ServerFlags::Parse(int argc, const char* const* ar
   ServerOptions& o = options_;
   if (query_max_samples_ <= 0 || query_max_concurrency_ <= 0) {
     return InvalidArgument("--query.max-samples and --query.max-concurrency must be above 0");
+  }
+  if (o.web_header_timeout_ms <= 0 || o.web_max_header_bytes <= 0 || o.web_max_write_bytes <= 0) {
+    return InvalidArgument(
+        "--web.header-timeout, --web.max-header-size and --web.max-write-size must be above 0");
   }
   if (config::HideUrlSecrets(o.web_external_url) != o.web_external_url) {
     return InvalidArgument(

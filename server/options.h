@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "common/flags/flags.h"
+#include "common/rpc/limits.h"
 #include "server/promql/engine.h"
 
 namespace vedette {
@@ -29,6 +30,9 @@ struct ServerOptions {
   bool web_enable_otlp_receiver = false;
   int64_t web_read_timeout_ms = 300'000;
   int64_t web_max_connections = 512;
+  int64_t web_header_timeout_ms = 10'000;
+  int64_t web_max_header_bytes = 16 << 10;
+  int64_t web_max_write_bytes = 32 << 20;
   int64_t web_max_notification_readers = 16;
   int64_t web_search_max_limit = 10'000;
 
@@ -37,6 +41,7 @@ struct ServerOptions {
   std::string grpc_tls_cert;
   std::string grpc_tls_key;
   bool grpc_insecure = false;
+  rpc::Limits grpc_limits;
 
   bool web_enable_push = true;
   int64_t push_interval_ms = 0;  // 0: the configuration's global.scrape_interval.

@@ -115,7 +115,7 @@ void AddRoutes(http::Router& router, const std::string& prefix, const Doors& d) 
                 Serve([d](const Call& c) { return d.rehearse->Rehearse(c); }));
   // What a client may make the server hold: a body as it comes, a body unpacked, and what is read
   // out of it stay below 128 MiB together.
-  constexpr http::RouteOptions kWrites{.max_body_bytes = 32 << 20};
+  const http::RouteOptions writes{.max_body_bytes = d.max_write_bytes};
   router.Handle("POST", prefix + "/api/v1/read",
                 Serve([d](const Call& c) { return d.read->Read(c); }));
   router.Handle("POST", prefix + "/api/v1/otlp/v1/metrics",
@@ -130,7 +130,7 @@ void AddRoutes(http::Router& router, const std::string& prefix, const Doors& d) 
                   const std::string type(request.headers.Get("Content-Type"));
                   Serve([&](const Call& c) { return d.otlp->Metrics(c, type); })(request, response);
                 },
-                kWrites);
+                writes);
   router.Handle("POST", prefix + "/api/v1/write",
                 [d](const http::Request& request, http::Response& response) {
                   if (d.write == nullptr) {
@@ -143,7 +143,7 @@ void AddRoutes(http::Router& router, const std::string& prefix, const Doors& d) 
                   const std::string type(request.headers.Get("Content-Type"));
                   Serve([&](const Call& c) { return d.write->Write(c, type); })(request, response);
                 },
-                kWrites);
+                writes);
 
   AddAlertmanagerRoutes(router, prefix, *d.alertmanager);
 

@@ -60,6 +60,7 @@ struct Doors {
   std::string version;
   // Bodies of remote write and OTLP, as they came, are added to it.
   std::atomic<uint64_t>* written_bytes;
+  int64_t max_write_bytes = 32 << 20;  // Of one of them.
   // What a user may do: "viewer" or "operator".
   std::function<std::string_view(std::string_view user)> role_of;
 };

@@ -286,17 +286,30 @@ void Memory(const MemoryLimit& memory, std::vector<MetricFamily>& out) {
         static_cast<double>(memory.refused()));
 }
 
+void Connections(const http::Server::Stats& s, std::vector<MetricFamily>& out) {
+  Value(out, "vedette_http_connections", kGauge, "Connections to the HTTP door.", s.connections);
+  Value(out, "vedette_http_connections_accepted_total", kCounter,
+        "Connections that the HTTP door has taken.", static_cast<double>(s.accepted));
+  Group g(out, "vedette_http_connections_closed_total", kCounter,
+          "Connections that --web.max-connections closed: waiting ones that made room, and new ones "
+          "for which there was none.");
+  g.Add("reason", "made_room", static_cast<double>(s.evicted));
+  g.Add("reason", "no_room", static_cast<double>(s.refused));
+}
+
 }  // namespace
 
 void AddSelfMetrics(metrics::Registry& registry, const tsdb::Tsdb& db,
                     const scrape::ScrapeManager& scrapes, const ruler::Ruler& rules,
-                    const promql::Engine& engine, const MemoryLimit& memory) {
-  registry.AddCallback([&](std::vector<MetricFamily>& out) {
+                    const promql::Engine& engine, const MemoryLimit& memory,
+                    std::function<http::Server::Stats()> connections) {
+  registry.AddCallback([&, connections = std::move(connections)](std::vector<MetricFamily>& out) {
     Storage(db.stats(), out);
     Scraping(scrapes, out);
     Rules(rules, out);
     Queries(engine, out);
     Memory(memory, out);
+    Connections(connections(), out);
   });
 }
 

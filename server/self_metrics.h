@@ -1,5 +1,8 @@
 #pragma once
 
+#include <functional>
+
+#include "common/http/server.h"
 #include "common/metrics/metrics.h"
 #include "server/memory_limit.h"
 #include "server/promql/engine.h"
@@ -13,6 +16,7 @@ namespace vedette {
 // Prometheus read. Everything outlives the registry.
 void AddSelfMetrics(metrics::Registry& registry, const tsdb::Tsdb& db,
                     const scrape::ScrapeManager& scrapes, const ruler::Ruler& rules,
-                    const promql::Engine& engine, const MemoryLimit& memory);
+                    const promql::Engine& engine, const MemoryLimit& memory,
+                    std::function<http::Server::Stats()> connections);
 
 }  // namespace vedette

@@ -151,7 +151,8 @@ Status Server::Parts::Open() {
   discovering.events = MakeDiscoveryEvents(registry, "scrape");
   discovery = std::make_unique<discovery::DiscoveryManager>(std::move(discovering));
 
-  AddSelfMetrics(registry, *db, *scrapes, *rules, *engine, memory);
+  AddSelfMetrics(registry, *db, *scrapes, *rules, *engine, memory,
+                 [this] { return http ? http->stats() : http::Server::Stats(); });
   registry.AddGaugeFn("prometheus_ready", "1 once everything has started.",
                       [this] { return ready.load() ? 1.0 : 0.0; });
   registry.AddGaugeFn("prometheus_engine_query_log_enabled", "1 with global.query_log_file.",

@@ -5,10 +5,8 @@
 
 namespace vedette::rpc {
 
-CallRate::Verdict CallRate::Call(std::string_view certificate) {
+CallRate::Bucket& CallRate::Find(std::string_view certificate, int64_t now_ns) {
   const uint64_t key = std::hash<std::string_view>()(certificate);
-  const int64_t now_ns = clock_.MonotonicNs();
-  MutexLock lock(mu_);
   if (buckets_.size() >= kMaxBuckets && !buckets_.contains(key)) {
     std::erase_if(buckets_, [&](const auto& b) {
       return now_ns - b.second.at_ns > kPenaltyMs * 1'000'000;
@@ -16,11 +14,25 @@ CallRate::Verdict CallRate::Call(std::string_view certificate) {
   }
   const auto [it, added] = buckets_.try_emplace(key);
   Bucket& b = it->second;
-  if (!added) {
-    const double seconds = static_cast<double>(now_ns - b.at_ns) / 1e9;
-    b.calls = std::min(kBurst, b.calls + seconds * kCallsPerSecond);
-  }
+  const double burst = 2 * calls_per_second_;
+  const double seconds = static_cast<double>(now_ns - b.at_ns) / 1e9;
+  b.calls = added ? burst : std::min(burst, b.calls + seconds * calls_per_second_);
   b.at_ns = now_ns;
+  return b;
+}
+
+void CallRate::Refuse(std::string_view certificate) {
+  const int64_t now_ns = clock_.MonotonicNs();
+  MutexLock lock(mu_);
+  Bucket& b = Find(certificate, now_ns);
+  b.calls = 0;
+  b.refused_until_ns = now_ns + kPenaltyMs * 1'000'000;
+}
+
+CallRate::Verdict CallRate::Call(std::string_view certificate) {
+  const int64_t now_ns = clock_.MonotonicNs();
+  MutexLock lock(mu_);
+  Bucket& b = Find(certificate, now_ns);
   if (now_ns < b.refused_until_ns) {
     b.calls = 0;  // Whoever goes on is refused for longer.
     b.refused_until_ns = now_ns + kPenaltyMs * 1'000'000;

@@ -16,11 +16,11 @@ namespace vedette::rpc {
 // Thread-safe; about 0.2 us a call.
 class CallRate {
  public:
-  static constexpr double kCallsPerSecond = 1000;
-  static constexpr double kBurst = 2000;
   static constexpr int64_t kPenaltyMs = 10'000;
 
-  explicit CallRate(const Clock& clock) : clock_(clock) {}
+  // Bursts may be of two seconds' calls.
+  CallRate(int64_t calls_per_second, const Clock& clock)
+      : calls_per_second_(static_cast<double>(calls_per_second)), clock_(clock) {}
 
   // Calls in a second after which what was just found out about a certificate will do for a second.
   static constexpr int kBusy = 50;
@@ -35,10 +35,12 @@ class CallRate {
   Verdict Call(std::string_view certificate);
   // Whether a call would be refused now. Asking does not make it longer.
   bool Refuses(std::string_view certificate) const;
+  // It floods in another way: its calls are refused until it has been quiet.
+  void Refuse(std::string_view certificate);
 
  private:
   struct Bucket {
-    double calls = kBurst;  // That it may make now.
+    double calls = 0;  // That it may make now.
     int64_t at_ns = 0;
     int64_t refused_until_ns = 0;
     int64_t second_from_ns = 0;
@@ -47,6 +49,10 @@ class CallRate {
   // More certificates than a fleet has; those that are idle go first.
   static constexpr size_t kMaxBuckets = 20'000;
 
+  // The bucket of a certificate, full where it is new.
+  Bucket& Find(std::string_view certificate, int64_t now_ns) VEDETTE_REQUIRES(mu_);
+
+  const double calls_per_second_;
   const Clock& clock_;
   mutable Mutex mu_;
   std::unordered_map<uint64_t, Bucket> buckets_ VEDETTE_GUARDED_BY(mu_);

@@ -9,17 +9,19 @@ namespace {
 
 using Verdict = CallRate::Verdict;
 
+constexpr int kCallsPerSecond = 1000;
+
 bool Goes(Verdict v) { return v == Verdict::kGo || v == Verdict::kGoBusy; }
 
 TEST(CallRate, ABurstAndThenSoManyASecondAreLetThrough) {
   testing::FakeClock clock;
-  CallRate rate(clock);
-  for (int i = 0; i < static_cast<int>(CallRate::kBurst); ++i) {
+  CallRate rate(kCallsPerSecond, clock);
+  for (int i = 0; i < 2 * kCallsPerSecond; ++i) {
     ASSERT_TRUE(Goes(rate.Call("one"))) << i;
   }
   for (int second = 0; second < 20; ++second) {
     clock.Advance(1000);
-    for (int i = 0; i < static_cast<int>(CallRate::kCallsPerSecond); ++i) {
+    for (int i = 0; i < kCallsPerSecond; ++i) {
       ASSERT_TRUE(Goes(rate.Call("one"))) << second << " " << i;
     }
   }
@@ -27,7 +29,7 @@ TEST(CallRate, ABurstAndThenSoManyASecondAreLetThrough) {
 
 TEST(CallRate, AFloodIsRefusedUntilItHasBeenQuietAndIsToldOnce) {
   testing::FakeClock clock;
-  CallRate rate(clock);
+  CallRate rate(kCallsPerSecond, clock);
   int begins = 0;
   int went = 0;
   for (int ms = 0; ms < 60'000; ++ms) {
@@ -54,6 +56,25 @@ TEST(CallRate, AFloodIsRefusedUntilItHasBeenQuietAndIsToldOnce) {
   EXPECT_FALSE(rate.Refuses("flood"));
   clock.Advance(CallRate::kPenaltyMs + 1);
   EXPECT_EQ(rate.Call("flood"), Verdict::kGo);
+}
+
+TEST(CallRate, WhoFloodsInAnotherWayIsRefusedLikewise) {
+  testing::FakeClock clock;
+  CallRate rate(kCallsPerSecond, clock);
+  rate.Refuse("frames");
+  EXPECT_TRUE(rate.Refuses("frames"));
+  EXPECT_EQ(rate.Call("frames"), Verdict::kRefused);
+  EXPECT_TRUE(Goes(rate.Call("honest")));
+  clock.Advance(CallRate::kPenaltyMs + 1);
+  EXPECT_TRUE(Goes(rate.Call("frames")));
+}
+
+TEST(CallRate, TheRateIsWhatTheFlagSays) {
+  testing::FakeClock clock;
+  CallRate rate(5, clock);
+  int went = 0;
+  for (int i = 0; i < 100; ++i) went += Goes(rate.Call("one"));
+  EXPECT_EQ(went, 10);
 }
 
 }  // namespace

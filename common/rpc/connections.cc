@@ -6,6 +6,7 @@
 #include <grpc/support/alloc.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <openssl/evp.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -52,20 +53,6 @@ int64_t Number(std::string_view text) {
   return v;
 }
 
-Connection Look(int64_t id) {
-  const std::string socket = Take(grpc_channelz_get_socket(static_cast<intptr_t>(id)));
-  const std::vector<std::string> names = Texts(socket, "name");
-  const std::vector<std::string> started = Texts(socket, "streamsStarted");
-  Connection c{.id = id};
-  for (const std::string& name : names) {  // "chttp2 ipv4:192.0.2.7:40312"
-    if (const size_t space = name.rfind(' '); space != std::string::npos) {
-      c.peer = name.substr(space + 1);
-    }
-  }
-  if (!started.empty()) c.streams = Number(started.front());
-  return c;
-}
-
 // As gRPC writes it, without the percent signs; "" for what is no TCP.
 std::string PeerOf(int fd) {
   sockaddr_storage address{};
@@ -106,6 +93,36 @@ std::string Plain(std::string_view peer) {
     }
   }
   return out;
+}
+
+// "" for what is no base64.
+std::string FromBase64(std::string_view text) {
+  std::string out(text.size() / 4 * 3, '\0');
+  if (out.empty() ||
+      EVP_DecodeBlock(reinterpret_cast<unsigned char*>(out.data()),
+                      reinterpret_cast<const unsigned char*>(text.data()),
+                      static_cast<int>(text.size())) < 0) {
+    return "";
+  }
+  while (text.ends_with('=')) {
+    out.pop_back();
+    text.remove_suffix(1);
+  }
+  return out;
+}
+
+Connection Look(int64_t id) {
+  const std::string socket = Take(grpc_channelz_get_socket(static_cast<intptr_t>(id)));
+  Connection c{.id = id};
+  for (const std::string& name : Texts(socket, "name")) {  // "chttp2 ipv4:192.0.2.7:40312"
+    if (const size_t space = name.rfind(' '); space != std::string::npos) {
+      c.peer = Plain(name.substr(space + 1));
+    }
+  }
+  for (const std::string& n : Texts(socket, "streamsStarted")) c.streams = Number(n);
+  for (const std::string& n : Texts(socket, "messagesReceived")) c.messages = Number(n);
+  for (const std::string& c64 : Texts(socket, "remote_certificate")) c.certificate = FromBase64(c64);
+  return c;
 }
 
 }  // namespace

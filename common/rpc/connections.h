@@ -10,8 +10,10 @@ namespace vedette::rpc {
 // A connection that somebody has made to one of this process' gRPC servers.
 struct Connection {
   int64_t id = 0;    // Never used twice while the process lives.
-  std::string peer;  // As gRPC writes it: "ipv4:192.0.2.7:40312", "ipv6:%5B2001:db8::7%5D:40312".
+  std::string peer;  // As gRPC writes it, with plain brackets: "ipv6:[2001:db8::7]:40312".
   int64_t streams = 0;  // Calls that the peer has begun on it, those taken back at once included.
+  int64_t messages = 0;     // That have come whole.
+  std::string certificate;  // PEM; "" where it showed none.
 };
 
 // All of them, from gRPC's own books (channelz, which counts in the transport: before any service,
@@ -20,7 +22,7 @@ std::vector<Connection> ServerConnections();
 
 // What the kernel knows about one.
 struct Traffic {
-  std::string peer;             // As above, with plain brackets.
+  std::string peer;             // As above.
   uint64_t socket = 0;          // Its inode: never used twice at the same time.
   uint64_t received_bytes = 0;  // Since it stands, TLS included.
 };

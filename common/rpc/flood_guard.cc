@@ -9,7 +9,7 @@
 #include <chrono>
 #include <utility>
 
-#include "common/rpc/call_rate.h"
+#include "common/base/strings.h"
 
 namespace vedette::rpc {
 namespace {
@@ -17,6 +17,8 @@ namespace {
 // Looks without trouble until the guard sleeps again.
 constexpr int kQuietLooks = 10;
 constexpr int64_t kBytesLookMs = 1000;
+// While somebody's budget is not full: what came on a connection that is gone is not seen.
+constexpr int64_t kCloseLookMs = 250;
 
 int64_t NowMs() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(
@@ -62,7 +64,8 @@ class CpuTimer {
 
 }  // namespace
 
-FloodGuard::FloodGuard(OnCut on_cut) : on_cut_(std::move(on_cut)), thread_([this] { Run(); }) {
+FloodGuard::FloodGuard(const Limits& limits, OnCut on_cut)
+    : limits_(limits), on_cut_(std::move(on_cut)), thread_([this] { Run(); }) {
   (void)pthread_setname_np(thread_.native_handle(), "rpc-flood-guard");
   while (!ready_) std::this_thread::yield();  // Before that the signal would end the process.
 }
@@ -124,43 +127,100 @@ void FloodGuard::Run() {
       awake_ = false;
     }
     if (NowMs() < next_bytes_ms) continue;
-    WatchBytes();
-    next_bytes_ms = NowMs() + kBytesLookMs;
+    const bool all_full = WatchBytes();
+    next_bytes_ms = NowMs() + (all_full ? kBytesLookMs : kCloseLookMs);
   }
 }
 
-void FloodGuard::WatchBytes() {
+struct FloodGuard::Share {
+  struct One {
+    std::string peer;
+    uint64_t bytes = 0;  // In all.
+    uint64_t grown = 0;  // Since the last look.
+  };
+  std::string certificate;
+  std::vector<One> connections;
+  ByteBudget::Brought grown;
+};
+
+FloodGuard::Shares FloodGuard::LookAtBytes(const std::vector<int>& ports, int64_t now_ms) {
   // A connection that was not there a moment ago is young, and all that came on it came just now.
   constexpr int64_t kMomentMs = 5000;
+  const bool young = now_ms - bytes_at_ms_ < kMomentMs;
+  bytes_at_ms_ = now_ms;
+  Shares shares;
+  const std::vector<Traffic> all = Received(ports);
+  std::map<uint64_t, ByteBudget::Brought> next;
+  std::map<std::string, Connection> books;
+  if (!all.empty()) {
+    for (Connection& c : ServerConnections()) books[c.peer] = std::move(c);
+  }
+  for (const Traffic& t : all) {
+    ByteBudget::Brought now{.bytes = t.received_bytes};
+    const auto book = books.find(t.peer);  // None while it shakes hands.
+    if (book != books.end()) {
+      now.calls = book->second.streams;
+      now.messages = book->second.messages;
+    }
+    ByteBudget::Brought before = young ? ByteBudget::Brought{} : now;
+    if (const auto it = brought_.find(t.socket);
+        it != brought_.end() && it->second.bytes <= t.received_bytes) {
+      before = it->second;
+    }
+    now.calls = std::max(now.calls, before.calls);
+    now.messages = std::max(now.messages, before.messages);
+    next[t.socket] = now;
+    const bool named = book != books.end() && !book->second.certificate.empty();
+    Share& share = shares[named ? book->second.certificate : StrCat("socket ", t.socket)];
+    if (named) share.certificate = book->second.certificate;
+    const uint64_t grown = now.bytes - before.bytes;
+    share.connections.push_back({.peer = t.peer, .bytes = now.bytes, .grown = grown});
+    share.grown.bytes += grown;
+    share.grown.calls += now.calls - before.calls;
+    share.grown.messages += now.messages - before.messages;
+  }
+  brought_ = std::move(next);
+  return shares;
+}
+
+bool FloodGuard::WatchBytes() {
   std::vector<int> ports;
   {
     MutexLock lock(mu_);
     ports = ports_;
   }
-  if (ports.empty()) return;
-  const std::vector<Traffic> all = Received(ports);
+  if (ports.empty()) return true;
   const int64_t now_ms = NowMs();
-  const bool young = now_ms - bytes_at_ms_ < kMomentMs;
-  bytes_at_ms_ = now_ms;
-  std::map<uint64_t, Brought> next;
-  for (const Traffic& t : all) {
-    Brought b{.bytes = young ? 0 : t.received_bytes, .at_ms = now_ms};
-    if (const auto it = brought_.find(t.socket);
-        it != brought_.end() && it->second.bytes <= t.received_bytes) {
-      b = it->second;
+  const Shares shares = LookAtBytes(ports, now_ms);
+  for (const auto& [owner, share] : shares) {
+    ByteBudget& budget = budgets_.try_emplace(owner, limits_, now_ms).first->second;
+    switch (budget.Take(share.grown, now_ms)) {
+      case ByteBudget::Verdict::kFine:
+        break;
+      case ByteBudget::Verdict::kTooManyBytes:
+        CutFlooded(share, Cut::Reason::kBytes);
+        break;
+      case ByteBudget::Verdict::kTooManyControlBytes:
+        CutFlooded(share, Cut::Reason::kControlBytes);
+        break;
     }
-    b.left = std::min(kBurstBytes,
-                      b.left + kBytesPerSecond * static_cast<double>(now_ms - b.at_ms) / 1000);
-    b.left -= static_cast<double>(t.received_bytes - b.bytes);
-    b.bytes = t.received_bytes;
-    b.at_ms = now_ms;
-    if (b.left < 0 && CutOff(t.peer)) {
-      if (on_cut_) on_cut_({.peer = t.peer, .bytes = t.received_bytes});
-      continue;
-    }
-    next[t.socket] = b;
   }
-  brought_ = std::move(next);
+  std::erase_if(budgets_, [&](const auto& b) { return b.second.Full(now_ms); });
+  return budgets_.empty();
+}
+
+void FloodGuard::CutFlooded(const Share& share, Cut::Reason reason) {
+  uint64_t most = 0;
+  for (const Share::One& c : share.connections) most = std::max(most, c.grown);
+  for (const Share::One& c : share.connections) {
+    // Not those that only stand beside it.
+    if (c.grown * 8 < most || !CutOff(c.peer)) continue;
+    if (!on_cut_) continue;
+    on_cut_({.reason = reason,
+             .peer = c.peer,
+             .certificate = share.certificate,
+             .bytes = c.bytes});
+  }
 }
 
 FloodGuard::Streams FloodGuard::Count(const std::vector<Connection>& connections) {
@@ -195,12 +255,13 @@ int FloodGuard::CutBusiest(const Streams& before, const std::vector<Connection>&
   for (const Connection& c : now) {
     const auto it = before.find(c.id);
     const int64_t calls = c.streams - (it == before.end() ? 0 : it->second);
-    if (calls >= kTrouble) busy.push_back({.peer = c.peer, .calls = calls, .ms = ms});
+    if (calls < kTrouble) continue;
+    busy.push_back({.peer = c.peer, .certificate = c.certificate, .calls = calls, .ms = ms});
   }
   std::ranges::sort(busy, [](const Cut& a, const Cut& b) { return a.calls > b.calls; });
   int cut = 0;
   for (size_t i = 0; i < busy.size(); ++i) {
-    const bool over = busy[i].calls * 1000 > static_cast<int64_t>(CallRate::kCallsPerSecond) * ms;
+    const bool over = busy[i].calls * 1000 > limits_.max_calls_per_second * ms;
     if (i > 0 && !over) break;
     if (!CutOff(busy[i].peer)) continue;
     ++cut;

@@ -9,12 +9,14 @@
 #include <vector>
 
 #include "common/base/mutex.h"
+#include "common/rpc/byte_budget.h"
 #include "common/rpc/connections.h"
+#include "common/rpc/limits.h"
 
 // Private to common/rpc.
 namespace vedette::rpc {
 
-// Cuts off whoever floods: with calls, or with bytes that never become one.
+// Cuts off whoever floods: with calls, with bytes, or with frames that ask nothing.
 //
 // Calls: CallRate refuses those of a certificate that makes too many, but each still costs
 // gRPC 1.51 a stream, some 20 us in the threads that everybody waits for; and at the place where it
@@ -24,18 +26,22 @@ namespace vedette::rpc {
 // one after the other. A peer that is cut off by mistake connects again; one that floods has its
 // certificate refused meanwhile.
 //
-// Bytes: what is asked of our doors is small. A connection that brings more than kBytesPerSecond,
-// beyond kBurstBytes, is ended: gRPC 1.51 keeps, for example, all of a header block that never
-// ends. That is looked at once a second at most, and only after the process has used kCpuNs of CPU
-// time, which a flood does at once and an agent that is at rest in a minute: a timer on that clock
-// wakes the guard. While nothing happens it costs nothing.
+// Bytes and frames: what is asked of our doors is small. A certificate that brings more than its
+// ByteBudget loses the connections on which it does: gRPC 1.51 keeps, for example, all of a header
+// block that never ends, and works off as many SETTINGS as are sent. Whoever showed no certificate
+// has a budget for each connection. That is looked at once a second at most, four times while a
+// budget is not full, and only after the process has used kCpuNs of CPU time, which a flood does at once and an agent that is at rest in a
+// minute: a timer on that clock wakes the guard. While nothing happens it costs nothing.
 //
 // Thread-safe.
 class FloodGuard {
  public:
   struct Cut {
-    std::string peer;   // "ipv4:192.0.2.7:40312"
-    int64_t calls = 0;  // That it began within these milliseconds,
+    enum class Reason : uint8_t { kCalls, kBytes, kControlBytes };
+    Reason reason = Reason::kCalls;
+    std::string peer;         // "ipv4:192.0.2.7:40312"
+    std::string certificate;  // PEM; "" where it showed none.
+    int64_t calls = 0;        // That it began within these milliseconds,
     int64_t ms = 0;
     uint64_t bytes = 0;  // or what it has sent in all.
   };
@@ -45,11 +51,9 @@ class FloodGuard {
   static constexpr int64_t kLookMs = 100;
   // In one look. Fewer refused calls than these are nobody's trouble.
   static constexpr int64_t kTrouble = 20;
-  static constexpr double kBytesPerSecond = 2 << 20;
-  static constexpr double kBurstBytes = 32 << 20;
   static constexpr int64_t kCpuNs = 250'000'000;
 
-  explicit FloodGuard(OnCut on_cut);
+  FloodGuard(const Limits& limits, OnCut on_cut);
   ~FloodGuard();
   FloodGuard(const FloodGuard&) = delete;
   FloodGuard& operator=(const FloodGuard&) = delete;
@@ -64,15 +68,15 @@ class FloodGuard {
  private:
   using Streams = std::map<int64_t, int64_t>;  // By Connection::id.
 
-  struct Brought {
-    uint64_t bytes = 0;
-    double left = kBurstBytes;
-    int64_t at_ms = 0;
-  };
+  // What one certificate's connections have brought since the last look.
+  struct Share;
+  using Shares = std::map<std::string, Share>;
 
   void Run();
   void WatchCalls();
-  void WatchBytes();
+  bool WatchBytes();  // Whether all budgets are full.
+  Shares LookAtBytes(const std::vector<int>& ports, int64_t now_ms);
+  void CutFlooded(const Share& share, Cut::Reason reason);
   bool Sleep(int64_t ms);  // False: stopped.
   static Streams Count(const std::vector<Connection>& connections);
   // How many were cut off.
@@ -81,6 +85,7 @@ class FloodGuard {
   void Wake();
   bool Stopping() const VEDETTE_EXCLUDES(mu_);
 
+  const Limits limits_;
   const OnCut on_cut_;
   std::atomic<int64_t> refused_{0};
   std::atomic<bool> awake_{false};
@@ -89,7 +94,8 @@ class FloodGuard {
   bool stopping_ VEDETTE_GUARDED_BY(mu_) = false;
   std::vector<int> ports_ VEDETTE_GUARDED_BY(mu_);
   // The thread's own.
-  std::map<uint64_t, Brought> brought_;  // By Traffic::socket.
+  std::map<uint64_t, ByteBudget::Brought> brought_;  // Of each connection, by Traffic::socket.
+  std::map<std::string, ByteBudget> budgets_;        // By certificate; else by connection.
   int64_t bytes_at_ms_ = INT64_MIN / 2;  // The last look at them.
   std::thread thread_;
 };

@@ -43,15 +43,16 @@ std::string_view Property(const grpc::AuthContext& context, const char* name) {
 class CallGate final : public grpc::AuthMetadataProcessor {
  public:
   CallGate(std::shared_ptr<tls::TrustStore> trust, Authorizer authorizer,
-           std::vector<std::string> anonymous_methods, std::shared_ptr<FloodGuard> guard,
-           EventSink events, const Clock& clock)
-      : clock_(clock),
-        rate_(clock),
+           const ServerOptions& options, std::shared_ptr<CallRate> rate,
+           std::shared_ptr<FloodGuard> guard)
+      : clock_(*options.clock),
+        calls_per_second_(options.limits.max_calls_per_second),
+        rate_(std::move(rate)),
         guard_(std::move(guard)),
         trust_(std::move(trust)),
         authorizer_(std::move(authorizer)),
-        anonymous_methods_(std::move(anonymous_methods)),
-        events_(std::move(events)) {}
+        anonymous_methods_(options.anonymous_methods),
+        events_(options.events) {}
 
   // A signature check and a table look-up: too little to hand it to another thread.
   bool IsBlocking() const override { return false; }
@@ -63,12 +64,17 @@ class CallGate final : public grpc::AuthMetadataProcessor {
         path == metadata.end() ? std::string_view() : View(path->second);
     const std::string_view certificate = Property(*context, kPeerCertificate);
     // Before anything that costs.
-    const CallRate::Verdict rate = rate_.Call(certificate);
+    const CallRate::Verdict rate = rate_->Call(certificate);
     if (rate == CallRate::Verdict::kBegins || rate == CallRate::Verdict::kRefused) {
       guard_->Refused();
       if (rate == CallRate::Verdict::kBegins) NoteFlood(certificate, method);
-      return grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED,
-                          "too many calls with this certificate: wait ten seconds");
+      // Whoever shows none shares this count with all who show none, and would be refused for their
+      // sake: it only wakes the guard.
+      if (!certificate.empty()) {
+        return grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED,
+                            "too many calls or bytes with this certificate "
+                            "(--grpc.max-calls-per-second and its kin): wait ten seconds");
+      }
     }
     if (certificate.empty() &&
         std::ranges::find(anonymous_methods_, method) != anonymous_methods_.end()) {
@@ -96,9 +102,10 @@ class CallGate final : public grpc::AuthMetadataProcessor {
 
   // Of a new connection: a peer whose calls are refused need not come at all.
   Status CheckNew(const tls::Identity& peer, std::string_view certificate) const {
-    if (!rate_.Refuses(certificate)) return {};
+    if (!rate_->Refuses(certificate)) return {};
     return ResourceExhausted(
-        StrCat(tls::Describe(peer), " makes too many calls: it must be quiet for ten seconds"));
+        StrCat(tls::Describe(peer),
+               " floods (too many calls or bytes): it must be quiet for ten seconds"));
   }
 
  private:
@@ -128,8 +135,9 @@ class CallGate final : public grpc::AuthMetadataProcessor {
     const std::string name = peer.ok() ? peer->name : "somebody without a certificate";
     events_({.kind = EventKind::kCallRefused,
              .message = StrCat("calls refused: ", name, " makes more than ",
-                               static_cast<int>(CallRate::kCallsPerSecond),
-                               " a second; until it has been quiet for ten seconds"),
+                               calls_per_second_,
+                               " a second (--grpc.max-calls-per-second); until it has been quiet for "
+                               "ten seconds"),
              .fields = {{"name", name},
                         {"serial", peer.ok() ? peer->serial : ""},
                         {"method", std::string(method)},
@@ -142,7 +150,8 @@ class CallGate final : public grpc::AuthMetadataProcessor {
   };
 
   const Clock& clock_;
-  CallRate rate_;
+  const int64_t calls_per_second_;
+  const std::shared_ptr<CallRate> rate_;
   const std::shared_ptr<FloodGuard> guard_;
   Mutex mu_;
   std::unordered_map<std::string, Believed> believed_ VEDETTE_GUARDED_BY(mu_);  // By certificate.
@@ -154,11 +163,10 @@ class CallGate final : public grpc::AuthMetadataProcessor {
 
 std::shared_ptr<grpc::ServerCredentials> Credentials(
     const ServerOptions& options, const std::shared_ptr<tls::TrustStore>& trust,
-    const std::shared_ptr<FloodGuard>& guard) {
+    const std::shared_ptr<CallRate>& rate, const std::shared_ptr<FloodGuard>& guard) {
   if (options.insecure) return grpc::InsecureServerCredentials();
   const auto gate =
-      std::make_shared<CallGate>(trust, Authorizer(options.rules), options.anonymous_methods, guard,
-                                 options.events, *options.clock);
+      std::make_shared<CallGate>(trust, Authorizer(options.rules), options, rate, guard);
   auto provider = std::make_shared<grpc::experimental::FileWatcherCertificateProvider>(
       options.files.key_file, options.files.cert_file, options.files.ca_file,
       static_cast<unsigned>(options.certificate_refresh_seconds));
@@ -185,23 +193,46 @@ std::shared_ptr<grpc::ServerCredentials> Credentials(
   return credentials;
 }
 
+Event CutOffEvent(const FloodGuard::Cut& cut) {
+  const Result<tls::Identity> peer = tls::ParseIdentity(cut.certificate);
+  const std::string name = peer.ok() ? peer->name : "somebody without a certificate";
+  std::string why;
+  switch (cut.reason) {
+    case FloodGuard::Cut::Reason::kCalls:
+      why = StrCat("it began ", cut.calls, " calls within ", cut.ms,
+                   " ms, while calls are refused as a flood (--grpc.max-calls-per-second)");
+      break;
+    case FloodGuard::Cut::Reason::kBytes:
+      why = StrCat("it has sent ", cut.bytes,
+                   " bytes, more than any question takes (--grpc.max-bytes-per-second)");
+      break;
+    case FloodGuard::Cut::Reason::kControlBytes:
+      why = StrCat("it has sent ", cut.bytes,
+                   " bytes, most of them no call and no message "
+                   "(--grpc.max-control-bytes-per-second)");
+      break;
+  }
+  return {.kind = EventKind::kCutOff,
+          .message = StrCat("connection of ", name, " at ", cut.peer, " cut off: ", why),
+          .fields = {{"name", name}, {"peer", cut.peer}, {"reason", "flood"}}};
+}
+
 constexpr int kMaxReadBytes = 64 << 10;
 
-void Configure(grpc::ServerBuilder& builder, const ServerOptions& options) {
-  builder.SetMaxReceiveMessageSize(options.max_receive_bytes);
-  builder.SetMaxSendMessageSize(options.max_send_bytes);
-  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, options.max_concurrent_streams);
-  builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, options.max_metadata_bytes);
-  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
-                             options.min_ping_interval_ms);
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
-  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS,
-                             static_cast<int>(options.max_connection_age_ms));
-  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS,
-                             static_cast<int>(options.max_connection_grace_ms));
+void Configure(grpc::ServerBuilder& builder, const Limits& limits) {
+  const auto set = [&](const char* name, int64_t value) {
+    builder.AddChannelArgument(name, static_cast<int>(value));
+  };
+  builder.SetMaxReceiveMessageSize(static_cast<int>(limits.max_receive_bytes));
+  builder.SetMaxSendMessageSize(static_cast<int>(limits.max_send_bytes));
+  set(GRPC_ARG_MAX_CONCURRENT_STREAMS, limits.max_concurrent_streams);
+  set(GRPC_ARG_MAX_METADATA_SIZE, limits.max_metadata_bytes);
+  set(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, limits.min_ping_interval_ms);
+  set(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  set(GRPC_ARG_MAX_CONNECTION_AGE_MS, limits.max_connection_age_ms);
+  set(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS, limits.max_connection_grace_ms);
   // An hour and a half-open handshake later nobody remembers whose socket it was.
-  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS,
-                             static_cast<int>(options.handshake_timeout_ms));
+  set(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, limits.handshake_timeout_ms);
   // A thread works off what it has read before it looks at anybody else: the 4 MiB that gRPC takes by
   // default hold a hundred thousand calls of a peer that floods.
   builder.AddChannelArgument(GRPC_ARG_TCP_MAX_READ_CHUNK_SIZE, kMaxReadBytes);
@@ -231,6 +262,7 @@ Result<std::unique_ptr<Server>> Server::Start(ServerOptions options,
                                               const std::vector<grpc::Service*>& services) {
   IgnoreLockCycles();
   if (options.listen_addresses.empty()) return InvalidArgument("gRPC: no address to listen on");
+  VEDETTE_RETURN_IF_ERROR(CheckLimits(options.limits));
   if (!options.insecure) {
     VEDETTE_RETURN_IF_ERROR(tls::CheckFiles(options.files, *options.clock).status());
   }
@@ -244,24 +276,22 @@ Result<std::unique_ptr<Server>> Server::Start(ServerOptions options,
   auto state = std::make_unique<State>();
   state->ports.resize(options.listen_addresses.size(), 0);
   grpc::ServerBuilder builder;
-  Configure(builder, options);
+  Configure(builder, options.limits);
+  std::shared_ptr<CallRate> rate;
   if (!options.insecure) {
+    rate = std::make_shared<CallRate>(options.limits.max_calls_per_second, *options.clock);
     state->trust = std::make_shared<tls::TrustStore>(options.files.ca_file, options.files.crl_file,
                                                      *options.clock);
-    state->guard = std::make_shared<FloodGuard>([events = options.events](const FloodGuard::Cut& c) {
-      if (!events) return;
-      events({.kind = EventKind::kCutOff,
-              .message = c.bytes > 0
-                             ? StrCat("connection of ", c.peer, " cut off: it has sent ",
-                                      c.bytes >> 20, " MiB, more than any question takes")
-                             : StrCat("connection of ", c.peer, " cut off: it began ", c.calls,
-                                      " calls within ", c.ms,
-                                      " ms, while calls are refused as a flood"),
-              .fields = {{"peer", c.peer}, {"reason", "flood"}}});
-    });
+    state->guard = std::make_shared<FloodGuard>(
+        options.limits, [events = options.events, rate](const FloodGuard::Cut& cut) {
+          // Of calls it knows by itself, and the busiest may have been cut off by mistake.
+          const bool calls = cut.reason == FloodGuard::Cut::Reason::kCalls;
+          if (!calls && !cut.certificate.empty()) rate->Refuse(cut.certificate);
+          if (events) events(CutOffEvent(cut));
+        });
   }
   const std::shared_ptr<grpc::ServerCredentials> credentials =
-      Credentials(options, state->trust, state->guard);
+      Credentials(options, state->trust, rate, state->guard);
   for (size_t i = 0; i < options.listen_addresses.size(); ++i) {
     builder.AddListeningPort(options.listen_addresses[i], credentials, &state->ports[i]);
   }

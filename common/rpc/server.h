@@ -10,6 +10,7 @@
 #include "common/base/status.h"
 #include "common/rpc/authorizer.h"
 #include "common/rpc/event.h"
+#include "common/rpc/limits.h"
 #include "common/tls/identity.h"
 #include "common/tls/trust.h"
 
@@ -35,15 +36,8 @@ struct ServerOptions {
   EventSink events;  // May be empty.
   const Clock* clock = &SystemClock();
 
-  int max_concurrent_streams = 100;  // Per connection.
-  int max_metadata_bytes = 16 << 10;
-  int max_receive_bytes = 16 << 20;
-  int max_send_bytes = 256 << 20;
-  int min_ping_interval_ms = 10'000;          // A peer that pings more often is cut off.
-  int64_t max_connection_age_ms = 3'600'000;  // Connections are renewed, so certificates are, too.
-  int64_t max_connection_grace_ms = 60'000;
-  int64_t handshake_timeout_ms = 10'000;  // TLS and the first frames of HTTP/2, then it is cut off.
-  int certificate_refresh_seconds = 1;    // How often our own certificate files are looked at.
+  Limits limits;
+  int certificate_refresh_seconds = 1;  // How often our own certificate files are looked at.
 };
 
 // A gRPC server as both programs want it: mutual TLS with a required client certificate, roles
@@ -57,8 +51,10 @@ struct ServerOptions {
 //
 // The certificate is verified by our own TrustStore during the handshake, not by OpenSSL, so that a
 // refusal has a reason in our log; it is verified again on each call, so that revocation and expiry
-// reach connections that already stand. A certificate that makes too many calls (call_rate.h) is
-// refused until it is quiet, and the connections that it floods on are cut off (flood_guard.h).
+// reach connections that already stand. A certificate that makes too many calls (call_rate.h) or
+// brings too many bytes (byte_budget.h) is refused until it is quiet, and the connections that it
+// floods on are cut off (flood_guard.h). Calls without one are not told apart here: the service has
+// to hold each address to a rate of its own; connections that flood with them are cut off, too.
 // Thread-safe.
 class Server {
  public:

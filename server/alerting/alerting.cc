@@ -216,8 +216,10 @@ Status Alerting::PutLocked(std::vector<Alert> alerts, int64_t now_ms) {
     }
     if (!bad.ok()) {
       if (first_bad.ok()) first_bad = bad;
+      ++taken_.invalid;
       continue;
     }
+    ++(news.alert.resolved_at(now_ms) ? taken_.resolved : taken_.firing);
     if (it != alerts_.end()) news = Merge(it->second, std::move(news), now_ms);
     changes.push_back({StrCat(kAlertPrefix, Hex(news.alert.labels.Hash())), Encode(news)});
     Remember(news.alert, now_ms, changes);
@@ -442,7 +444,14 @@ std::optional<Alerting::Job> Alerting::Decide(Group& group, size_t integration, 
 void Alerting::RunJob(Job job) {
   const Integration& way = job.setup->receivers.at(job.notification.receiver)[job.integration];
   SendOutcome outcome;
-  if (!job.log_only) outcome = way.send(job.notification, job.timeout_ms);
+  if (!job.log_only) {
+    const int64_t began_ns = clock_.MonotonicNs();
+    outcome = way.send(job.notification, job.timeout_ms);
+    if (options_.asked) {
+      options_.asked(way.name, outcome.status.ok(),
+                     static_cast<double>(clock_.MonotonicNs() - began_ns) / 1e9);
+    }
+  }
   const int64_t now_ms = clock_.NowMs();
   const bool sent = outcome.status.ok();
 

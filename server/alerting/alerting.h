@@ -35,6 +35,9 @@ struct AlertingOptions {
   int64_t min_backoff_ms = 500;  // Doubles with each attempt ...
   int64_t max_backoff_ms = 60'000;
   int64_t overtake_ms = 500;
+  // Told of each request: of which integration ("slack"), whether it was taken, how long it took.
+  // Called without a lock; may be empty.
+  std::function<void(const std::string& integration, bool taken, double seconds)> asked;
   // Fresh random ids; a test brings its own. Unset: random UUIDs.
   std::function<std::string()> new_id;
 };
@@ -63,6 +66,13 @@ struct GroupView {
   std::string receiver;
   Labels labels;
   std::vector<AlertView> alerts;
+};
+
+// Alerts since the start, by what Put made of them.
+struct TakenCounts {
+  uint64_t firing = 0;
+  uint64_t resolved = 0;
+  uint64_t invalid = 0;
 };
 
 // Counters since the start, by integration ("slack"): for alertmanager_notifications_total and kin.
@@ -139,6 +149,7 @@ class Alerting {
       int64_t from_ms, int64_t to_ms, uint64_t limit,
       const std::function<bool(const AlertEvent&)>& wanted = {}) const;
   std::map<std::string, NotifyCounts> Counts() const VEDETTE_EXCLUDES(mu_);
+  TakenCounts Taken() const VEDETTE_EXCLUDES(mu_);
   std::shared_ptr<const config::AlertmanagerConfig> config() const VEDETTE_EXCLUDES(mu_);
 
  private:
@@ -237,6 +248,7 @@ class Alerting {
   // For each inhibition rule: the label values of `equal`, and the alerts that hold them down.
   std::vector<std::map<Labels, std::map<Labels, bool>>> inhibitors_ VEDETTE_GUARDED_BY(mu_);
   std::map<std::string, NotifyCounts> counts_ VEDETTE_GUARDED_BY(mu_);
+  TakenCounts taken_ VEDETTE_GUARDED_BY(mu_);
   std::set<std::string> in_flight_ VEDETTE_GUARDED_BY(mu_);  // Log keys of attempts being made.
   std::map<const Integration*, Busy> busy_ VEDETTE_GUARDED_BY(mu_);
   uint64_t events_ VEDETTE_GUARDED_BY(mu_) = 0;

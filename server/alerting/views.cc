@@ -120,6 +120,11 @@ std::map<std::string, NotifyCounts> Alerting::Counts() const {
   return counts_;
 }
 
+TakenCounts Alerting::Taken() const {
+  MutexLock lock(mu_);
+  return taken_;
+}
+
 std::shared_ptr<const config::AlertmanagerConfig> Alerting::config() const {
   MutexLock lock(mu_);
   return setup_ == nullptr ? nullptr : setup_->config;

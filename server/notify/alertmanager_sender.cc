@@ -47,8 +47,37 @@ AlertmanagerSender::~AlertmanagerSender() { Stop(); }
 
 void AlertmanagerSender::SetEndpoints(std::vector<AlertmanagerEndpoint> endpoints) {
   auto next = std::make_shared<const std::vector<AlertmanagerEndpoint>>(std::move(endpoints));
+  auto fresh = std::make_shared<std::vector<AlertmanagerEndpoint>>();
   MutexLock lock(mu_);
+  for (const AlertmanagerEndpoint& e : *next) {
+    const auto same = [&](const AlertmanagerEndpoint& old) { return old.url == e.url; };
+    if (std::ranges::none_of(*endpoints_, same)) fresh->push_back(e);
+  }
   endpoints_ = std::move(next);
+  if (fresh->empty()) return;
+  const int64_t now_ms = clock_.NowMs();
+  std::erase_if(going_on_, [&](const auto& a) { return a.second.resolved_at(now_ms); });
+  Batch batch{.alerts = {}, .endpoints = fresh};
+  for (const auto& [labels, alert] : going_on_) {
+    batch.alerts.push_back(alert);
+    if (batch.alerts.size() < options_.batch_size) continue;
+    greetings_.push_back(std::exchange(batch, {.alerts = {}, .endpoints = fresh}));
+  }
+  if (!batch.alerts.empty()) greetings_.push_back(std::move(batch));
+  changed_.NotifyAll();
+}
+
+void AlertmanagerSender::Remember(const Alert& alert) {
+  const int64_t now_ms = clock_.NowMs();
+  if (alert.resolved_at(now_ms)) {
+    going_on_.erase(alert.labels);
+    return;
+  }
+  if (going_on_.size() >= options_.queue_capacity && !going_on_.contains(alert.labels)) {
+    std::erase_if(going_on_, [&](const auto& a) { return a.second.resolved_at(now_ms); });
+    if (going_on_.size() >= options_.queue_capacity) return;
+  }
+  going_on_.insert_or_assign(alert.labels, alert);
 }
 
 void AlertmanagerSender::SetRelabel(std::function<bool(Alert&)> relabel) {
@@ -64,7 +93,10 @@ void AlertmanagerSender::Send(std::vector<Alert> alerts) {
   }
   Relabel(relabel, alerts);
   MutexLock lock(mu_);
-  if (endpoints_->empty()) return;  // Nobody is asked for; nothing is lost.
+  if (endpoints_->empty()) {  // Nobody is asked for; nothing is lost.
+    for (const Alert& a : alerts) Remember(a);
+    return;
+  }
   for (Alert& a : alerts) queue_.push_back(std::move(a));
   while (queue_.size() > options_.queue_capacity) {
     queue_.pop_front();
@@ -73,17 +105,25 @@ void AlertmanagerSender::Send(std::vector<Alert> alerts) {
   changed_.NotifyAll();
 }
 
-bool AlertmanagerSender::SendBatch() {
-  std::vector<Alert> batch;
-  Endpoints endpoints;
-  {
-    MutexLock lock(mu_);
-    while (!queue_.empty() && batch.size() < options_.batch_size) {
-      batch.push_back(std::move(queue_.front()));
-      queue_.pop_front();
-    }
-    endpoints = endpoints_;
+AlertmanagerSender::Batch AlertmanagerSender::TakeBatch() {
+  Batch out;
+  MutexLock lock(mu_);
+  if (!greetings_.empty()) {
+    out = std::move(greetings_.front());
+    greetings_.pop_front();
+    return out;
   }
+  while (!queue_.empty() && out.alerts.size() < options_.batch_size) {
+    Remember(queue_.front());
+    out.alerts.push_back(std::move(queue_.front()));
+    queue_.pop_front();
+  }
+  out.endpoints = endpoints_;
+  return out;
+}
+
+bool AlertmanagerSender::SendBatch() {
+  const auto [batch, endpoints] = TakeBatch();
   if (batch.empty()) return false;
   uint64_t errors = 0;
   bool told = false;
@@ -130,8 +170,8 @@ void AlertmanagerSender::Work() {
   while (true) {
     {
       MutexLock lock(mu_);
-      while (queue_.empty() && !stopping_) changed_.Wait(mu_);
-      if (stopping_ && (queue_.empty() || !options_.drain_on_shutdown)) return;
+      while (Idle() && !stopping_) changed_.Wait(mu_);
+      if (stopping_ && (Idle() || !options_.drain_on_shutdown)) return;
     }
     (void)SendBatch();  // Whether there was anything does not matter here.
   }

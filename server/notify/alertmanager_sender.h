@@ -6,11 +6,13 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <unordered_map>
 #include <vector>
 
 #include "common/base/clock.h"
 #include "common/base/mutex.h"
 #include "common/model/alert.h"
+#include "common/model/labels.h"
 #include "server/notify/http_port.h"
 
 namespace vedette::notify {
@@ -42,7 +44,9 @@ struct SenderCounts {
 
 // AlertmanagerSender posts alerts to external Alertmanagers, in API v2's form, to every endpoint: a
 // batch counts as told when one of them took it. Nothing is retried, because the ruler tells every
-// alert again; what overflows the queue is dropped from its old end, and counted.
+// alert again; what overflows the queue is dropped from its old end, and counted. An endpoint that
+// was not there before is told at once what goes on, so that an alert that is older than its
+// discovery does not wait until the ruler tells it again.
 //
 // Own thread ("alertmanagers") between Start and Stop. Thread-safe.
 class AlertmanagerSender {
@@ -69,7 +73,15 @@ class AlertmanagerSender {
  private:
   using Endpoints = std::shared_ptr<const std::vector<AlertmanagerEndpoint>>;
 
+  // Some alerts, and whom to tell them.
+  struct Batch {
+    std::vector<Alert> alerts;
+    Endpoints endpoints;
+  };
+  Batch TakeBatch() VEDETTE_EXCLUDES(mu_);
   bool SendBatch() VEDETTE_EXCLUDES(mu_);
+  void Remember(const Alert& alert) VEDETTE_REQUIRES(mu_);
+  bool Idle() const VEDETTE_REQUIRES(mu_) { return queue_.empty() && greetings_.empty(); }
   void Work() VEDETTE_EXCLUDES(mu_);
 
   const SenderOptions options_;
@@ -80,6 +92,9 @@ class AlertmanagerSender {
       std::make_shared<const std::vector<AlertmanagerEndpoint>>();
   std::function<bool(Alert&)> relabel_ VEDETTE_GUARDED_BY(mu_);
   std::deque<Alert> queue_ VEDETTE_GUARDED_BY(mu_);
+  // What has been taken out of the queue, or came while there was nobody to tell, and goes on.
+  std::unordered_map<Labels, Alert, LabelsHash> going_on_ VEDETTE_GUARDED_BY(mu_);
+  std::deque<Batch> greetings_ VEDETTE_GUARDED_BY(mu_);  // To new endpoints.
   SenderCounts counts_ VEDETTE_GUARDED_BY(mu_);
   bool stopping_ VEDETTE_GUARDED_BY(mu_) = false;
   std::thread thread_;

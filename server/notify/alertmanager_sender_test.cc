@@ -60,6 +60,45 @@ TEST_F(SenderTest, BatchesAndDropsTheOldestWhenTheQueueIsFull) {
   EXPECT_EQ(sender.counts().dropped, 2u);
 }
 
+TEST_F(SenderTest, WhoIsFoundLaterIsToldAtOnceWhatGoesOn) {
+  AlertmanagerSender sender({}, clock_);
+  Alert over = Named("Over");
+  over.ends_at_ms = clock_.NowMs() + 1000;
+  sender.Send({Named("Early"), over});  // Nobody is there yet.
+  sender.SendQueued();
+  EXPECT_TRUE(posts_.empty());
+  clock_.Advance(2000);
+  sender.SetEndpoints({Endpoint("http://a", 200)});
+  sender.SendQueued();
+  ASSERT_EQ(posts_.size(), 1u);
+  EXPECT_NE(posts_[0].body.find("Early"), std::string::npos);
+  EXPECT_EQ(posts_[0].body.find("Over"), std::string::npos);
+
+  // The second hears both, the first nothing twice.
+  sender.Send({Named("Late")});
+  sender.SendQueued();
+  sender.SetEndpoints({Endpoint("http://a", 200), Endpoint("http://b", 200)});
+  sender.SendQueued();
+  ASSERT_EQ(posts_.size(), 3u);
+  EXPECT_EQ(posts_[1].url, "http://a");
+  EXPECT_EQ(posts_[2].url, "http://b");
+  EXPECT_NE(posts_[2].body.find("Early"), std::string::npos);
+  EXPECT_NE(posts_[2].body.find("Late"), std::string::npos);
+
+  // The same endpoints again are no news, and what is resolved is told to nobody new.
+  sender.SetEndpoints({Endpoint("http://b", 200), Endpoint("http://a", 200)});
+  for (const char* name : {"Early", "Late"}) {
+    Alert resolved = Named(name);
+    resolved.ends_at_ms = clock_.NowMs();
+    sender.Send({resolved});
+  }
+  sender.SendQueued();
+  EXPECT_EQ(posts_.size(), 5u);
+  sender.SetEndpoints({Endpoint("http://c", 200)});
+  sender.SendQueued();
+  EXPECT_EQ(posts_.size(), 5u);
+}
+
 TEST_F(SenderTest, StopDrainsTheQueue) {
   AlertmanagerSender sender({}, clock_);
   sender.SetEndpoints({Endpoint("http://a", 200)});

@@ -6,6 +6,7 @@
 #include "server/template/builtins.h"
 #include "server/template/format.h"
 #include "server/template/text_functions.h"
+#include "server/template/time_parse.h"
 #include "server/template/time_zone.h"
 #include "server/template/value.h"
 
@@ -104,6 +105,13 @@ Result<Value> Join(const Call& call) {
   return Value(std::move(out));
 }
 
+Result<Time> ToDate(const Call& call) {
+  VEDETTE_RETURN_IF_ERROR(CheckArgCount(call, 2, 2));
+  VEDETTE_ASSIGN_OR_RETURN(std::string layout, StringArg(call, 0));
+  VEDETTE_ASSIGN_OR_RETURN(std::string text, StringArg(call, 1));
+  return ParseTime(layout, text);
+}
+
 void AddTimeFunctions(FunctionMap& f, const Clock& clock) {
   f["now"] = [&clock](const Call&) -> Result<Value> {
     return Value(Time{.unix_ms = clock.NowMs()});
@@ -119,6 +127,16 @@ void AddTimeFunctions(FunctionMap& f, const Clock& clock) {
     VEDETTE_ASSIGN_OR_RETURN(Time t, TimeArg(call, 1));
     const Value method_args[] = {Value(layout)};
     return CallTimeMethod(Value(t), "Format", method_args);
+  };
+  f["mustToDate"] = [](const Call& call) -> Result<Value> {
+    VEDETTE_ASSIGN_OR_RETURN(Time t, ToDate(call));
+    return Value(std::move(t));
+  };
+  // The first day of the calendar for what is no date.
+  f["toDate"] = [](const Call& call) -> Result<Value> {
+    VEDETTE_RETURN_IF_ERROR(CheckArgCount(call, 2, 2));
+    Result<Time> t = ToDate(call);
+    return Value(t.ok() ? *std::move(t) : Time{.unix_ms = -62'135'596'800'000});
   };
   f["tz"] = [](const Call& call) -> Result<Value> {
     VEDETTE_RETURN_IF_ERROR(CheckArgCount(call, 2, 2));

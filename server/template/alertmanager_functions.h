@@ -9,8 +9,8 @@
 namespace vedette::tmpl {
 
 // The functions of Alertmanager's message templates: toUpper toLower title trimSpace join match
-// safeHtml safeUrl urlUnescape reReplaceAll stringSlice date tz now since humanizeDuration toJson
-// base64encode base64decode list append dict. The clock outlives the map.
+// safeHtml safeUrl urlUnescape reReplaceAll stringSlice date tz now since humanizeDuration toDate
+// mustToDate toJson base64encode base64decode list append dict. The clock outlives the map.
 std::shared_ptr<const FunctionMap> AlertmanagerFunctions(const Clock& clock);
 
 // The definitions that every message template may use and replace: __subject, __text_alert_list,

@@ -1,21 +1,15 @@
 #include "server/template/time_format.h"
 
 #include <algorithm>
-#include <array>
 #include <cstdlib>
 #include <optional>
 #include <utility>
 
 #include "common/base/strings.h"
+#include "server/template/time_layout.h"
 
 namespace vedette::tmpl {
 namespace {
-
-constexpr std::array<std::string_view, 12> kMonths = {
-    "January", "February", "March",     "April",   "May",      "June",
-    "July",    "August",   "September", "October", "November", "December"};
-constexpr std::array<std::string_view, 7> kDays = {"Sunday",   "Monday", "Tuesday", "Wednesday",
-                                                   "Thursday", "Friday", "Saturday"};
 
 int64_t FloorDiv(int64_t a, int64_t b) { return a / b - (a % b < 0 ? 1 : 0); }
 
@@ -48,13 +42,6 @@ std::string Fraction(int64_t nanos, size_t width, bool trim) {
   }
   return s;
 }
-
-// What a layout can say, long ones before their own beginnings.
-constexpr std::array<std::string_view, 34> kPieces = {
-    "January", "Jan", "Monday",    "Mon",     "MST",    "2006",  "-07:00:00", "-070000", "-07:00",
-    "-0700",   "-07", "Z07:00:00", "Z070000", "Z07:00", "Z0700", "Z07",       "002",     "01",
-    "02",      "03",  "04",        "05",      "06",     "15",    "__2",       "_2",      "PM",
-    "pm",      "1",   "2",         "3",       "4",      "5",     ""};
 
 }  // namespace
 
@@ -102,16 +89,7 @@ std::string FormatTime(const Time& time, std::string_view layout) {
         continue;
       }
     }
-    std::string_view piece;
-    for (std::string_view p : kPieces) {
-      if (p.empty() || !rest.starts_with(p)) continue;
-      // "Jan" and "Mon" are not the beginning of an ordinary word ("Month").
-      if ((p == "Jan" || p == "Mon") && rest.size() > 3 && rest[3] >= 'a' && rest[3] <= 'z') {
-        continue;
-      }
-      piece = p;
-      break;
-    }
+    const std::string_view piece = LayoutPiece(rest);
     if (piece.empty()) {
       out.push_back(rest[0]);
       ++i;

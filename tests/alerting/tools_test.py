@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 import unittest
+import urllib.error
+import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
 import stack  # noqa: E402
@@ -121,6 +123,34 @@ class Tools(unittest.TestCase):
         self.assertIn("receiver: pager", self.ctl("routes", "show", url))
         history = stack.http_json(self.url + "/api/v1/history/alerts?filter=alertname=CtlOne")
         self.assertEqual([e["state"] for e in history["data"]], ["firing"])
+
+    def metric(self, line):
+        with urllib.request.urlopen(self.url + "/metrics", timeout=20) as r:
+            for one in r.read().decode().splitlines():
+                if one.startswith(line + " "):
+                    return float(one.rsplit(" ", 1)[1])
+        raise KeyError(line)
+
+    def test_what_alertmanagers_dashboards_ask_for(self):
+        self.assertEqual(self.metric("alertmanager_config_last_reload_successful"), 1)
+        self.assertGreater(self.metric("alertmanager_config_last_reload_success_timestamp_seconds"), 1.6e9)
+        self.assertGreater(self.metric("alertmanager_config_hash"), 0)
+        firing, resolved, invalid = (self.metric(f"alertmanager_alerts_{name}") for name in (
+            'received_total{status="firing"}', 'received_total{status="resolved"}', "invalid_total"))
+        self.amtool("alert", "add", "AmTwo", "severity=page")
+        self.amtool("alert", "add", "AmTwo", "severity=page", "--end=2020-01-02T00:00:00Z", "--start=2020-01-01T00:00:00Z")
+        self.amtool("alert", "add", "AmThree")
+        self.amtool("silence", "add", "alertname=AmThree", "-a", "me", "-c", "c")
+        self.assertEqual(self.metric('alertmanager_alerts_received_total{status="firing"}'), firing + 2)
+        self.assertEqual(self.metric('alertmanager_alerts_received_total{status="resolved"}'), resolved + 1)
+        self.assertGreaterEqual(self.metric('alertmanager_silences{state="active"}'), 1)
+        stack.wait_until("it is held back", lambda: self.metric('alertmanager_alerts{state="suppressed"}') >= 1)
+        request = urllib.request.Request(self.url + "/api/v2/alerts", data=b'[{"labels": {"alertname": ""}}]',
+                                         headers={"Content-Type": "application/json"})
+        with self.assertRaises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(request, timeout=20)
+        self.assertEqual(refused.exception.code, 400)
+        self.assertGreaterEqual(self.metric("alertmanager_alerts_invalid_total"), invalid)
 
     def test_checks_name_line_and_reason(self):
         good = self.write("good.yml", "groups: [{name: g, rules: [{alert: A, expr: up == 0}]}]\n")

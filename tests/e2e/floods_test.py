@@ -17,7 +17,7 @@ import stack as s  # noqa: E402
 import xml_unittest  # noqa: E402
 
 MIB = 1 << 20
-DATA, HEADERS, RST, SETTINGS, PING, CONTINUATION = 0, 1, 3, 4, 6, 9
+DATA, HEADERS, PRIORITY, RST, SETTINGS, PING, WINDOW_UPDATE, CONTINUATION = 0, 1, 2, 3, 4, 6, 8, 9
 END_STREAM, END_HEADERS = 1, 4
 
 
@@ -41,14 +41,23 @@ def literal(name, value):
     return b"\x00" + text(name) + text(value)
 
 
-REQUEST = b"".join(literal(k, v) for k, v in (
-    (b":method", b"POST"), (b":scheme", b"https"), (b":path", b"/grpc.health.v1.Health/Check"),
-    (b":authority", b"localhost"), (b"content-type", b"application/grpc"), (b"te", b"trailers")))
+def request(path):
+    return b"".join(literal(k, v) for k, v in (
+        (b":method", b"POST"), (b":scheme", b"https"), (b":path", path),
+        (b":authority", b"localhost"), (b"content-type", b"application/grpc"), (b"te", b"trailers")))
 
 
-def rapid_reset(send):
+REQUEST = request(b"/grpc.health.v1.Health/Check")
+
+
+def rapid_reset(send, headers=REQUEST):
     for stream in range(1, 40_001, 2):
-        send(frame(HEADERS, END_HEADERS | END_STREAM, stream, REQUEST) + frame(RST, 0, stream, struct.pack(">I", 8)))
+        send(frame(HEADERS, END_HEADERS | END_STREAM, stream, headers) + frame(RST, 0, stream, struct.pack(">I", 8)))
+
+
+def anonymous_calls(send):
+    """Of the enrolment door, which asks for no certificate."""
+    rapid_reset(send, request(b"/vedette.v1.EnrolService/Enrol"))
 
 
 def continuations(send):
@@ -78,23 +87,41 @@ def pings(send):
 
 
 def settings(send):
-    for _ in range(100):
+    """On one connection, until it is ended."""
+    for _ in range(1_000_000):
         send(frame(SETTINGS, 0, 0, struct.pack(">HI", 4, 65535)) * 1000)
 
 
-def connect(tls, port, name):
+def window_updates(send):
+    for _ in range(100):
+        send(frame(WINDOW_UPDATE, 0, 0, struct.pack(">I", 1)) * 1000)
+
+
+def priorities(send):
+    for _ in range(100):
+        send(frame(PRIORITY, 0, 1, struct.pack(">IB", 0, 1)) * 1000)
+
+
+def empty_data(send):
+    """On a call that stands and never ends."""
+    send(frame(HEADERS, END_HEADERS, 1, REQUEST))
+    for _ in range(100):
+        send(frame(DATA, 0, 1) * 1000)
+
+
+def connect(tls, port, name, source="127.0.0.1"):
     context = ssl.create_default_context(cafile=f"{tls}/ca.crt")
     context.set_alpn_protocols(["h2"])
     if name:
         context.load_cert_chain(f"{tls}/{name}.crt", f"{tls}/{name}.key")
-    return context.wrap_socket(socket.create_connection(("127.0.0.1", port), 10), server_hostname="localhost")
+    return context.wrap_socket(socket.create_connection(("127.0.0.1", port), 10, (source, 0)), server_hostname="localhost")
 
 
-def flood(tls, port, attack, name):
+def flood(tls, port, attack, name, source):
     """Attacks for ever, on a new connection where the old one is closed; a line for each time it was."""
     while True:
         try:
-            with connect(tls, port, name) as peer:
+            with connect(tls, port, name, source) as peer:
                 peer.setblocking(False)
 
                 def send(data):
@@ -126,10 +153,15 @@ class Floods(unittest.TestCase):
         cls.addClassCleanup(st.close)
         st.make_ca()
         for role, name in (("server", "server"), ("agent", "agent"), ("operator", "olga"),
-                           *(("viewer", f"mallory-{attack}") for attack in ATTACKS)):
+                           ("viewer", "many"), *(("viewer", f"mallory-{attack}") for attack in ATTACKS)):
             st.issue(role, name)
-        cls.agent = st.agent(name="agent")
-        cls.server = st.server(st.write("prometheus.yml", "scrape_configs: []\n"))
+        # Small limits, so that floods need not last: 1 MiB and 64 times 16 KiB of control bytes.
+        limits = ("--grpc.max-message-size=1MB", "--grpc.max-control-bytes-per-second=16KB",
+                  "--grpc.max-calls-per-second=200")
+        cls.enrol = s.free_port()
+        cls.agent = st.agent(*limits, name="agent")
+        cls.server = st.server(st.write("prometheus.yml", "scrape_configs: []\n"), *limits,
+                               f"--enrol.listen-address=127.0.0.1:{cls.enrol}", f"--enrol.ca-dir={st.tls}")
         cls.doors = {"agent": (st.agent_port, cls.agent), "server": (st.grpc, cls.server)}
 
     def honest(self, port):
@@ -148,37 +180,71 @@ class Floods(unittest.TestCase):
         with open(f"/proc/{program.process.pid}/statm") as f:
             return int(f.read().split()[1]) * os.sysconf("SC_PAGESIZE")
 
-    def test_a_peer_that_floods_stops_nobody_else(self):
+    def attacker(self, attack, port, name, source="127.0.0.1"):
+        """The attacking program, and the file with its lines: done, and cut off where it was."""
+        lines = os.path.join(self.stack.work, f"{attack.__name__}-{port}.txt")
+        with open(lines, "wb") as out:
+            program = subprocess.Popen([sys.executable, os.path.abspath(__file__), "--attack", attack.__name__, self.stack.tls,
+                                        str(port), name, source], stdout=out, stderr=subprocess.DEVNULL)
+        return program, lines
+
+    def test_a_peer_that_floods_is_cut_off_and_stops_nobody_else(self):
         for door, (port, program) in self.doors.items():
-            for attack in ATTACKS.values():
+            # Both stand on one gRPC server of ours.
+            attacks = ATTACKS.values() if door == "server" else (rapid_reset, continuations, settings)
+            for attack in attacks:
                 with self.subTest(door=door, attack=attack.__name__):
                     self.honest(port)
                     before = self.rss(program)
-                    attacker = subprocess.Popen(
-                        [sys.executable, os.path.abspath(__file__), "--attack", attack.__name__, self.stack.tls, str(port),
-                         f"mallory-{attack.__name__}"],
-                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+                    mallory = f"mallory-{attack.__name__}"
+                    attacker, lines = self.attacker(attack, port, mallory)
                     try:
-                        self.assertIn(attacker.stdout.readline().strip(), ("done", "cut off"))
-                        times = [self.honest(port) for _ in range(5)]
-                        if attack is continuations:  # It goes on for ever: so that it is seen to be ended.
-                            s.wait_until("it is cut off", lambda: "cut off: it has sent" in program.text())
+                        if attack is not settings:  # Which has nothing to say before its end.
+                            s.wait_until("it has begun", lambda: os.path.getsize(lines) > 0)
+                        times = [self.honest(port) for _ in range(3)]
+                        # gRPC's own rules: --grpc.min-ping-interval and --grpc.max-metadata-size.
+                        if attack in (pings, hpack_bomb):
+                            s.wait_until("it is cut off", lambda: b"cut off" in open(lines, "rb").read())
+                        else:
+                            s.wait_until("it is cut off", lambda: f"connection of {mallory} at" in program.text())
+                        times += [self.honest(port) for _ in range(3)]
                         grown = self.rss(program) - before
                     finally:
                         attacker.kill()
-                        cut = attacker.stdout.read().count("cut off")
                         attacker.wait()
-                        attacker.stdout.close()
                     self.assertTrue(program.alive())
-                    print(f"{door}, {attack.__name__}: honest calls in {max(times):.2f} s at most, then cut off {cut} times, "
-                          f"{grown / MIB:+.1f} MiB")
+                    with open(lines) as f:
+                        cut = f.read().count("cut off")
+                    print(f"{door}, {attack.__name__}: honest calls in {max(times):.2f} s at most, the attacker's cut off {cut} "
+                          f"times, {grown / MIB:+.1f} MiB")
                     # A second of its own on an idle machine; this one has other things to do.
                     self.assertLess(max(times), 10)
                     self.assertLess(grown, 512 * MIB)  # What a second or two bring.
                     if attack is rapid_reset:
-                        self.assertIn("mallory-rapid_reset makes more than", program.text())
+                        self.assertIn(f"{mallory} makes more than 200 a second", program.text())
                         self.assertIn("cut off: it began", program.text())
-                        self.assertGreater(self.counted(door, "cut_off"), 0)
+            self.assertIn("cut off: it has sent", program.text())
+            self.assertIn("--grpc.max-control-bytes-per-second", program.text())
+            self.assertGreaterEqual(self.counted(door, "cut_off"), len(set(attacks) - {pings, hpack_bomb}))
+
+    def test_who_floods_the_enrolment_door_keeps_nobody_from_joining(self):
+        st = self.stack
+        attacker, lines = self.attacker(anonymous_calls, self.enrol, "", "127.0.0.2")
+        try:
+            s.wait_until("it has begun", lambda: os.path.getsize(lines) > 0)
+            for i in range(3):
+                name = f"node{i}"
+                token = st.write(f"{name}.token", subprocess.run(
+                    [s.CTL, "token", "create", "--dir", st.tls, "--role", "agent", "--name", name],
+                    check=True, stdout=subprocess.PIPE, text=True).stdout)
+                subprocess.run([s.CTL, "join", "--server", f"127.0.0.1:{self.enrol}", "--name", name, "--token-file", token,
+                                "--out", st.path(name)], check=True, stdout=subprocess.DEVNULL, timeout=120)
+            s.wait_until("it is cut off", lambda: "somebody without a certificate at ipv4:127.0.0.2" in self.server.text())
+        finally:
+            attacker.kill()
+            attacker.wait()
+        self.assertNotIn("somebody without a certificate at ipv4:127.0.0.1", self.server.text())
+        self.assertTrue(self.server.alive())
 
     def counted(self, door, event):
         """How often the program of a door has counted an event of gRPC."""
@@ -209,7 +275,7 @@ class Floods(unittest.TestCase):
         credentials = grpc.ssl_channel_credentials(read(f"{tls}/ca.crt"), read(f"{tls}/olga.key"), read(f"{tls}/olga.crt"))
         for door, (port, program) in self.doors.items():
             with self.subTest(door=door):
-                with connect(tls, port, "olga") as peer:
+                with connect(tls, port, "many") as peer:
                     peer.settimeout(20)
                     peer.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(SETTINGS, 0, 0))
                     got = b""
@@ -224,7 +290,7 @@ class Floods(unittest.TestCase):
                 with grpc.secure_channel(f"localhost:{port}", credentials, [("grpc.enable_http_proxy", 0)]) as channel:
                     call = channel.unary_unary("/grpc.health.v1.Health/Check")
                     with self.assertRaises(grpc.RpcError) as refused:
-                        call(b"x" * (17 * MIB), timeout=30)
+                        call(b"x" * (2 * MIB), timeout=30)
                     self.assertEqual(refused.exception.code(), grpc.StatusCode.RESOURCE_EXHAUSTED)
                 self.assertTrue(program.alive())
                 self.assertLess(self.honest(port), 10)
@@ -246,9 +312,10 @@ class Floods(unittest.TestCase):
                 self.assertLess(self.honest(port), 10)
 
 
-ATTACKS = {f.__name__: f for f in (rapid_reset, continuations, empty_continuations, hpack_bomb, pings, settings)}
+ATTACKS = {f.__name__: f for f in (rapid_reset, continuations, empty_continuations, hpack_bomb, pings, settings,
+                                   window_updates, priorities, empty_data)}
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--attack"]:
-        flood(sys.argv[3], int(sys.argv[4]), ATTACKS[sys.argv[2]], sys.argv[5])
+        flood(sys.argv[3], int(sys.argv[4]), globals()[sys.argv[2]], sys.argv[5], sys.argv[6])
     xml_unittest.main()

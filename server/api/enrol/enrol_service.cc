@@ -163,9 +163,10 @@ Result<std::unique_ptr<EnrolDoor>> StartEnrolDoor(EnrolDoorOptions options) {
        {tls::Role::kServer, tls::Role::kAgent, tls::Role::kOperator, tls::Role::kViewer}}};
   server_options.events = options.events;
   server_options.clock = options.clock;
-  server_options.max_concurrent_streams = kMaxStreams;
-  server_options.max_receive_bytes = kMaxRequestBytes;
-  server_options.max_connection_age_ms = kMaxConnectionAgeMs;
+  server_options.limits = options.limits;
+  server_options.limits.max_concurrent_streams = kMaxStreams;
+  server_options.limits.max_receive_bytes = kMaxRequestBytes;
+  server_options.limits.max_connection_age_ms = kMaxConnectionAgeMs;
   Result<std::unique_ptr<rpc::Server>> server =
       rpc::Server::Start(std::move(server_options), {service.get()});
   if (!server.ok()) return server.status().Annotate("enrolment");

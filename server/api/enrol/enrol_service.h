@@ -8,6 +8,7 @@
 #include "common/base/clock.h"
 #include "common/base/status.h"
 #include "common/rpc/event.h"
+#include "common/rpc/limits.h"
 #include "common/tls/trust.h"
 
 namespace vedette::enrol {
@@ -18,6 +19,7 @@ struct EnrolDoorOptions {
   // The server's own certificate: one of that CA's, with the role server. It is what nodes check
   // when they renew; who joins checks the answer instead.
   tls::CertificateFiles files;
+  rpc::Limits limits;     // Streams, messages and the connection's age are smaller here.
   rpc::EventSink events;  // May be empty. kEnrolled and kEnrolRefused, and a gRPC server's.
   const Clock* clock = &SystemClock();
 };
