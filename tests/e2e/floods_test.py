@@ -224,7 +224,7 @@ class Floods(unittest.TestCase):
                         self.assertIn(f"{mallory} makes more than 200 a second", program.text())
                         self.assertIn("cut off: it began", program.text())
             self.assertIn("cut off: it has sent", program.text())
-            self.assertIn("--grpc.max-control-bytes-per-second", program.text())
+            self.assertRegex(program.text(), "more than any question takes|most of them no call and no message")
             self.assertGreaterEqual(self.counted(door, "cut_off"), len(set(attacks) - {pings, hpack_bomb}))
 
     def test_who_floods_the_enrolment_door_keeps_nobody_from_joining(self):
