@@ -12,8 +12,8 @@ struct IdleMemory {
   int64_t resident_bytes = 0;  // Of this process alone.
   // More than a margin that the next minute will want again.
   bool worth_giving_back() const {
-    constexpr int64_t kMarginBytes = 16 << 20;
-    return resident_bytes - in_use_bytes > kMarginBytes + in_use_bytes / 4;
+    constexpr int64_t kMarginBytes = 8 << 20;
+    return resident_bytes - in_use_bytes > kMarginBytes + in_use_bytes / 8;
   }
 };
 

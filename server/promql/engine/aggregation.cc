@@ -401,12 +401,18 @@ Status Evaluator::SelectAggregate(const AggregateExpr& a, const Grid& grid, cons
         for (size_t j = 0; j < n; ++j) pick[order[j]] = true;
         continue;
       }
-      std::stable_sort(order.begin(), order.end(), [&](size_t x, size_t y) {
+      // Only those that are picked have to be in order; of equals the first comes first.
+      const auto before = [&](size_t x, size_t y) {
         const double vx = columns[x].values[i];
         const double vy = columns[y].values[i];
-        if (std::isnan(vx) || std::isnan(vy)) return !std::isnan(vx) && std::isnan(vy);
+        const bool nan_x = std::isnan(vx);
+        const bool nan_y = std::isnan(vy);
+        if (nan_x != nan_y) return nan_y;
+        if (nan_x || vx == vy) return x < y;
         return bottom ? vx < vy : vx > vy;
-      });
+      };
+      std::partial_sort(order.begin(), order.begin() + static_cast<ptrdiff_t>(n), order.end(),
+                        before);
       for (size_t j = 0; j < n; ++j) {
         pick[order[j]] = true;
         if (steps == 1) instant_order.push_back(order[j]);
