@@ -62,6 +62,7 @@ void Head::Touch(Commit& commit, Timeline& t) {
 }
 
 Status Head::MakeRoom(Commit& commit, Timeline& t, int64_t t_ms) {
+  if (t.doubtful) VEDETTE_RETURN_IF_ERROR(Restate(t));
   std::shared_ptr<const TimelineView> view = t.View();
   if (t_ms <= NewestIn(t, *view)) return {};
   // A chunk has one window: the first row of the next one seals what is open.
@@ -412,6 +413,9 @@ Status Head::Flush(Commit& commit) VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_ana
   if (status.ok()) {
     FailPoint("commit.before");
     status = store_.Write(commit.batch);
+    if (!status.ok()) {
+      for (Timeline* t : commit.touched) t->doubtful = true;
+    }
   }
   if (!status.ok()) {
     ++counters_.failed_commits;

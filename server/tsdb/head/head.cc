@@ -383,6 +383,7 @@ Status Head::Seal(Timeline& t, std::shared_ptr<const TimelineView> view) {
   FailPoint("seal.before");
   if (Status s = store_.Write(batch); !s.ok()) {
     t.sealed_t_ms = before;
+    t.doubtful = true;
     return s;
   }
   FailPoint("seal.written");
@@ -421,7 +422,41 @@ Status Head::ForgetLog(Timeline& t) {
   VEDETTE_RETURN_IF_ERROR(batch.DeleteFound(store_, Family::kHead, it,
                                             HeadKey(t.id, HeadKind::kBlock, 0),
                                             HeadKey(t.id, HeadKind::kRow, UINT32_MAX)));
-  return batch.empty() ? Status() : store_.Write(batch);
+  if (batch.empty()) return {};
+  Status s = store_.Write(batch);
+  t.doubtful = t.doubtful || !s.ok();
+  return s;
+}
+
+Status Head::Restate(Timeline& t) {
+  VEDETTE_RETURN_IF_ERROR(StoreJournal());
+  const std::shared_ptr<const TimelineView> view = t.View();
+  StoreBatch batch;
+  StoreIterator it = store_.Iterate(Family::kHead);
+  VEDETTE_RETURN_IF_ERROR(batch.DeleteFound(store_, Family::kHead, it,
+                                            HeadKey(t.id, HeadKind::kState, 0),
+                                            HeadKey(t.id + 1, HeadKind::kState, 0)));
+  const auto put = [&](HeadKind kind, uint32_t slot, std::string_view record) {
+    batch.Put(store_, Family::kHead, HeadKey(t.id, kind, slot), record);
+  };
+  put(HeadKind::kState, 0, StateValue(t, t.epoch - view->blocks.size()));
+  put(HeadKind::kLayout, 0, LayoutRecord(t.layout));
+  for (const auto& b : view->blocks) {
+    put(HeadKind::kBlock, static_cast<uint32_t>(b->epoch() % kBlocksPerChunk), b->bytes());
+  }
+  uint32_t slot = 0;
+  std::shared_ptr<const OpenRow> before;
+  for (const auto& r : view->rows) {
+    std::shared_ptr<const OpenRow> whole = r->Whole();
+    put(HeadKind::kRow, slot++, WholeRowRecord(t.epoch, *whole, before.get()));
+    before = std::move(whole);
+  }
+  VEDETTE_RETURN_IF_ERROR(store_.Write(batch));
+  t.stored_state = true;
+  t.stored_layout = t.layout.size();
+  t.next_slot = slot;
+  t.doubtful = false;
+  return {};
 }
 
 Status Head::SealIdle() {
@@ -453,7 +488,10 @@ Status Head::SealAndDrop(const std::shared_ptr<Timeline>& t) {
                                               HeadKey(t->id, HeadKind::kState, 0),
                                               HeadKey(t->id + 1, HeadKind::kState, 0)));
     FailPoint("seal.drop.before");
-    VEDETTE_RETURN_IF_ERROR(store_.Write(batch));
+    if (Status s = store_.Write(batch); !s.ok()) {
+      t->doubtful = true;
+      return s;
+    }
     FailPoint("seal.drop.written");
   }
   t->dropped = true;

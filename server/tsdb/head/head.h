@@ -73,6 +73,9 @@ struct Timeline {
   uint32_t staged_slot VEDETTE_GUARDED_BY(commit_mu) = 0;
   bool touched VEDETTE_GUARDED_BY(commit_mu) = false;
   bool dropped VEDETTE_GUARDED_BY(commit_mu) = false;  // No longer in the head: look it up again.
+  // A write about it failed. It may be in the log all the same, and would then be believed at the
+  // next start: that these rows are sealed, for one.
+  bool doubtful VEDETTE_GUARDED_BY(commit_mu) = false;
 
   mutable Mutex mu;
   std::shared_ptr<const TimelineView> view VEDETTE_GUARDED_BY(mu) =
@@ -247,6 +250,8 @@ class Head {
   Status Seal(Timeline& t, std::shared_ptr<const TimelineView> view) VEDETTE_REQUIRES(t.commit_mu);
   Status ForgetLog(Timeline& t) VEDETTE_REQUIRES(t.commit_mu);
   Status SealAndDrop(const std::shared_ptr<Timeline>& t);
+  // Writes all that the log has to say about a doubtful timeline anew, as it is in memory.
+  Status Restate(Timeline& t) VEDETTE_REQUIRES(t.commit_mu);
   Status StoreJournal();
   std::string StateValue(const Timeline& t, uint64_t sealed_epoch) const
       VEDETTE_REQUIRES(t.commit_mu);
