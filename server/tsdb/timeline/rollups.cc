@@ -42,7 +42,9 @@ Status Rollups::Load() {
     if (std::ranges::find(resolutions_, resolution) == resolutions_.end()) {
       others_.insert(resolution);
     } else {
-      rolled_.emplace(resolution, WindowFromBits(GetBigEndian32(key.data() + 4)));
+      const int32_t window = WindowFromBits(GetBigEndian32(key.data() + 4));
+      rolled_.emplace(resolution, window);
+      marked_.insert(window);
     }
   }
   return it.status().code() == StatusCode::kDataLoss ? Status() : it.status();
@@ -80,9 +82,7 @@ Rollups::Change Rollups::Begin(int32_t window) {
   Changes& changes = changes_[window];
   ++changes.under_way;
   ++changes.begun;
-  bool rolled = making_.contains(window);
-  for (const int64_t r : resolutions_) rolled = rolled || rolled_.contains({r, window});
-  return {this, window, rolled};
+  return {this, window, making_.contains(window) || marked_.contains(window)};
 }
 
 void Rollups::End(int32_t window) {
@@ -119,6 +119,10 @@ Status Rollups::FinishMaking(int32_t window) {
   for (const int64_t resolution : resolutions_) {
     batch.Put(store_, Family::kMeta, RolledKey(resolution, window), "");
   }
+  {
+    MutexLock lock(mu_);
+    marked_.insert(window);
+  }
   VEDETTE_RETURN_IF_ERROR(store_.Write(batch));
   {
     MutexLock lock(mu_);
@@ -149,6 +153,10 @@ Status Rollups::Drop(int32_t window) {
     batch.Delete(store_, Family::kMeta, RolledKey(resolution, window));
   }
   VEDETTE_RETURN_IF_ERROR(store_.Write(batch));
+  {
+    MutexLock lock(mu_);
+    marked_.erase(window);
+  }
   for (const int64_t resolution : resolutions) {
     VEDETTE_RETURN_IF_ERROR(store_.DropRange(Family::kRollups, RollupPrefix(resolution, window),
                                              RollupPrefix(resolution, window + 1)));

@@ -87,6 +87,8 @@ class Rollups {
   const std::vector<int64_t> resolutions_;
   mutable Mutex mu_;
   std::set<std::pair<int64_t, int32_t>> rolled_ VEDETTE_GUARDED_BY(mu_);
+  // Windows that the next start may find marked as rolled up: a write that failed may be in the log.
+  std::set<int32_t> marked_ VEDETTE_GUARDED_BY(mu_);
   std::set<int64_t> others_ VEDETTE_GUARDED_BY(mu_);  // Resolutions of before.
   std::set<int32_t> making_ VEDETTE_GUARDED_BY(mu_);
   struct Changes {
