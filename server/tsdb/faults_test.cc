@@ -107,6 +107,10 @@ TEST(Faults, AnErrorAtAnyCallLosesNothingThatWasAcknowledged) {
 // scrapes at the next start.
 TEST(Faults, WhatFailedButIsInTheLogHidesNothing) { LiveWithErrors(2444); }
 
+// As above; then its chunks were merged with older ones, and the next sealing of the same rows took
+// the place of what had been merged.
+TEST(Faults, WhatFailedButWasMergedIsNotReplaced) { LiveWithErrors(3044); }
+
 TEST(Faults, AFullDiskRefusesWritesAnswersQueriesAndStarts) {
   ForSeeds(4, [](uint64_t seed) {
     TempDir dir;

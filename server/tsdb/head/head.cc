@@ -348,6 +348,10 @@ Status Head::Seal(Timeline& t, std::shared_ptr<const TimelineView> view) {
                            instants_.Intern(window, instants, batch));
   std::vector<uint32_t> metrics;
   index_.MetricsOf(t.layout, metrics);
+  uint32_t number = t.id;
+  if (t.sealing_failed) {
+    VEDETTE_ASSIGN_OR_RETURN(number, timeline_ids_.Next());
+  }
   std::vector<uint32_t> sealed;
   std::vector<double> values(instants.size());
   const int64_t span_ms = instants.back() - instants.front();
@@ -370,7 +374,7 @@ Status Head::Seal(Timeline& t, std::shared_ptr<const TimelineView> view) {
     for (size_t r = 0; r < view->rows.size(); ++r) values[in_blocks + r] = view->rows[r]->at(p);
     if (std::ranges::all_of(values, IsAbsent)) continue;
     const ChunkKey key{window, metrics[p], t.layout[p],
-                       static_cast<uint32_t>(instants.back() - window_start), t.id};
+                       static_cast<uint32_t>(instants.back() - window_start), number};
     batch.Put(store_, Family::kChunks, key.Bytes(), EncodeChunk(interned.id, span_ms, values));
     if (change.rolled()) rollups_.Remove(window, metrics[p], t.layout[p], batch);
     sealed.push_back(t.layout[p]);
@@ -384,9 +388,11 @@ Status Head::Seal(Timeline& t, std::shared_ptr<const TimelineView> view) {
   if (Status s = store_.Write(batch); !s.ok()) {
     t.sealed_t_ms = before;
     t.doubtful = true;
+    t.sealing_failed = true;
     return s;
   }
   FailPoint("seal.written");
+  t.sealing_failed = false;
   instants_.Publish(std::move(interned));
   presence_.Confirm(window, sealed);
   counters_.sealed_chunks += sealed.size();

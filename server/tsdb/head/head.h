@@ -76,6 +76,8 @@ struct Timeline {
   // A write about it failed. It may be in the log all the same, and would then be believed at the
   // next start: that these rows are sealed, for one.
   bool doubtful VEDETTE_GUARDED_BY(commit_mu) = false;
+  // That was a sealing: its chunks may be there, and merged with others under their names since.
+  bool sealing_failed VEDETTE_GUARDED_BY(commit_mu) = false;
 
   mutable Mutex mu;
   std::shared_ptr<const TimelineView> view VEDETTE_GUARDED_BY(mu) =
