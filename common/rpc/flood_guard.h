@@ -30,8 +30,9 @@ namespace vedette::rpc {
 // ByteBudget loses the connections on which it does: gRPC 1.51 keeps, for example, all of a header
 // block that never ends, and works off as many SETTINGS as are sent. Whoever showed no certificate
 // has a budget for each connection. That is looked at once a second at most, four times while a
-// budget is not full, and only after the process has used kCpuNs of CPU time, which a flood does at once and an agent that is at rest in a
-// minute: a timer on that clock wakes the guard. While nothing happens it costs nothing.
+// budget is not full, and only after the process has used kCpuNs of CPU time, which a flood does at
+// once and an agent that is at rest in a minute: a timer on that clock wakes the guard. While
+// nothing happens it costs nothing.
 //
 // Thread-safe.
 class FloodGuard {

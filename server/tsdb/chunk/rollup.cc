@@ -4,6 +4,7 @@
 #include <bit>
 #include <cmath>
 
+#include "common/base/compensated_add.h"
 #include "common/base/strings.h"
 #include "common/model/sample.h"
 #include "server/tsdb/chunk/bytes.h"
@@ -35,19 +36,11 @@ int64_t EndOf(int64_t t_ms, int64_t step) {
   return rest == 0 ? t_ms : t_ms - rest + (rest > 0 ? step : 0);
 }
 
-// A sum with Neumaier's compensation, as the engine takes one.
+// A sum as the engine takes one.
 struct Sum {
   double sum = 0;
   double lost = 0;
-  void Add(double v) {
-    const double t = sum + v;
-    if (std::isinf(t)) {
-      lost = 0;
-    } else {
-      lost += std::fabs(sum) >= std::fabs(v) ? (sum - t) + v : (v - t) + sum;
-    }
-    sum = t;
-  }
+  void Add(double v) { CompensatedAdd(v, sum, lost); }
   double value() const { return std::isinf(sum) ? sum : sum + lost; }
 };
 

@@ -36,10 +36,10 @@ struct Compactor::Group {
 
 // What they have.
 struct Compactor::Decoded {
-  std::vector<Sample> samples;  // In time, each instant once.
-  std::vector<std::string> readable;   // Keys of chunks that are whole,
-  std::vector<uint32_t> timelines;     // and their timelines.
-  uint64_t damaged = 0;                // The others.
+  std::vector<Sample> samples;        // In time, each instant once.
+  std::vector<std::string> readable;  // Keys of chunks that are whole,
+  std::vector<uint32_t> timelines;    // and their timelines.
+  uint64_t damaged = 0;               // The others.
 };
 
 Compactor::Decoded Compactor::Decode(const Group& group) {
@@ -125,14 +125,30 @@ bool Compactor::PassDamage(StoreIterator& it) {
   return it.SkipDamage();
 }
 
-Result<Compactor::Outcome> Compactor::Merge(int32_t window, const Pace& pace) {
-  Outcome outcome;
+Status Compactor::ForEachSeries(int32_t window, const std::function<Status(const Group&)>& see) {
   const std::shared_ptr<const StoreSnapshot> snapshot = store_.TakeSnapshot();
   StoreIterator it = store_.Iterate(Family::kChunks, snapshot.get(), /*long_walk=*/true);
   const std::string prefix = WindowPrefix(window);
+  Group group;
+  for (it.Seek(prefix); it.valid() || PassDamage(it); it.Next()) {
+    if (!it.key().starts_with(prefix)) break;
+    if (it.key().size() != ChunkKey::kBytes) continue;
+    if (!group.empty() && !ChunkKey::From(group.keys[0]).SameSeries(ChunkKey::From(it.key()))) {
+      VEDETTE_RETURN_IF_ERROR(see(group));
+      group.clear();
+    }
+    group.keys.emplace_back(it.key());
+    group.values.emplace_back(it.value());
+  }
+  // Who reads what is behind the damage has to hear of it: the window stays as it is.
+  VEDETTE_RETURN_IF_ERROR(it.status());
+  return group.empty() ? Status() : see(group);
+}
+
+Result<Compactor::Outcome> Compactor::Merge(int32_t window, const Pace& pace) {
+  Outcome outcome;
   StoreBatch batch;
   std::vector<InstantsTable::Interned> interned;
-  Group group;
   auto write = [&]() -> Status {
     if (batch.empty()) return {};
     const uint64_t bytes = batch.bytes();
@@ -146,28 +162,16 @@ Result<Compactor::Outcome> Compactor::Merge(int32_t window, const Pace& pace) {
     interned.clear();
     return pace ? pace(bytes) : Status();
   };
-  auto finish = [&]() -> Status {
+  const auto merge = [&](const Group& group) -> Status {
     if (group.keys.size() > 1) {
       if (Status s = Rewrite(group, 1, 0, batch, interned, outcome, nullptr); !s.ok()) {
         instants_.Forget(window);
         return s;
       }
     }
-    group.clear();
     return batch.bytes() >= kBatchBytes ? write() : Status();
   };
-  it.Seek(prefix);
-  for (; it.valid() || PassDamage(it); it.Next()) {
-    if (!it.key().starts_with(prefix)) break;
-    if (it.key().size() != ChunkKey::kBytes) continue;
-    if (!group.empty() && !ChunkKey::From(group.keys[0]).SameSeries(ChunkKey::From(it.key()))) {
-      VEDETTE_RETURN_IF_ERROR(finish());
-    }
-    group.keys.emplace_back(it.key());
-    group.values.emplace_back(it.value());
-  }
-  VEDETTE_RETURN_IF_ERROR(it.status());
-  VEDETTE_RETURN_IF_ERROR(finish());
+  VEDETTE_RETURN_IF_ERROR(ForEachSeries(window, merge));
   VEDETTE_RETURN_IF_ERROR(write());
   return outcome;
 }
@@ -185,11 +189,7 @@ Status Compactor::RollUp(int32_t window, const Pace& pace) {
 }
 
 Status Compactor::MakeRollups(int32_t window, uint64_t since, const Pace& pace) {
-  const std::shared_ptr<const StoreSnapshot> snapshot = store_.TakeSnapshot();
-  StoreIterator it = store_.Iterate(Family::kChunks, snapshot.get(), /*long_walk=*/true);
-  const std::string prefix = WindowPrefix(window);
   StoreBatch batch;
-  Group group;
   std::vector<int64_t> instants;
   std::vector<double> values;
   std::vector<storage::RolledUp> stretches;
@@ -203,8 +203,7 @@ Status Compactor::MakeRollups(int32_t window, uint64_t since, const Pace& pace) 
     batch.Clear();
     return pace ? pace(bytes) : Status();
   };
-  const auto finish = [&]() -> Status {
-    if (group.empty()) return {};
+  const auto roll_up = [&](const Group& group) -> Status {
     const ChunkKey first = ChunkKey::From(group.keys[0]);
     const Decoded decoded = Decode(group);
     instants.clear();
@@ -223,22 +222,9 @@ Status Compactor::MakeRollups(int32_t window, uint64_t since, const Pace& pace) 
         batch.Delete(store_, Family::kRollups, key);
       }
     }
-    group.clear();
     return batch.bytes() >= kBatchBytes ? write() : Status();
   };
-  it.Seek(prefix);
-  for (; it.valid() || PassDamage(it); it.Next()) {
-    if (!it.key().starts_with(prefix)) break;
-    if (it.key().size() != ChunkKey::kBytes) continue;
-    if (!group.empty() && !ChunkKey::From(group.keys[0]).SameSeries(ChunkKey::From(it.key()))) {
-      VEDETTE_RETURN_IF_ERROR(finish());
-    }
-    group.keys.emplace_back(it.key());
-    group.values.emplace_back(it.value());
-  }
-  // Who reads what is behind the damage has to hear of it: the window stays as it is.
-  VEDETTE_RETURN_IF_ERROR(it.status());
-  VEDETTE_RETURN_IF_ERROR(finish());
+  VEDETTE_RETURN_IF_ERROR(ForEachSeries(window, roll_up));
   return write();
 }
 

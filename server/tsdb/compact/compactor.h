@@ -40,11 +40,12 @@ class Compactor {
   using Pace = std::function<Status(uint64_t bytes)>;
   Result<Outcome> Merge(int32_t window, const Pace& pace);
 
-  // Makes the roll-ups of every series of the window, in each resolution. kUnavailable where samples of
-  // it were changed meanwhile: it is to be tried again.
+  // Makes the roll-ups of every series of the window, in each resolution. kUnavailable where
+  // samples of it were changed meanwhile: it is to be tried again.
   Status RollUp(int32_t window, const Pace& pace);
 
-  // Everything of the window, at once. A crash in between is finished by FinishDrops(), at the start.
+  // Everything of the window, at once. A crash in between is finished by FinishDrops(), at the
+  // start.
   Status Drop(int32_t window);
   Status FinishDrops();
 
@@ -61,6 +62,8 @@ class Compactor {
  private:
   struct Group;
   struct Decoded;
+  // The chunks of a window as they are now, those of one series together.
+  Status ForEachSeries(int32_t window, const std::function<Status(const Group&)>& see);
   Decoded Decode(const Group& group);
   Status MakeRollups(int32_t window, uint64_t since, const Pace& pace);
   Status Rewrite(const Group& group, int64_t delete_from_ms, int64_t delete_to_ms,

@@ -31,8 +31,8 @@ class Presence {
   void Mark(int32_t window, std::span<const uint32_t> series, StoreBatch& batch);
   void Confirm(int32_t window, std::span<const uint32_t> series);
   Status Drop(int32_t window, StoreBatch& batch);
-  // These series have no data in the window any more. Shown at once; where the batch then fails,
-  // a query looks for chunks that are not there, which does no harm.
+  // These series have no data in the window any more. Shown at once: where the batch then fails,
+  // what was to go is out of sight until the next start.
   Status Remove(int32_t window, std::span<const uint32_t> series, StoreBatch& batch);
 
   // Windows that have data, ascending, within first..last.
