@@ -1,0 +1,137 @@
+// How the directory is opened anew after an error, and what is done while it is open.
+#include <sys/statvfs.h>
+
+#include <chrono>
+#include <filesystem>
+#include <optional>
+#include <system_error>
+#include <utility>
+
+#include "server/tsdb/store/fail_point.h"
+#include "server/tsdb/store/store_rep.h"
+
+namespace vedette::tsdb {
+
+rocksdb::Status Reopening() {
+  return rocksdb::Status::TryAgain("the storage is being opened again after an I/O error");
+}
+
+std::shared_ptr<Database> Store::Rep::ForReading() const {
+  constexpr int kWaits = 50;
+  std::shared_ptr<Database> now = Current();
+  if (now != nullptr) return now;
+  MutexLock lock(reopen_mu);
+  for (int i = 0; i < kWaits && reopening && (now = Current()) == nullptr; ++i) {
+    reopened.WaitFor(reopen_mu, 100);
+  }
+  return now != nullptr ? now : Current();
+}
+
+void Store::Rep::Use(std::shared_ptr<Database> database) {
+  if (families.empty()) {
+    const size_t count = database->handles.size() - 1;
+    for (size_t f = 0; f < count; ++f) families.emplace_back(*database->handle(f));
+  }
+  if (!database->read_only) {
+    witness.Start({.sequence = database->db->GetLatestSequenceNumber()});
+    WitnessManifest();
+  }
+  current.store(std::move(database), std::memory_order_release);
+}
+
+bool Store::Rep::HasRoom() const {
+  // The new manifest and log of an opened directory need some.
+  constexpr uint64_t kRoomToOpen = 2 << 20;
+  struct statvfs space;
+  return statvfs(path.c_str(), &space) != 0 ||
+         static_cast<uint64_t>(space.f_bavail) * space.f_frsize >= kRoomToOpen;
+}
+
+void Store::Rep::SetReopening(bool value) {
+  MutexLock lock(reopen_mu);
+  reopening = value;
+  reopened.NotifyAll();
+}
+
+Status Store::Rep::Reopen() {
+  SetReopening(true);
+  Status s = ReopenAlone();
+  SetReopening(false);
+  return s;
+}
+
+Status Store::Rep::ReopenAlone() {
+  constexpr int kTries = 200;
+  std::shared_ptr<Database> old = current.exchange(nullptr);
+  for (int i = 0; i < kTries && old.use_count() > 1; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  if (old.use_count() > 1) {
+    current.store(std::move(old));
+    return Unavailable("queries still read from the storage; it is opened again after them");
+  }
+  old.reset();
+  std::vector<std::string> found;
+  Result<std::unique_ptr<Database>> opened = OpenDatabase(setup, found);
+  for (const std::string& what : found) listener->NoteDamage(what);
+  if (!opened.ok()) {
+    // What cannot be written may be read; but not in part, on a disk that just does not read well.
+    std::vector<std::string> missing;
+    Result<std::unique_ptr<Database>> reading = ReadDatabase(setup, missing);
+    if (reading.ok() && missing.empty()) Use(std::shared_ptr<Database>(*std::move(reading)));
+    return opened.status();
+  }
+  Use(std::shared_ptr<Database>(*std::move(opened)));
+  return {};
+}
+
+void Store::Rep::WitnessManifest() {
+  const std::string manifest = CurrentManifest(path);
+  std::error_code error;
+  const uint64_t bytes = std::filesystem::file_size(manifest, error);
+  if (error) return;
+  if (const std::optional<uint64_t> hash = Witness::HashOf(manifest, bytes)) {
+    witness.SetManifest(ManifestNumber(manifest), bytes, *hash);
+  }
+}
+
+rocksdb::Status Store::Rep::WriteNow(Database& to, const rocksdb::WriteOptions& options,
+                                     rocksdb::WriteBatch* batch) {
+  FailPoint("store.write.before");
+  const rocksdb::Status s = to.db->Write(options, batch);
+  FailPoint("store.write.after");
+  if (s.ok()) witness.SetSequence(to.db->GetLatestSequenceNumber());
+  return s;
+}
+
+void Store::Rep::SyncLoop(int64_t interval_ms) {
+  while (true) {
+    {
+      MutexLock lock(mu);
+      if (!stopping) stop_changed.WaitFor(mu, interval_ms);
+      if (stopping) return;
+    }
+    if (const auto now = Current(); now == nullptr || now->read_only) continue;
+    if (listener->TakeGrown()) WitnessManifest();
+    if (sync_always || listener->failed() || !unsynced.exchange(false)) continue;
+    const auto began = std::chrono::steady_clock::now();
+    if (rocksdb::Status s = SyncLog(); !s.ok()) {
+      unsynced = true;
+      listener->Note(s);
+    } else if (log_synced) {
+      log_synced(
+          std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count());
+    }
+  }
+}
+
+rocksdb::Status Store::Rep::SyncLog() {
+  const std::shared_ptr<Database> now = Current();
+  if (now == nullptr) return Reopening();
+  rocksdb::WriteBatch nothing;
+  rocksdb::WriteOptions options;
+  options.sync = true;
+  return now->db->Write(options, &nothing);
+}
+
+}  // namespace vedette::tsdb
