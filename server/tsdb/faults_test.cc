@@ -8,6 +8,8 @@
 #include <span>
 #include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "common/base/clock.h"
 #include "common/base/status.h"
@@ -159,6 +161,46 @@ TEST(Faults, AFullDiskRefusesWritesAnswersQueriesAndStarts) {
     ASSERT_NE(db, nullptr);
     ASSERT_EQ(life.Judge(*db), "");
   });
+}
+
+// The family that they need cannot be made without room, and none can be read that is not there.
+TEST(Faults, RollupsAskedForOnAFullDiskWaitForTheNextStart) {
+  TempDir dir;
+  Life life(1);
+  FaultFileSystem disk(1);
+  TsdbOptions options = Life::Options(dir.path() + "/data");
+  options.file_system = disk.file_system();
+  const std::vector<int64_t> rollups = std::exchange(options.rollups_ms, {});
+  ASSERT_FALSE(rollups.empty());
+  std::unique_ptr<Tsdb> db = MustOpen(options, life.clock());
+  ASSERT_NE(db, nullptr);
+  const Life::Detacher detacher{life};
+  for (int i = 0; i < 150; ++i) life.Step(db.get());
+  const auto again = [&] {
+    life.Detach();
+    db.reset();
+    db = MustOpen(options, life.clock());
+  };
+  options.rollups_ms = rollups;
+  disk.SetFull(true);
+  again();
+  ASSERT_NE(db, nullptr);
+  EXPECT_FALSE(db->writable());
+  ASSERT_EQ(life.Judge(*db), "");
+  disk.SetFull(false);
+  Status s;
+  for (int i = 0; i < 400 && !(s = db->Maintain()).ok(); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  ASSERT_TRUE(s.ok()) << s.ToString();
+  for (int i = 0; i < 60; ++i) life.Step(db.get());
+  ASSERT_TRUE(db->Compact().ok());
+  ASSERT_EQ(life.Judge(*db), "");
+  again();
+  ASSERT_NE(db, nullptr);
+  for (int i = 0; i < 60; ++i) life.Step(db.get());
+  ASSERT_TRUE(db->Compact().ok());
+  ASSERT_EQ(life.Judge(*db), "");
 }
 
 TEST(Faults, APowerCutCostsNothingWhereEveryCommitIsSynced) {

@@ -10,6 +10,7 @@
 
 #include "common/base/mutex.h"
 #include "common/base/strings.h"
+#include "common/log/log.h"
 #include "common/model/duration.h"
 #include "server/tsdb/chunk/bytes.h"
 #include "server/tsdb/compact/compactor.h"
@@ -149,6 +150,10 @@ class Tsdb::Impl final : public storage::Appender,
     }
     VEDETTE_RETURN_IF_ERROR(head_.Restore(damage));
     if (!options_.read_only) {
+      if (!options_.rollups_ms.empty() && !rollups_.any()) {
+        log::Warn("no roll-ups before the next start: the disk had no room to begin with them",
+                  {{"path", options_.path}});
+      }
       (void)compactor_.FinishDrops();  // On a full disk: at the next start.
       (void)rollups_.DropOthers();     // Likewise.
     }

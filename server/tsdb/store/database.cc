@@ -3,6 +3,7 @@
 #include <rocksdb/sst_file_reader.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <ctime>
 #include <filesystem>
@@ -44,13 +45,23 @@ bool IsOurs(const fs::path& file) {
   return extension == ".sst" || extension == ".log" || name.starts_with("MANIFEST-");
 }
 
+// The families of the setup that are there: for reading none can be made, and one that is new, as where
+// roll-ups are asked for the first time, is the last.
+std::vector<rocksdb::ColumnFamilyDescriptor> FamiliesThere(const DatabaseSetup& setup) {
+  std::vector<rocksdb::ColumnFamilyDescriptor> out = setup.families;
+  std::vector<std::string> there;
+  if (!rocksdb::DB::ListColumnFamilies(setup.options, setup.path, &there).ok()) return out;
+  while (!out.empty() && std::ranges::find(there, out.back().name) == there.end()) out.pop_back();
+  return out;
+}
+
 rocksdb::Status OpenOnce(const DatabaseSetup& setup, bool read_only,
                          std::unique_ptr<Database>& out) {
   auto database = std::make_unique<Database>();
   database->read_only = read_only;
   rocksdb::DB* db = nullptr;
   const rocksdb::Status s =
-      read_only ? rocksdb::DB::OpenForReadOnly(setup.options, setup.path, setup.families,
+      read_only ? rocksdb::DB::OpenForReadOnly(setup.options, setup.path, FamiliesThere(setup),
                                                &database->handles, &db)
                 : rocksdb::DB::Open(setup.options, setup.path, setup.families, &database->handles,
                                     &db);

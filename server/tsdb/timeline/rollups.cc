@@ -28,7 +28,9 @@ std::string RolledKey(int64_t resolution_ms, int32_t window) {
 }  // namespace
 
 Rollups::Rollups(Store& store, std::vector<int64_t> resolutions_ms)
-    : store_(store), resolutions_(CoarsestFirst(std::move(resolutions_ms))) {}
+    : store_(store),
+      resolutions_(store.has(Family::kRollups) ? CoarsestFirst(std::move(resolutions_ms))
+                                               : std::vector<int64_t>()) {}
 
 Status Rollups::Load() {
   StoreIterator it = store_.Iterate(Family::kMeta);

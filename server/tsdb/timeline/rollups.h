@@ -25,7 +25,8 @@ namespace vedette::tsdb {
 // nobody has begun a change of that window meanwhile. Thread-safe.
 class Rollups {
  public:
-  // `resolutions_ms`: those that are made, each a divisor of the window's length.
+  // `resolutions_ms`: those that are made, each a divisor of the window's length. None are where the
+  // store has no family for them, as it could not be made on a disk that was full already.
   Rollups(Store& store, std::vector<int64_t> resolutions_ms);
 
   // Reads which windows are rolled up.
