@@ -256,8 +256,9 @@ std::string Life::Judge(const Tsdb& db, Loss loss, bool may_fail) {
   }
   missing_ = 0;
   std::string first;
-  const int64_t kept_from = now_ - kRetention;
   for (const auto& [labels, column] : only_safe_ ? safe_ : acknowledged_) {
+    const auto rule = keep_ms_.find(std::string(labels.Get("__name__")));
+    const int64_t kept_from = now_ - (rule == keep_ms_.end() ? kRetention : rule->second);
     for (const auto& [t, bits] : column) {
       if (t < kept_from) continue;
       const auto series = got.find(labels);

@@ -56,6 +56,8 @@ class Life {
   std::string Judge(const Tsdb& db, Loss loss = Loss::kNone, bool may_fail = false);
   // A sample written by somebody else, and acknowledged.
   void Know(const Labels& labels, const Sample& sample);
+  // The storage has a rule that keeps this metric so long only.
+  void KeepOnly(const std::string& metric, int64_t keep_ms) { keep_ms_[metric] = keep_ms; }
   // What is acknowledged now is on the disk for certain; once only that counts, what came after may
   // be lost.
   void MarkSafe() { safe_ = acknowledged_; }
@@ -92,6 +94,7 @@ class Life {
   Model possible_;  // Asked for, and not acknowledged; or deleted, and not acknowledged.
   Model deleted_;   // And acknowledged as such: back only where damage took the deletion.
   Model safe_;
+  std::map<std::string, int64_t> keep_ms_;  // By metric, where a rule keeps less of it.
   bool only_safe_ = false;
   uint64_t missing_ = 0;
   uint64_t failures_ = 0;

@@ -323,6 +323,7 @@ Status Head::StoreJournal() {
   const SeriesIndex::Journal journal = index_.TakeJournal();
   StoreBatch batch;
   batch.Put(store_, Family::kSeries, JournalKey(next_journal_), journal.bytes);
+  FailPoint("journal.before");
   VEDETTE_RETURN_IF_ERROR(store_.Write(batch));
   FailPoint("journal.written");
   index_.JournalStored(journal);
@@ -429,7 +430,9 @@ Status Head::ForgetLog(Timeline& t) {
                                             HeadKey(t.id, HeadKind::kBlock, 0),
                                             HeadKey(t.id, HeadKind::kRow, UINT32_MAX)));
   if (batch.empty()) return {};
+  FailPoint("log.forget.before");
   Status s = store_.Write(batch);
+  if (s.ok()) FailPoint("log.forget.written");
   t.doubtful = t.doubtful || !s.ok();
   return s;
 }
@@ -457,7 +460,9 @@ Status Head::Restate(Timeline& t) {
     put(HeadKind::kRow, slot++, WholeRowRecord(t.epoch, *whole, before.get()));
     before = std::move(whole);
   }
+  FailPoint("restate.before");
   VEDETTE_RETURN_IF_ERROR(store_.Write(batch));
+  FailPoint("restate.written");
   t.stored_state = true;
   t.stored_layout = t.layout.size();
   t.next_slot = slot;

@@ -71,8 +71,10 @@ Status Store::Rep::ReopenAlone() {
     return Unavailable("queries still read from the storage; it is opened again after them");
   }
   old.reset();
+  FailPoint("reopen.closed");
   std::vector<std::string> found;
   Result<std::unique_ptr<Database>> opened = OpenDatabase(setup, found);
+  FailPoint("reopen.opened");
   for (const std::string& what : found) listener->NoteDamage(what);
   if (!opened.ok()) {
     // What cannot be written may be read; but not in part, on a disk that just does not read well.

@@ -7,6 +7,7 @@
 
 #include "common/base/strings.h"
 #include "server/tsdb/chunk/bytes.h"
+#include "server/tsdb/store/fail_point.h"
 #include "server/tsdb/store/keys.h"
 
 namespace vedette::tsdb {
@@ -126,6 +127,7 @@ Status Rollups::FinishMaking(int32_t window) {
     marked_.insert(window);
   }
   VEDETTE_RETURN_IF_ERROR(store_.Write(batch));
+  FailPoint("rollup.marked");
   {
     MutexLock lock(mu_);
     for (const int64_t resolution : resolutions_) rolled_.emplace(resolution, window);
