@@ -25,6 +25,7 @@ int Fail(const Status& status) {
 }
 
 int Main(int argc, char** argv) {
+  KeepFewArenas();
   ServerFlags flags;
   const Result<flags::Flags::Outcome> outcome = flags.Parse(argc, argv);
   if (!outcome.ok()) return Fail(outcome.status());

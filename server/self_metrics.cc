@@ -1,5 +1,6 @@
 #include "server/self_metrics.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -7,6 +8,7 @@
 #include <vector>
 
 #include "common/base/strings.h"
+#include "server/idle_memory.h"
 
 namespace vedette {
 namespace {
@@ -165,7 +167,10 @@ void Storage(const tsdb::TsdbStats& s, std::vector<MetricFamily>& out) {
     g.Add("part", "head", real(s.head_memory_bytes));
     g.Add("part", "index", real(s.index_memory_bytes));
     g.Add("part", "column_cache", real(s.column_cache_bytes));
-    g.Add("part", "store", real(s.store_memory_bytes));
+    g.Add("part", "memtables", real(s.store_memory.memtables));
+    g.Add("part", "block_cache", real(s.store_memory.block_cache));
+    g.Add("part", "table_readers", real(s.store_memory.table_readers));
+    g.Add("part", "instants", real(s.instants_memory_bytes));
   }
   Group g(out, "vedette_tsdb_series_by_job", kGauge, "Series in memory by job.");
   for (const auto& [owner, count] : s.series_by_owner) g.Add("job", owner, real(count));
@@ -276,6 +281,17 @@ void Queries(const promql::Engine& engine, std::vector<MetricFamily>& out) {
 }
 
 void Memory(const MemoryLimit& memory, std::vector<MetricFamily>& out) {
+  const IdleMemory now = LookAtMemory();
+  {
+    Group g(out, "vedette_memory_bytes", kGauge,
+            "Resident memory of the whole process by what it is: in use by the program "
+            "(vedette_tsdb_memory_bytes is part of it), free and kept for the next use, and the "
+            "program's own pages with its libraries'.");
+    g.Add("part", "in_use", static_cast<double>(now.in_use_bytes));
+    g.Add("part", "idle",
+          static_cast<double>(std::max<int64_t>(now.resident_bytes - now.in_use_bytes, 0)));
+    g.Add("part", "program", static_cast<double>(now.shared_bytes));
+  }
   Value(out, "vedette_memory_limit_bytes", kGauge,
         "--memory.limit, or nine tenths of the control group's; 0 is none.",
         static_cast<double>(memory.limit_bytes()));

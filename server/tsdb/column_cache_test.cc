@@ -162,6 +162,24 @@ TEST_F(ColumnCacheTest, ItsRoomIsItsLimit) {
   EXPECT_GT(hits(), 0u);
 }
 
+TEST_F(ColumnCacheTest, WhatOutgrowsItsPartIsGivenUp) {
+  constexpr size_t kRoom = 64 << 10;
+  Open(kRoom);
+  auto writer = db_->appender().OpenTimeline("node");
+  for (int i = 0; i < 6; ++i) ASSERT_TRUE(writer->AddSeries(Named(1, i)).ok());
+  const std::vector<Matcher> all = {Matcher::Equal("host", "h1")};
+  // Small when it is first kept; 6 x 600 samples of 8 bytes are more than a quarter.
+  for (int step = 0; step < 600; ++step) {
+    const int64_t t = kNow + step * kStep;
+    clock_.Set(t);
+    const std::vector<double> row(6, step);
+    ASSERT_TRUE(writer->Commit({.t_ms = t, .values = row}).ok());
+    ExpectSame(kNow, t, all);
+    EXPECT_LE(db_->stats().column_cache_bytes, kRoom / 4) << step;
+  }
+  EXPECT_GT(hits(), 0u);
+}
+
 // Whatever happens to a storage, what is kept and what is read are the same.
 TEST_F(ColumnCacheTest, NoHistoryMakesADifference) {
   uint64_t all_hits = 0;

@@ -311,7 +311,8 @@ class Tsdb::Impl final : public storage::Appender,
     s.exemplar_series = exemplars.series;
     s.first_exemplar_ms = exemplars.oldest_ms;
     s.max_exemplars = exemplars.capacity;
-    s.store_memory_bytes = store_->memory_bytes();
+    s.store_memory = store_->memory();
+    s.instants_memory_bytes = instants_.memory_bytes();
     const ColumnCache::Stats columns = columns_.stats();
     s.column_cache_bytes = columns.bytes;
     s.column_cache_hits = columns.hits;

@@ -146,7 +146,8 @@ struct TsdbStats {
   uint64_t wal_bytes = 0;
   uint64_t index_memory_bytes = 0;
   uint64_t head_memory_bytes = 0;
-  uint64_t store_memory_bytes = 0;
+  uint64_t instants_memory_bytes = 0;
+  StoreMemory store_memory;
   uint64_t column_cache_bytes = 0;
   uint64_t column_cache_hits = 0;  // Since the start, as the two below.
   uint64_t column_cache_fills = 0;

@@ -2,16 +2,23 @@
 
     soak.py HOURS [PLOT.svg]
 
-One server, one agent pulled every second, ten text targets of a thousand series each every second, a rule group,
-and a query every second. Every five seconds the server's and the agent's resident memory and open descriptors
-are read, and what the server says its memory is used for (vedette_tsdb_memory_bytes).
+One server, one agent pulled every second, ten text targets of a thousand series each every second, a rule group, and a
+query every second. The targets are a process of their own. Every five seconds the server's and the agent's resident
+memory and descriptors are read, and what the server says its memory is used for.
 
-What is warm-up and what is a leak is told apart by that: memory tables and caches fill up to a size that is known
-beforehand, a leak is in no book. So it fails where resident memory *beside* what is in the books ends more than 5 % of
-it above what it was after the first tenth; where a book is over its limit; where, after WARM_UP seconds (the memory table
-of the log has been full once), all of it grows by more than 5 %, highest point against highest point; where descriptors
-grow; or where a scrape is missed. A run of less than three times WARM_UP says that it did not see the third."""
-import http.server
+The first WARM_UP seconds are not judged: caches fill up, and memory tables are written out for the first time. After
+them it is not steady
+
+  - where a program's resident memory grows by more than 5 %, the last fifth's median against the first fifth's, and the
+    highest point of the second half against that of the first;
+  - where a part of the storage's memory (vedette_tsdb_memory_bytes) is over its limit;
+  - where descriptors grow, the second half's highest against the first's. Tables of the storage are counted apart: there
+    are as many open as there are tables;
+  - where a scrape is missed or failed. Which, and how long it took, is printed; with it the longest that a thread waited
+    which only sleeps: on a machine that is busy with something else it was not the server that was late.
+
+A run of less than three times WARM_UP says that it was too short to judge."""
+import multiprocessing
 import os
 import random
 import sys
@@ -20,52 +27,74 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import stack as s  # noqa: E402
+from exporter import Exporter  # noqa: E402
 
 TARGETS, SERIES, EVERY = 10, 1000, 5
 MIB = 1 << 20
-WARM_UP = 2400
-# The most that each part may take: the column cache's default, three memory tables of the log and one of each other
-# family with the block cache; head and index grow with the series alone, of which there are no new ones.
-LIMITS = {"column_cache": 64 * MIB, "store": 140 * MIB, "head": 32 * MIB, "index": 16 * MIB}
+WARM_UP = 600
+# The most that each part may take: defaults of the column cache and the block cache; of memory tables what five minutes
+# bring, twice while one is written; head, index and instants grow with the series and the windows.
+LIMITS = {"column_cache": 64 * MIB, "memtables": 40 * MIB, "block_cache": 17 * MIB, "table_readers": 16 * MIB,
+          "instants": 12 * MIB, "head": 32 * MIB, "index": 16 * MIB}
 
 
-class Exporter:
-    """SERIES counters that grow by what is random and seeded."""
+def counters(seed):
+    """The pages of a target: SERIES counters, of which a tenth grow from one to the next."""
+    rng, values = random.Random(seed), [0] * SERIES
+    page = "# TYPE soak_total counter\n" + "".join(f'soak_total{{i="{i}"}} %d\n' for i in range(SERIES))
 
-    def __init__(self, seed):
-        rng, values, lock = random.Random(seed), [0] * SERIES, threading.Lock()
+    def next_page(_):
+        for i in rng.sample(range(SERIES), SERIES // 10):
+            values[i] += rng.randrange(1000)
+        return page % tuple(values)
+    return next_page
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
 
-            def do_GET(self):
-                with lock:
-                    for i in rng.sample(range(SERIES), SERIES // 10):
-                        values[i] += rng.randrange(1000)
-                    body = ("# TYPE soak_total counter\n" + "".join(
-                        f'soak_total{{i="{i}"}} {v}\n' for i, v in enumerate(values))).encode()
-                self.send_response(200)
-                self.send_header("Content-Type", "text/plain; version=0.0.4")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+def serve(ports):
+    """The process of the targets: sends their ports, and ends when the other side does."""
+    ports.send([Exporter(counters(i)).port for i in range(TARGETS)])
+    try:
+        ports.recv()
+    except EOFError:
+        pass
 
-            def log_message(self, *args):
-                pass
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.port = self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+class Sleeper:
+    """How much too late a thread was woken that does nothing but sleep: [(when, seconds)] of the worst in each second."""
+
+    def __init__(self):
+        self.late = {}
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        while True:
+            begin = time.monotonic()
+            time.sleep(0.05)
+            late = time.monotonic() - begin - 0.05
+            if late > 0.1:
+                second = int(time.time())
+                self.late[second] = max(late, self.late.get(second, 0))
+
+    def worst(self, t):
+        return max((late for second, late in self.late.items() if t - 3 <= second <= t + 2), default=0)
 
 
 def look(program):
+    """Resident bytes, descriptors but for tables, tables, CPU seconds."""
     pid = program.process.pid
     with open(f"/proc/{pid}/statm") as f:
         rss = int(f.read().split()[1]) * os.sysconf("SC_PAGESIZE")
     with open(f"/proc/{pid}/stat") as f:
         fields = f.read().rsplit(")", 1)[1].split()
     cpu = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    return rss, len(os.listdir(f"/proc/{pid}/fd")), cpu
+    tables = others = 0
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            target = os.readlink(f"/proc/{pid}/fd/{fd}")
+        except OSError:
+            continue  # Closed meanwhile.
+        tables, others = (tables + 1, others) if ".sst" in target else (tables, others + 1)
+    return rss, others, tables, cpu
 
 
 def median(values):
@@ -81,9 +110,9 @@ def polyline(points, box, top, color):
 
 def plot(path, rows, words):
     """Two panels: resident memory and descriptors of both programs over the hours."""
-    panels = [("resident memory, MiB; in the server's books", [("server", "#3267c8", 1), ("agent", "#c85a32", 3),
-                                                               ("books", "#7f9ed8", 5)], MIB),
-              ("open descriptors", [("server", "#3267c8", 2), ("agent", "#c85a32", 4)], 1)]
+    panels = [("resident memory, MiB; the storage's own part", [("server", "#3267c8", 1), ("agent", "#c85a32", 3),
+                                                             ("storage", "#7f9ed8", 5)], MIB),
+              ("open descriptors but for tables", [("server", "#3267c8", 2), ("agent", "#c85a32", 4)], 1)]
     out = ['<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 760 470" font-family="sans-serif" font-size="12">',
            '<rect width="760" height="470" fill="#ffffff"/>', f'<text x="60" y="22" font-size="14">{words}</text>']
     for at, (title, lines, unit) in enumerate(panels):
@@ -106,14 +135,47 @@ def plot(path, rows, words):
         f.write("\n".join(out))
 
 
+def judge(rows, faults, words):
+    """Of rows after the warm-up: what has grown that should not."""
+    fifth, half = max(1, len(rows) // 5), max(1, len(rows) // 2)
+    for name, rss, fds in (("server", 1, 2), ("agent", 3, 4)):
+        before, after = (median([r[rss] for r in part]) for part in (rows[:fifth], rows[-fifth:]))
+        high, higher = (max(r[rss] for r in part) for part in (rows[:half], rows[half:]))
+        change, change_of_highest = (100 * (b / a - 1) for a, b in ((before, after), (high, higher)))
+        words.append(f"{name}: resident {before / MIB:.1f} -> {after / MIB:.1f} MiB ({change:+.1f} %), highest "
+                     f"{high / MIB:.1f} -> {higher / MIB:.1f} MiB ({change_of_highest:+.1f} %)")
+        if max(change, change_of_highest) > 5:
+            faults.append(f"the {name}'s memory grew by {max(change, change_of_highest):.1f} %")
+        least, most, later = min(r[fds] for r in rows), max(r[fds] for r in rows[:half]), max(r[fds] for r in rows[half:])
+        words.append(f"{name}: descriptors {least} to {max(most, later)}")
+        if later > most:
+            faults.append(f"the {name}'s descriptors grew from {most} to {later}")
+    words.append(f"server: open tables {min(r[6] for r in rows)} to {max(r[6] for r in rows)}; of the storage "
+                 f"{median([r[5] for r in rows[:fifth]]) / MIB:.1f} -> {median([r[5] for r in rows[-fifth:]]) / MIB:.1f} MiB")
+
+
+def missed_scrapes(st, hours, sleeper):
+    """A line for each scrape that brought nothing."""
+    lines = []
+    for series in st.query(f"(up == 0)[{int(hours * 3600) + 60}s:1s]"):
+        for t, _ in series["values"]:
+            name = "{instance=\"" + series["metric"]["instance"] + "\"}"
+            took = st.value(f"scrape_duration_seconds{name}", time=t)
+            lines.append(f"{time.strftime('%H:%M:%S', time.gmtime(t))} {series['metric']['instance']} "
+                         f"took {took or 0:.2f} s; a sleeping thread was woken {sleeper.worst(t):.2f} s too late")
+    return lines
+
+
 def main():
     hours = float(sys.argv[1])
+    mine, theirs = multiprocessing.Pipe()
+    multiprocessing.Process(target=serve, args=(theirs,), daemon=True).start()
+    ports, sleeper = mine.recv(), Sleeper()
     with s.Stack() as st:
         st.make_ca()
         st.issue("server", "server")
         st.issue("agent", "node")
         agent = st.agent(name="node")
-        targets = [Exporter(i) for i in range(TARGETS)]
         st.write("rules.yml", """
 groups:
   - name: soak
@@ -131,70 +193,47 @@ scrape_configs:
     tls_config: {st.tls_config("node")}
     static_configs: [{{targets: ['127.0.0.1:{st.agent_port}']}}]
   - job_name: text
-    static_configs: [{{targets: [{", ".join(f"'127.0.0.1:{t.port}'" for t in targets)}]}}]
+    static_configs: [{{targets: [{", ".join(f"'127.0.0.1:{port}'" for port in ports)}]}}]
 """)
         server = st.server(config)
         s.wait_until("everything is scraped", lambda: st.value("sum(up)") == TARGETS + 1)
 
-        def metric(name):
-            text = st.get_text(f"http://127.0.0.1:{st.http}/metrics")
-            return next(float(l.split()[1]) for l in text.splitlines() if l.startswith(name + " "))
+        def metrics():
+            return [l for l in st.get_text(f"http://127.0.0.1:{st.http}/metrics").splitlines() if not l.startswith("#")]
 
-        def books():
-            text = st.get_text(f"http://127.0.0.1:{st.http}/metrics")
+        def metric(name):
+            return next(float(l.split()[1]) for l in metrics() if l.startswith(name + " "))
+
+        def storage():
             return {l.split('part="')[1].split('"')[0]: float(l.rsplit(" ", 1)[1])
-                    for l in text.splitlines() if l.startswith("vedette_tsdb_memory_bytes{")}
+                    for l in metrics() if l.startswith("vedette_tsdb_memory_bytes{")}
+        names = [f"vedette_target_{n}_total" for n in ("scrapes_missed", "scrapes_failed", "samples_scraped")]
+        first, cpu_before = {n: metric(n) for n in names}, look(server)[3]
         begin, rows, next_look, most_of = time.monotonic(), [], 0, {}
-        first = {n: metric(n) for n in ("vedette_target_scrapes_missed_total", "vedette_target_scrapes_failed_total",
-                                        "vedette_target_samples_scraped_total")}
-        cpu_before = look(server)[2] + 0
         while (now := time.monotonic() - begin) < hours * 3600:
             st.query("sum by (instance) (rate(soak_total[1m]))")
             if now >= next_look:
                 next_look += EVERY
-                a, b = look(server), look(agent)
-                parts = books()
-                rows.append((now, a[0], a[1], b[0], b[1], sum(parts.values())))
+                a, b, parts = look(server), look(agent), storage()
+                rows.append((now, a[0], a[1], b[0], b[1], sum(parts.values()), a[2]))
                 most_of = {k: max(v, most_of.get(k, 0)) for k, v in parts.items()}
             time.sleep(1)
-        cpu = look(server)[2] - cpu_before
+        cpu, seconds = look(server)[3] - cpu_before, time.monotonic() - begin
         grown = {n: metric(n) - v for n, v in first.items()}
-        warm = rows[len(rows) // 10:]
-        fifth = max(1, len(warm) // 5)
         faults, words = [], []
-        for name, rss, fds in (("server", 1, 2), ("agent", 3, 4)):
-            before, after = (median([r[rss] for r in part]) for part in (warm[:fifth], warm[-fifth:]))
-            change = 100 * (after / before - 1)
-            most, least = (f([r[fds] for r in warm]) for f in (max, min))
-            words.append(f"{name}: resident {before / MIB:.1f} -> {after / MIB:.1f} MiB ({change:+.1f} %), "
-                         f"descriptors {least} to {most}")
-            if name == "agent" and change > 5:
-                faults.append(f"the agent's memory grew by {change:.1f} %")
-            if median([r[fds] for r in warm[-fifth:]]) > median([r[fds] for r in warm[:fifth]]):
-                faults.append(f"the {name}'s descriptors grew")
-        beside = [median([r[1] - r[5] for r in part]) for part in (warm[:fifth], warm[-fifth:])]
-        all_of_it = median([r[1] for r in warm[:fifth]])
-        words.append(f"server: in no book {beside[0] / MIB:.1f} -> {beside[1] / MIB:.1f} MiB; at most in the books: " +
-                     ", ".join(f"{k} {v / MIB:.1f}" for k, v in sorted(most_of.items())))
-        if beside[1] - beside[0] > 0.05 * all_of_it:
-            faults.append(f"{(beside[1] - beside[0]) / MIB:.1f} MiB of the server's memory are in no book")
-        faults += [f"the {k} took {v / MIB:.1f} MiB" for k, v in most_of.items() if v > LIMITS.get(k, 0)]
         if rows[-1][0] >= 3 * WARM_UP:
-            late = [r for r in rows if r[0] > WARM_UP]
-            high = [max(r[1] for r in part) for part in (late[:len(late) // 2], late[len(late) // 2:])]
-            words.append(f"server: highest after the warm-up {high[0] / MIB:.1f} -> {high[1] / MIB:.1f} MiB "
-                         f"({100 * (high[1] / high[0] - 1):+.1f} %)")
-            if high[1] > 1.05 * high[0]:
-                faults.append(f"the server's memory grew by {100 * (high[1] / high[0] - 1):.1f} % after the warm-up")
+            words.append(f"after {WARM_UP / 60:.0f} minutes, which are not judged:")
+            judge([r for r in rows if r[0] > WARM_UP], faults, words)
         else:
-            words.append(f"shorter than {3 * WARM_UP} s: memory tables may not have been full")
-        missed = grown["vedette_target_scrapes_missed_total"] + grown["vedette_target_scrapes_failed_total"]
-        samples = grown["vedette_target_samples_scraped_total"]
-        seconds = time.monotonic() - begin
-        words.append(f"{samples:.0f} samples in {seconds / 3600:.2f} h ({samples / seconds:.0f}/s), "
-                     f"{missed:.0f} scrapes missed or failed, {cpu:.1f} CPU s of the server")
-        if missed > 0:
-            faults.append(f"{missed:.0f} scrapes were missed or failed")
+            words.append(f"shorter than {3 * WARM_UP / 60:.0f} minutes: too short to judge memory and descriptors")
+        words.append("server: at most " + ", ".join(f"{k} {v / MIB:.1f}" for k, v in sorted(most_of.items())) + " MiB")
+        faults += [f"the {k} took {v / MIB:.1f} MiB" for k, v in most_of.items() if v > LIMITS.get(k, 0)]
+        missed, failed, samples = (grown[n] for n in names)
+        words.append(f"{samples:.0f} samples in {seconds / 3600:.2f} h ({samples / seconds:.0f}/s), {missed:.0f} scrapes "
+                     f"missed, {failed:.0f} failed, {cpu:.1f} CPU s of the server")
+        if missed + failed > 0:
+            faults.append(f"{missed + failed:.0f} scrapes were missed or failed")
+            words += missed_scrapes(st, hours, sleeper)
         print("\n".join(words))
         if len(sys.argv) > 2:
             plot(sys.argv[2], rows, f"{hours:g} hours: {TARGETS} text targets of {SERIES} series and an agent, every second")

@@ -1,44 +1,23 @@
 """Remote write out to real receivers, with kills of either side: what the tests of it share."""
-import http.server
 import json
 import os
 import sys
-import threading
 import time
 import unittest
 import urllib.parse
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import stack as s  # noqa: E402
+from exporter import Exporter  # noqa: E402
 
 SERIES = 50
 
 
-class Exporter:
-    """A target whose every scrape has new values."""
-
-    def __init__(self):
-        exporter = self
-        self.scrapes = 0
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                exporter.scrapes += 1
-                lines = ["# HELP load_total A counter.", "# TYPE load_total counter"]
-                lines += [f'load_total{{i="{i}"}} {exporter.scrapes * 1000 + i}' for i in range(SERIES)]
-                body = ("\n".join(lines) + "\n").encode()
-                self.send_response(200)
-                self.send_header("Content-Type", "text/plain; version=0.0.4")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *args):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.port = self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+def page(scrape):
+    """Every scrape has new values."""
+    lines = ["# HELP load_total A counter.", "# TYPE load_total counter"]
+    lines += [f'load_total{{i="{i}"}} {scrape * 1000 + i}' for i in range(SERIES)]
+    return "\n".join(lines) + "\n"
 
 
 def ours(port):
@@ -62,8 +41,8 @@ class RemoteWriteCase(unittest.TestCase):
     def setUp(self):
         self.stack = s.Stack()
         self.addCleanup(self.stack.close)
-        self.exporter = Exporter()
-        self.addCleanup(self.exporter.server.shutdown)
+        self.exporter = Exporter(page)
+        self.addCleanup(self.exporter.close)
 
     def receiver(self, kind):
         st, port = self.stack, s.free_port()

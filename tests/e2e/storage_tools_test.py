@@ -1,12 +1,10 @@
 """What the storage costs, and the tools for its directory: cost, tsdb stats, dump and verify, snapshot
 create and restore, on the directory of a real server."""
 import glob
-import http.server
 import json
 import os
 import subprocess
 import sys
-import threading
 import time
 import unittest
 
@@ -14,6 +12,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import remote_write  # noqa: E402
 import stack as s  # noqa: E402
 import xml_unittest  # noqa: E402
+from exporter import Exporter  # noqa: E402
 
 
 def ctl(*arguments):
@@ -21,32 +20,13 @@ def ctl(*arguments):
     return done.returncode, done.stdout, done.stderr
 
 
-class Exporter:
-    """Serves `series` gauges until closed; `sent` counts the bytes of its bodies."""
+class Gauges(Exporter):
+    """Serves `series` gauges until `open` is false."""
 
     def __init__(self, series):
-        self.sent, self.open = 0, True
-        exporter = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                if not exporter.open:
-                    self.send_error(503)
-                    return
-                body = "".join(f'tool_gauge{{i="{i}"}} {i}\n' for i in range(series)).encode()
-                self.send_response(200)
-                self.send_header("Content-Type", "text/plain; version=0.0.4")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-                exporter.sent += len(body)
-
-            def log_message(self, *args):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.port = self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.open = True
+        text = "".join(f'tool_gauge{{i="{i}"}} {i}\n' for i in range(series))
+        super().__init__(lambda _: text if self.open else None)
 
 
 def on_disk(directory):
@@ -62,7 +42,7 @@ class StorageToolsTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.stack = s.Stack()
-        cls.many, cls.few = Exporter(200), Exporter(10)
+        cls.many, cls.few = Gauges(200), Gauges(10)
         config = cls.stack.write("prometheus.yml", f"""
 global: {{scrape_interval: 200ms, scrape_timeout: 200ms}}
 scrape_configs:

@@ -285,7 +285,7 @@ Result<CostReport> TakeAccounts(const AccountedParts& parts, const CostRequest& 
   report.total.disk_bytes = files.total();
   report.memory.head = parts.head.Open().bytes;
   report.memory.index = parts.index.memory_bytes();
-  report.memory.store = parts.store.memory_bytes();
+  report.memory.store = parts.store.memory().total();
   report.total.memory_bytes = report.memory.head + report.memory.index + report.memory.store;
 
   SeriesCosts costs(n);

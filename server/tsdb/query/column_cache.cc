@@ -68,11 +68,8 @@ class ColumnCache::Selection {
       }
       view_ = nullptr;
       if (!Fill(parts, min - kSlackMs, matchers, max_bytes)) {
-        view_ = nullptr;
-        tracks_.clear();
-        ids_.clear();
-        span_ms_ = 0;
-        *bytes = bytes_ = kEntryBytes;
+        Forget();
+        *bytes = bytes_;
         return nullptr;
       }
       *outcome = Outcome::kFilled;
@@ -81,8 +78,11 @@ class ColumnCache::Selection {
     if (*outcome == Outcome::kHit) ++hits_;
     bytes_ = kEntryBytes + label_bytes_ + ids_.size() * (sizeof(KeptSeries) + 12);
     for (const Track& t : tracks_) bytes_ += t.columns->bytes();
+    std::shared_ptr<const KeptView> shown = view_;
+    // What was small when a server had just begun grows as its past does.
+    if (bytes_ > max_bytes) Forget();
     *bytes = bytes_;
-    return view_;
+    return shown;
   }
 
  private:
@@ -112,6 +112,14 @@ class ColumnCache::Selection {
       if (!parts.histograms.Among(window, selected).empty()) return true;
     }
     return false;
+  }
+
+  void Forget() VEDETTE_REQUIRES(mu_) {
+    view_ = nullptr;
+    tracks_.clear();
+    ids_.clear();
+    span_ms_ = 0;
+    bytes_ = kEntryBytes;
   }
 
   // The one place of a series; false where it has several.

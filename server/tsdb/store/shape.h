@@ -24,4 +24,12 @@ struct StoreShape {
   bool writes_stopped = false;
 };
 
+// What RocksDB keeps in memory, in bytes.
+struct StoreMemory {
+  uint64_t memtables = 0;  // What is not in tables yet, and those of it that readers still hold.
+  uint64_t block_cache = 0;
+  uint64_t table_readers = 0;  // Indexes of the tables that are open.
+  uint64_t total() const { return memtables + block_cache + table_readers; }
+};
+
 }  // namespace vedette::tsdb

@@ -27,6 +27,7 @@ Result<std::unique_ptr<Store>> Store::Open(const StoreOptions& options) {
   auto rep = std::make_unique<Rep>(options.path);
   rep->sync_always = options.sync_interval_ms == 0;
   rep->log_synced = options.log_synced;
+  rep->max_filling_ms = options.max_filling_ms;
   rep->cache = rocksdb::NewLRUCache(options.block_cache_bytes, 2);
 
   std::error_code error;

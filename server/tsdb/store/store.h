@@ -44,6 +44,10 @@ struct StoreOptions {
   // Bounds every memory table, so that a test with little data sees tables written and merged. 0: as
   // large as is best.
   size_t max_write_buffer_bytes = 0;
+  // A memory table that is filled slowly is written out after so long, where it has become worth a
+  // table. On a large server it is full before; on a small one memory, and what is read back at the
+  // start, would grow for hours.
+  int64_t max_filling_ms = 5 * 60'000;
   std::shared_ptr<rocksdb::FileSystem> file_system;  // Null: the machine's own. Tests bring faults.
   // Told what each sync of the log took that the thread of sync_interval_ms asked for. May be empty.
   std::function<void(double seconds)> log_synced;
@@ -181,7 +185,7 @@ class Store {
   };
   Files files() const;
   uint64_t wal_bytes() const;
-  uint64_t memory_bytes() const;
+  StoreMemory memory() const;
   StoreShape shape() const;  // Empty while the directory is opened again.
 
  private:

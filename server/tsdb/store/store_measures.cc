@@ -111,18 +111,19 @@ StoreShape Store::shape() const {
   return out;
 }
 
-uint64_t Store::memory_bytes() const {
-  uint64_t total = rep_->cache->GetUsage();
+StoreMemory Store::memory() const {
+  StoreMemory out{.block_cache = rep_->cache->GetUsage()};
   const std::shared_ptr<Database> now = rep_->Current();
-  if (now == nullptr) return total;
+  if (now == nullptr) return out;
+  using Properties = rocksdb::DB::Properties;
   for (rocksdb::ColumnFamilyHandle* handle : now->handles) {
     uint64_t n = 0;
-    for (const std::string& property : {rocksdb::DB::Properties::kCurSizeAllMemTables,
-                                        rocksdb::DB::Properties::kEstimateTableReadersMem}) {
-      if (now->db->GetIntProperty(handle, property, &n)) total += n;
+    if (now->db->GetIntProperty(handle, Properties::kSizeAllMemTables, &n)) out.memtables += n;
+    if (now->db->GetIntProperty(handle, Properties::kEstimateTableReadersMem, &n)) {
+      out.table_readers += n;
     }
   }
-  return total;
+  return out;
 }
 
 }  // namespace vedette::tsdb

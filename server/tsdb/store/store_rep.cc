@@ -1,6 +1,7 @@
 // How the directory is opened anew after an error, and what is done while it is open.
 #include <sys/statvfs.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <optional>
@@ -11,6 +12,15 @@
 #include "server/tsdb/store/store_rep.h"
 
 namespace vedette::tsdb {
+namespace {
+
+int64_t MonotonicMs() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
+}  // namespace
 
 rocksdb::Status Reopening() {
   return rocksdb::Status::TryAgain("the storage is being opened again after an I/O error");
@@ -115,6 +125,7 @@ void Store::Rep::SyncLoop(int64_t interval_ms) {
     }
     if (const auto now = Current(); now == nullptr || now->read_only) continue;
     if (listener->TakeGrown()) WitnessManifest();
+    WriteOutSlowlyFilled();
     if (sync_always || listener->failed() || !unsynced.exchange(false)) continue;
     const auto began = std::chrono::steady_clock::now();
     if (rocksdb::Status s = SyncLog(); !s.ok()) {
@@ -123,6 +134,37 @@ void Store::Rep::SyncLoop(int64_t interval_ms) {
     } else if (log_synced) {
       log_synced(
           std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count());
+    }
+  }
+}
+
+void Store::Rep::WriteOutSlowlyFilled() {
+  constexpr int64_t kLookMs = 10'000;
+  constexpr uint64_t kWorthATableBytes = 1 << 20;
+  const int64_t now_ms = MonotonicMs();
+  const std::shared_ptr<Database> now = Current();
+  if (now == nullptr || listener->failed() || now_ms < next_filling_look_ms) return;
+  next_filling_look_ms = now_ms + std::min(kLookMs, max_filling_ms / 2);
+  using Properties = rocksdb::DB::Properties;
+  filling.resize(now->handles.size());
+  for (size_t i = 0; i < now->handles.size(); ++i) {
+    rocksdb::ColumnFamilyHandle* const handle = now->handles[i];
+    uint64_t entries = 0;
+    uint64_t bytes = 0;
+    (void)now->db->GetIntProperty(handle, Properties::kNumEntriesActiveMemTable, &entries);
+    (void)now->db->GetIntProperty(handle, Properties::kCurSizeActiveMemTable, &bytes);
+    Filling& f = filling[i];
+    // Fewer than before: it is another one.
+    if (entries == 0 || entries < f.entries || f.since_ms == 0) f.since_ms = now_ms;
+    f.entries = entries;
+    if (bytes < kWorthATableBytes || now_ms - f.since_ms < max_filling_ms) continue;
+    f.since_ms = now_ms;
+    rocksdb::FlushOptions options;
+    options.wait = false;
+    options.allow_write_stall = true;  // Otherwise it waits until none is to be feared.
+    if (const rocksdb::Status s = now->db->Flush(options, handle); !s.ok()) {
+      listener->Note(s);
+      return;
     }
   }
 }

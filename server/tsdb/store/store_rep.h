@@ -77,6 +77,14 @@ struct Store::Rep {
   bool stopping VEDETTE_GUARDED_BY(mu) = false;
   std::atomic<bool> unsynced{false};
   std::thread syncer;
+  // The syncer's own: the memory table of each handle.
+  struct Filling {
+    uint64_t entries = 0;
+    int64_t since_ms = 0;  // When it was seen to be new.
+  };
+  std::vector<Filling> filling;
+  int64_t max_filling_ms = 0;
+  int64_t next_filling_look_ms = 0;
 
   rocksdb::ColumnFamilyHandle* family(Family f) { return &families[Index(f)]; }
   std::shared_ptr<Database> Current() const { return current.load(std::memory_order_acquire); }
@@ -96,6 +104,8 @@ struct Store::Rep {
   void SyncLoop(int64_t interval_ms);
   // Not SyncWAL(): beside a write that fails at that moment RocksDB 7.8 asserts, which kills.
   rocksdb::Status SyncLog();
+  // Memory tables that max_filling_ms is over for. Does not wait until they are written out.
+  void WriteOutSlowlyFilled();
   void WitnessManifest();
 
  private:

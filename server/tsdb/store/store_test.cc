@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <memory>
 #include <set>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "common/base/status.h"
@@ -58,6 +60,27 @@ TEST(Store, TheShapeCountsTheTablesOfEachFamily) {
   EXPECT_TRUE(families.contains("chunks"));
   EXPECT_FALSE(families.contains("histograms"));
   EXPECT_FALSE(shape.writes_stopped);
+}
+
+TEST(Store, WhatFillsSlowlyIsWrittenOutAllTheSame) {
+  TempDir dir;
+  Result<std::unique_ptr<Store>> store =
+      Store::Open({.path = dir.path() + "/data", .sync_interval_ms = 10, .max_filling_ms = 40});
+  ASSERT_TRUE(store.ok()) << store.status().ToString();
+  StoreBatch batch;
+  batch.Put(**store, Family::kHead, "large", std::string(2 << 20, 'x'));
+  batch.Put(**store, Family::kMeta, "small", "1");  // Not worth a table.
+  ASSERT_TRUE((*store)->Write(batch).ok());
+  StoreShape shape;
+  for (int i = 0; i < 600 && shape.levels.empty(); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    shape = (*store)->shape();
+  }
+  ASSERT_EQ(shape.levels.size(), 1U);
+  EXPECT_EQ(shape.levels[0].family, "head");
+  EXPECT_LT((*store)->memory().memtables, 2U << 20);
+  EXPECT_EQ(**(*store)->Get(Family::kMeta, "small"), "1");
+  EXPECT_EQ((**(*store)->Get(Family::kHead, "large")).size(), 2U << 20);
 }
 
 TEST(Store, ASecondOpenIsRefused) {

@@ -15,6 +15,8 @@ constexpr uint32_t kReserve = 4096;
 // Contents remembered for sharing. What is forgotten is stored a second time, no more.
 constexpr size_t kMaxContents = 20'000;
 constexpr size_t kMaxDecodedValues = 1 << 20;  // 8 MiB.
+constexpr size_t kEntryValues = 16;   // What an entry of decoded_ takes besides.
+constexpr size_t kContentBytes = 96;  // The same of ids_by_content_, in bytes.
 
 }  // namespace
 
@@ -85,15 +87,29 @@ Result<InstantsTable::Interned> InstantsTable::Intern(int32_t window,
 void InstantsTable::Publish(Interned interned) {
   if (interned.content.empty()) return;
   MutexLock lock(mu_);
-  if (ids_by_content_.size() >= kMaxContents) ids_by_content_.clear();
-  ids_by_content_.try_emplace(std::move(interned.content), interned.id);
+  if (ids_by_content_.size() >= kMaxContents) {
+    ids_by_content_.clear();
+    content_bytes_ = 0;
+  }
+  const size_t bytes = interned.content.size();
+  if (ids_by_content_.try_emplace(std::move(interned.content), interned.id).second) {
+    content_bytes_ += bytes;
+  }
 }
 
 void InstantsTable::Forget(int32_t window) {
   const std::string prefix = WindowPrefix(window);
   MutexLock lock(mu_);
-  std::erase_if(ids_by_content_, [&](const auto& e) { return e.first.starts_with(prefix); });
-  std::erase_if(decoded_, [&](const auto& e) { return e.first >> 32 == WindowBits(window); });
+  std::erase_if(ids_by_content_, [&](const auto& e) {
+    if (!e.first.starts_with(prefix)) return false;
+    content_bytes_ -= e.first.size();
+    return true;
+  });
+  std::erase_if(decoded_, [&](const auto& e) {
+    if (e.first >> 32 != WindowBits(window)) return false;
+    decoded_values_ -= e.second->size() + kEntryValues;
+    return true;
+  });
 }
 
 Result<InstantsTable::Instants> InstantsTable::Get(int32_t window, uint32_t id,
@@ -113,9 +129,17 @@ Result<InstantsTable::Instants> InstantsTable::Get(int32_t window, uint32_t id,
     decoded_.clear();
     decoded_values_ = 0;
   }
-  decoded_values_ += instants->size() + 16;
-  decoded_[key] = instants;
+  // Another thread may have been quicker.
+  if (decoded_.try_emplace(key, instants).second) {
+    decoded_values_ += instants->size() + kEntryValues;
+  }
   return Instants(std::move(instants));
+}
+
+uint64_t InstantsTable::memory_bytes() const {
+  MutexLock lock(mu_);
+  return decoded_values_ * sizeof(int64_t) + content_bytes_ +
+         ids_by_content_.size() * kContentBytes;
 }
 
 }  // namespace vedette::tsdb

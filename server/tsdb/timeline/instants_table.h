@@ -57,12 +57,15 @@ class InstantsTable {
 
   Result<Instants> Get(int32_t window, uint32_t id, const StoreSnapshot* snapshot) const;
 
+  uint64_t memory_bytes() const;  // Of what is kept here, about.
+
  private:
   Store& store_;
   IdSource ids_;
   mutable Mutex mu_;
   // Encoded instants after their window -> id.
   std::unordered_map<std::string, uint32_t> ids_by_content_ VEDETTE_GUARDED_BY(mu_);
+  size_t content_bytes_ VEDETTE_GUARDED_BY(mu_) = 0;  // Of the keys.
   mutable std::unordered_map<uint64_t, Instants> decoded_ VEDETTE_GUARDED_BY(mu_);
   mutable size_t decoded_values_ VEDETTE_GUARDED_BY(mu_) = 0;
 };
