@@ -326,10 +326,16 @@ Result<std::string> ReadConfigFile(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   if (!in) return NotFound(StrCat(path, ": cannot be opened; does it exist, may we read it?"));
   const size_t limit = YamlLimits().max_bytes;
-  std::string text(limit + 1, '\0');
-  in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  // Piece by piece: room for the largest file there may be costs more than the rest of most starts.
+  constexpr size_t kPiece = 64 << 10;
+  std::string text;
+  while (in.good() && text.size() <= limit) {
+    const size_t at = text.size();
+    text.resize(at + std::min(kPiece, limit + 1 - at));
+    in.read(text.data() + at, static_cast<std::streamsize>(text.size() - at));
+    text.resize(at + static_cast<size_t>(in.gcount()));
+  }
   if (in.bad()) return Unavailable(StrCat(path, ": cannot be read"));
-  text.resize(static_cast<size_t>(in.gcount()));
   if (text.size() > limit) {
     return InvalidArgument(StrCat(path, ": larger than the ", limit, " bytes a file may have"));
   }

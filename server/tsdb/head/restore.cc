@@ -29,6 +29,7 @@ Status Head::RestoreIndex(const DamageSink& damage) {
     }
     it.Next();
   }
+  index_.FinishRestore();
   if (const uint64_t lost = index_.lost(); lost > 0) {
     damage(StrCat("the labels of ", lost, " series are lost"));
   }

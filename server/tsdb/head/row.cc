@@ -175,31 +175,38 @@ bool DecodeRowValues(ByteReader& in, const OpenRow* before, std::vector<double>&
   for (char c : mask) changed += static_cast<size_t>(std::popcount(static_cast<uint8_t>(c)));
   const std::string_view tags = in.Take((changed + 1) / 2);
   if (!in.ok()) return false;
-  values.resize(n);
+  // What stands still is taken over in one go, what changed is looked at.
+  values.assign(n, 0);
+  if (before != nullptr) {
+    const size_t known = std::min<size_t>(n, before->values.size());
+    for (size_t i = 0; i < known; ++i) {
+      values[i] = std::bit_cast<double>(AsBefore(before->values[i]));
+    }
+  }
   size_t at = 0;
-  for (size_t i = 0; i < n; ++i) {
-    const uint64_t old = BeforeBits(before, i);
-    if (!(mask[i / 8] >> (i % 8) & 1)) {
-      values[i] = std::bit_cast<double>(old);
-      continue;
-    }
-    const uint8_t tag = static_cast<uint8_t>(tags[at / 2]) >> (at % 2 * 4) & 15;
-    ++at;
-    if (tag == kGone) {
-      values[i] = kAbsent;
-      continue;
-    }
-    const size_t bytes = static_cast<size_t>(tag < kXorFirst ? tag + 1 : tag - kXorFirst + 1);
-    const std::string_view raw = in.Take(bytes);
-    if (!in.ok()) return false;
-    uint64_t u = 0;
-    std::memcpy(&u, raw.data(), bytes);
-    if (tag >= kXorFirst) {
-      values[i] = std::bit_cast<double>(old ^ u << (64 - 8 * bytes));
-    } else {
-      int64_t b;
-      if (!ToInteger(std::bit_cast<double>(old), b)) return false;
-      values[i] = static_cast<double>(b + UnZigZag(u));
+  for (size_t byte = 0; byte < mask.size(); ++byte) {
+    for (unsigned bits = static_cast<uint8_t>(mask[byte]); bits != 0; bits &= bits - 1) {
+      const size_t i = byte * 8 + static_cast<size_t>(std::countr_zero(bits));
+      if (i >= n) return false;
+      const uint64_t old = std::bit_cast<uint64_t>(values[i]);
+      const uint8_t tag = static_cast<uint8_t>(tags[at / 2]) >> (at % 2 * 4) & 15;
+      ++at;
+      if (tag == kGone) {
+        values[i] = kAbsent;
+        continue;
+      }
+      const size_t bytes = static_cast<size_t>(tag < kXorFirst ? tag + 1 : tag - kXorFirst + 1);
+      const std::string_view raw = in.Take(bytes);
+      if (!in.ok()) return false;
+      uint64_t u = 0;
+      std::memcpy(&u, raw.data(), bytes);
+      if (tag >= kXorFirst) {
+        values[i] = std::bit_cast<double>(old ^ u << (64 - 8 * bytes));
+      } else {
+        int64_t b;
+        if (!ToInteger(std::bit_cast<double>(old), b)) return false;
+        values[i] = static_cast<double>(b + UnZigZag(u));
+      }
     }
   }
   return true;

@@ -89,6 +89,16 @@ bool Postings::Add(uint32_t id) {
   return true;
 }
 
+void Postings::AddRange(uint32_t begin, uint32_t end) {
+  // A range looks its place up once, and costs as much as that many single numbers.
+  constexpr uint32_t kLeast = 16;
+  if (end - begin < kLeast) {
+    for (uint32_t id = begin; id < end; ++id) Add(id);
+  } else {
+    Widen().set.addRange(begin, end);
+  }
+}
+
 void Postings::Remove(uint32_t id) {
   if (bitmap_) {
     bitmap_->set.remove(id);

@@ -31,6 +31,7 @@ class Postings {
   std::string ToBytes() const;
 
   bool Add(uint32_t id);  // False where it was there.
+  void AddRange(uint32_t begin, uint32_t end);  // begin <= id < end.
   void Remove(uint32_t id);
   bool Contains(uint32_t id) const;
   uint64_t size() const;

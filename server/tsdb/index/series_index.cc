@@ -3,6 +3,7 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <utility>
 
@@ -25,6 +26,27 @@ constexpr uint64_t kBytesOfPairEntry = 40;
 constexpr uint64_t BytesOfPair(uint32_t length) { return length + kBytesOfPairEntry; }
 
 uint64_t HashOf(std::string_view bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
+
+// In the hash table: a tag and the series.
+uint64_t SlotOf(uint64_t hash, uint32_t series) { return hash >> 32 << 32 | (series + 1); }
+
+// Numbers that come ascending, and mostly one after the other.
+struct Run {
+  uint32_t begin = 0;
+  uint32_t end = 0;
+
+  void Add(uint32_t id, Postings& into) {
+    if (id != end || begin == end) {
+      Finish(into);
+      begin = id;
+    }
+    end = id + 1;
+  }
+  void Finish(Postings& into) {
+    if (begin != end) into.AddRange(begin, end);
+    begin = end;
+  }
+};
 
 // Calls f(pair bytes, label) for each label of the set.
 template <typename F>
@@ -173,7 +195,7 @@ uint32_t SeriesIndex::AddPair(std::string_view bytes, std::string_view name)
   return id;
 }
 
-uint32_t SeriesIndex::AddLocked(std::span<const uint32_t> pairs, uint64_t hash)
+uint32_t SeriesIndex::AddList(std::span<const uint32_t> pairs)
     VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_analysis) {
   const uint32_t series = static_cast<uint32_t>(list_of_.size());
   const size_t need = pairs.size() + 1;
@@ -187,18 +209,30 @@ uint32_t SeriesIndex::AddLocked(std::span<const uint32_t> pairs, uint64_t hash)
   std::ranges::copy(pairs, list + 1);
   list_of_.push_back(static_cast<uint32_t>(lists_used_));
   lists_used_ += need;
+  return series;
+}
+
+void SeriesIndex::MakeSlots(size_t count) VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_analysis) {
+  size_t size = slots_.size();
+  while (count * 4 > size * 3) size *= 2;
+  if (size == slots_.size()) return;
+  std::vector<uint64_t> old(size);
+  old.swap(slots_);
+  for (uint64_t slot : old) {
+    if (slot != 0) InsertSlot(slot);
+  }
+}
+
+uint32_t SeriesIndex::AddLocked(std::span<const uint32_t> pairs, uint64_t hash)
+    VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_analysis) {
+  const uint32_t series = AddList(pairs);
   for (uint32_t p : pairs) {
     pairs_[p].series.Add(series);
     names_[pairs_[p].name].series.Add(series);
   }
-  if (list_of_.size() * 4 > slots_.size() * 3) {
-    std::vector<uint64_t> old(slots_.size() * 2);
-    old.swap(slots_);
-    for (uint64_t slot : old) {
-      if (slot != 0) InsertSlot(slot);
-    }
-  }
-  InsertSlot(hash >> 32 << 32 | (series + 1));
+  MakeSlots(list_of_.size());
+  InsertSlot(SlotOf(hash, series));
+  found_ = series + 1;
   return series;
 }
 
@@ -243,7 +277,9 @@ void SeriesIndex::AddLost() VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_analysis) 
 
 void SeriesIndex::Reserve(uint32_t series) {
   WriterLock lock(mu_);
+  const bool all_found = found_ == list_of_.size();
   while (list_of_.size() < series) AddLost();
+  if (all_found) found_ = static_cast<uint32_t>(list_of_.size());
   if (journal_.empty()) journal_series_ = static_cast<uint32_t>(list_of_.size());
 }
 
@@ -273,11 +309,9 @@ Status SeriesIndex::Restore(std::string_view journal) {
   while (list_of_.size() < first_series) AddLost();
   while (pairs_.size() < first_pair) pairs_.emplace_back();  // Of a journal that is lost.
   std::vector<uint32_t> pairs;
-  std::string bytes;
   while (in.left() > 0) {
     const uint64_t n = in.Varint();
     pairs.clear();
-    bytes.clear();
     bool whole = true;
     for (uint64_t i = 0; in.ok() && i < n; ++i) {
       uint64_t id = in.Varint();
@@ -289,12 +323,11 @@ Status SeriesIndex::Restore(std::string_view journal) {
       }
       if (id >= pairs_.size()) return DataLoss("series journal: an unknown label");
       whole = whole && pairs_[id].bytes != nullptr;
-      bytes += pairs_[id].view();
       pairs.push_back(static_cast<uint32_t>(id));
     }
     if (!in.ok() || pairs.size() >= kListBlock) return DataLoss("series journal: cut short");
     if (whole) {
-      AddLocked(pairs, HashOf(bytes));
+      AddList(pairs);
     } else {
       AddLost();
     }
@@ -302,6 +335,42 @@ Status SeriesIndex::Restore(std::string_view journal) {
   journal_series_ = static_cast<uint32_t>(list_of_.size());
   journal_pair_ = static_cast<uint32_t>(pairs_.size());
   return {};
+}
+
+void SeriesIndex::FinishRestore() {
+  // Slots are far apart in memory: each is fetched so many series before it is filled.
+  constexpr size_t kAhead = 16;
+  WriterLock lock(mu_);
+  const uint32_t end = static_cast<uint32_t>(list_of_.size());
+  MakeSlots(end);
+  const size_t mask = slots_.size() - 1;
+  std::vector<Run> of_pairs(pairs_.size());
+  std::vector<Run> of_names(names_.size());
+  std::array<uint64_t, kAhead> waiting{};
+  size_t filled = 0;
+  std::string bytes;
+  for (uint32_t series = found_; series < end; ++series) {
+    const std::span<const uint32_t> list = PairsOf(series);
+    if (list.empty() && lost_.Contains(series)) continue;
+    bytes.clear();
+    for (const uint32_t p : list) {
+      Pair& pair = pairs_[p];
+      bytes += pair.view();
+      of_pairs[p].Add(series, pair.series);
+      of_names[pair.name].Add(series, names_[pair.name].series);
+    }
+    const uint64_t slot = SlotOf(HashOf(bytes), series);
+    __builtin_prefetch(&slots_[(slot >> 32) & mask], /*rw=*/1);
+    uint64_t& place = waiting[filled++ % kAhead];
+    if (place != 0) InsertSlot(place);
+    place = slot;
+  }
+  for (const uint64_t slot : waiting) {
+    if (slot != 0) InsertSlot(slot);
+  }
+  for (size_t p = 0; p < of_pairs.size(); ++p) of_pairs[p].Finish(pairs_[p].series);
+  for (size_t n = 0; n < of_names.size(); ++n) of_names[n].Finish(names_[n].series);
+  found_ = end;
 }
 
 SeriesIndex::Journal SeriesIndex::TakeJournal() const {

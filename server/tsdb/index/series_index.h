@@ -26,7 +26,8 @@ namespace vedette::tsdb {
 // about 60 bytes with its postings, however long its strings are.
 //
 // New series are also written into a journal, in the order of their numbers, that the owner takes
-// with TakeJournal() and stores; Restore() of the journals in the same order makes the same index.
+// with TakeJournal() and stores; Restore() of the journals in the same order, and FinishRestore(),
+// make the same index.
 // A journal says which numbers it begins with, so that one that is lost costs its own series and
 // no other: their numbers stay taken, by nobody.
 //
@@ -106,8 +107,10 @@ class SeriesIndex {
   Journal TakeJournal() const;
   bool journal_empty() const;
   void JournalStored(const Journal& journal);
-  // kDataLoss where the journal is damaged: nothing of it is taken.
+  // kDataLoss where the journal is damaged: nothing of it is taken. What is restored is found once
+  // FinishRestore() has been called, after the last journal: all at once costs a third.
   Status Restore(std::string_view journal);
+  void FinishRestore();
   // Numbers below `series` are taken from now on, by nobody where they are not in a journal.
   void Reserve(uint32_t series);
   // Series whose labels are lost.
@@ -131,6 +134,8 @@ class SeriesIndex {
   std::optional<uint32_t> FindLocked(const Labels& labels, uint64_t hash) const;
   bool Equal(uint32_t series, std::string_view bytes) const;
   uint32_t AddLocked(std::span<const uint32_t> pairs, uint64_t hash);
+  uint32_t AddList(std::span<const uint32_t> pairs);
+  void MakeSlots(size_t count);  // At least, doubling what there is.
   void AddLost();
   uint32_t FindPair(std::string_view bytes) const;  // kNone where there is none.
   uint32_t AddPair(std::string_view bytes, std::string_view name);
@@ -159,6 +164,7 @@ class SeriesIndex {
   std::vector<std::unique_ptr<uint32_t[]>> lists_ VEDETTE_GUARDED_BY(mu_);
   size_t lists_used_ VEDETTE_GUARDED_BY(mu_) = 0;
   std::vector<uint64_t> slots_ VEDETTE_GUARDED_BY(mu_);
+  uint32_t found_ VEDETTE_GUARDED_BY(mu_) = 0;  // Those below are in postings and slots.
   Postings lost_ VEDETTE_GUARDED_BY(mu_);
   std::string journal_ VEDETTE_GUARDED_BY(mu_);
   uint32_t journal_series_ VEDETTE_GUARDED_BY(mu_) = 0;  // Where it begins.

@@ -97,7 +97,15 @@ TEST(SeriesIndex, TheJournalMakesTheSameIndexAgain) {
   index.JournalStored(last);
   EXPECT_TRUE(index.journal_empty());
   ASSERT_TRUE(copy.Restore(last.bytes).ok());
+  copy.FinishRestore();
   ASSERT_EQ(copy.size(), all.size());
+  for (const Labels& l : all) {
+    for (const Label& pair : l) {
+      const std::vector<Matcher> one = {Matcher::Equal(std::string(pair.name), std::string(pair.value))};
+      EXPECT_EQ(copy.Select(one).ToVector(), index.Select(one).ToVector());
+    }
+  }
+  EXPECT_EQ(copy.Names(nullptr), index.Names(nullptr));
   for (uint32_t i = 0; i < all.size(); ++i) {
     EXPECT_EQ(copy.LabelsOf(i), all[i]);
     EXPECT_EQ(copy.Find(all[i]), i);
@@ -124,6 +132,7 @@ TEST(SeriesIndex, ALostJournalCostsItsOwnSeriesAndNoOther) {
       if (i == gone) bytes[gone % bytes.size()] = static_cast<char>(bytes[gone % bytes.size()] ^ 4);
       ASSERT_EQ(copy.Restore(bytes).ok(), i != gone);
     }
+    copy.FinishRestore();
     copy.Reserve(static_cast<uint32_t>(all.size()));
     ASSERT_EQ(copy.size(), all.size());
     EXPECT_GE(copy.lost(), 1u);

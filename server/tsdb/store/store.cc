@@ -16,6 +16,7 @@
 
 #include "common/base/strings.h"
 #include "server/tsdb/store/fail_point.h"
+#include "server/tsdb/store/read_ahead.h"
 #include "server/tsdb/store/setup.h"
 #include "server/tsdb/store/store_rep.h"
 
@@ -40,12 +41,14 @@ Result<std::unique_ptr<Store>> Store::Open(const StoreOptions& options) {
   rep->setup = MakeSetup(options, rep->cache, rep->listener, rep->env.get());
   const Result<std::optional<WitnessRecord>> witness = Witness::Read(WitnessPath(options.path));
   if (!witness.ok()) rep->damage.emplace_back(witness.status().message());
+  WillReadLog(options.path);
   Result<std::unique_ptr<Database>> opened = options.read_only
                                                  ? ReadDatabase(rep->setup, rep->damage)
                                                  : OpenDatabase(rep->setup, rep->damage);
   if (!opened.ok()) {
     return opened.status().Annotate(StrCat("storage directory ", Quoted(options.path)));
   }
+  WillReadTables(options.path, *(*opened)->db);
   if (witness.ok() && *witness) {
     const uint64_t reached = (*opened)->db->GetLatestSequenceNumber();
     if (reached < (*witness)->sequence) {
