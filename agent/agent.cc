@@ -31,6 +31,7 @@
 #include "common/http/web_protection.h"
 #include "common/log/log.h"
 #include "common/metrics/metrics.h"
+#include "common/metrics/process.h"
 #include "common/rpc/server.h"
 #include "common/tls/trust.h"
 
@@ -281,7 +282,8 @@ Status Agent::State::Build() {
   }
   ring = std::make_unique<Ring>(static_cast<size_t>(options.ring_bytes), ring_files.get());
   last_sequence = std::max(last_sequence, ring->loaded_sequence());
-  metrics::AddProcessMetrics(registry, options.host.procfs);
+  // What the network moved is the host's to say: node_netstat_IpExt_InOctets and its kin.
+  metrics::AddProcessMetrics(registry, options.host.procfs, false);
   metrics::AddBuildInfo(registry, "vedette_agent", kVersion);
   // Dashboards of node_exporter look for this one.
   metrics::AddBuildInfo(registry, "node_exporter", kVersion);
@@ -390,6 +392,9 @@ Status Agent::State::StartGrpc() {
   o.limits = options.grpc_limits;
   o.rules = Rules();
   o.clock = options.clock;
+  // Each look reads and compares three files, which adds up on a host that is asked every quarter of a
+  // minute.
+  o.certificate_refresh_seconds = 10;
   o.events = [this](const rpc::Event& event) {
     refused->With({std::string(rpc::EventName(event.kind))}).Increment();
     LogEvent(event);

@@ -10,10 +10,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
 #include <string_view>
 #include <utility>
-
-#include "common/base/clock.h"
 
 namespace vedette::agent {
 namespace {
@@ -36,6 +35,16 @@ bool IsOfAProcess(std::string_view path) {
 // disks.
 bool HasLongRecords(std::string_view path) {
   return path.starts_with("/proc/self/") || path.starts_with("/proc/1/") || path == "/proc/mdstat";
+}
+
+// Files that the kernel writes as one record, whatever their length: a read gives all of it that there
+// is room for.
+bool IsOneRecord(std::string_view path) {
+  static constexpr std::string_view kNames[] = {
+      "/proc/stat",           "/proc/meminfo",      "/proc/loadavg",
+      "/proc/net/snmp",       "/proc/net/snmp6",    "/proc/net/netstat",
+      "/proc/net/sockstat",   "/proc/net/sockstat6"};
+  return std::ranges::find(kNames, path) != std::end(kNames);
 }
 
 bool IsOfTheKernel(std::string_view path) {
@@ -84,7 +93,7 @@ KeptFiles& KeptFiles::Shared() {
   return *files;
 }
 
-KeptFiles::KeptFiles() : most_(MostKept()) {}
+KeptFiles::KeptFiles(const Clock& clock) : clock_(clock), most_(MostKept()) {}
 
 KeptFiles::~KeptFiles() = default;
 
@@ -102,6 +111,7 @@ KeptFiles::Kind KeptFiles::KindOf(int fd, const std::string& path) {
     case CGROUP2_SUPER_MAGIC:
       return Kind::kAttribute;
     case PROC_SUPER_MAGIC:
+      if (IsOneRecord(path)) return Kind::kOneRecord;
       return HasLongRecords(path) ? Kind::kLongSequence : Kind::kSequence;
     default:
       return Kind::kNotKept;
@@ -110,7 +120,7 @@ KeptFiles::Kind KeptFiles::KindOf(int fd, const std::string& path) {
 
 // From the start of the file to its end.
 int KeptFiles::ReadAll(const Entry& entry, std::string& out) {
-  char buffer[8192];
+  char buffer[16 << 10];
   out.clear();
   for (;;) {
     const ssize_t n = pread(entry.fd, buffer, sizeof buffer, static_cast<off_t>(out.size()));
@@ -120,16 +130,37 @@ int KeptFiles::ReadAll(const Entry& entry, std::string& out) {
     // The kernel hands out whole records as long as a page holds them. Where they are short, much
     // less than a page is all there is; where one may be longer than the rest of the page, only
     // nothing is the end.
-    const ssize_t all = entry.kind == Kind::kAttribute ? 2048
-                        : entry.kind == Kind::kSequence ? 1024
-                                                        : 0;
+    const ssize_t all = entry.kind == Kind::kAttribute   ? 2048
+                        : entry.kind == Kind::kOneRecord ? static_cast<ssize_t>(sizeof buffer)
+                        : entry.kind == Kind::kSequence  ? 1024
+                                                         : 0;
     if (n == 0 || n < all) return 0;
     if (out.size() > kMaxBytes) return EFBIG;
   }
 }
 
+int KeptFiles::ReadShared(Entry& entry, std::string& out) const {
+  const int64_t now = clock_.MonotonicNs();
+  {
+    MutexLock lock(entry.mu);
+    if (now - entry.read_ns < kMomentNs) {
+      if (!entry.text.empty()) {
+        out = entry.text;
+        return 0;
+      }
+      entry.wanted = true;
+    }
+  }
+  const int error = ReadAll(entry, out);
+  if (error != 0) return error;
+  MutexLock lock(entry.mu);
+  entry.read_ns = now;
+  if (entry.wanted) entry.text = out;
+  return 0;
+}
+
 KeptFiles::EntryPtr KeptFiles::Find(const std::string& path, int flags, int& error) {
-  const int64_t now = SystemClock().MonotonicNs();
+  const int64_t now = clock_.MonotonicNs();
   error = 0;
   {
     MutexLock lock(mu_);
@@ -176,7 +207,7 @@ int KeptFiles::Read(const std::string& path, std::string& out) {
       out.clear();
       return error;
     }
-    error = ReadAll(*entry, out);
+    error = entry->shared() ? ReadShared(*entry, out) : ReadAll(*entry, out);
     // ENODEV: the device or group is gone, and perhaps another has its name. Other errors are the
     // file's answer, such as the speed of a device that is down.
     if (error != ENODEV || !again) return error;

@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "common/base/clock.h"
 #include "common/base/mutex.h"
 
 namespace vedette::agent {
@@ -17,6 +18,9 @@ namespace vedette::agent {
 // it is read, and is opened anew. Files of other file systems, and those of single processes but the
 // first, are opened each time.
 //
+// What several collectors read of /proc at the same moment, such as meminfo, the kernel writes once:
+// they get the same text, and so the same numbers.
+//
 //   std::string text;
 //   if (KeptFiles::Shared().Read("/sys/class/net/eth0/mtu", text) == 0) Use(text);
 //
@@ -26,7 +30,7 @@ class KeptFiles {
   // Everybody's. Tests of other roots see plain files, which are never kept.
   static KeptFiles& Shared();
 
-  KeptFiles();
+  explicit KeptFiles(const Clock& clock = SystemClock());
   ~KeptFiles();
   KeptFiles(const KeptFiles&) = delete;
   KeptFiles& operator=(const KeptFiles&) = delete;
@@ -47,25 +51,37 @@ class KeptFiles {
   static constexpr int64_t kIdleNs = 120'000'000'000;
   // What was not there is looked for again after so long.
   static constexpr int64_t kAbsentNs = 20'000'000'000;
+  // So long a file of /proc is the same for whoever reads it.
+  static constexpr int64_t kMomentNs = 20'000'000;
 
  private:
-  enum class Kind : uint8_t { kNotKept, kAttribute, kSequence, kLongSequence };
+  enum class Kind : uint8_t { kNotKept, kAttribute, kOneRecord, kSequence, kLongSequence };
   struct Entry {
     Entry(int descriptor, Kind what) : fd(descriptor), kind(what) {}
     ~Entry();
     const int fd;  // -1: it was not there.
     const Kind kind;
     int64_t used_ns = 0;  // Guarded by mu_.
+
+    bool shared() const { return kind >= Kind::kOneRecord; }
+    Mutex mu;
+    int64_t read_ns VEDETTE_GUARDED_BY(mu) = -kMomentNs;
+    // Kept once a second reader came within a moment.
+    bool wanted VEDETTE_GUARDED_BY(mu) = false;
+    std::string text VEDETTE_GUARDED_BY(mu);
   };
   using EntryPtr = std::shared_ptr<Entry>;
 
   static Kind KindOf(int fd, const std::string& path);
   static int ReadAll(const Entry& entry, std::string& out);
+  // The same, or what another reader of this moment got.
+  int ReadShared(Entry& entry, std::string& out) const VEDETTE_EXCLUDES(entry.mu);
   // What is kept under this path, opened if need be; null with errno's number where it cannot be.
   EntryPtr Find(const std::string& path, int flags, int& error) VEDETTE_EXCLUDES(mu_);
   void Forget(const std::string& path, const EntryPtr& entry) VEDETTE_EXCLUDES(mu_);
   void CloseIdle(int64_t now) VEDETTE_REQUIRES(mu_);
 
+  const Clock& clock_;
   const size_t most_;  // Files kept at once: a part of what the process may open.
   mutable Mutex mu_;
   Mutex listing_;  // Held while a kept folder is read; never together with mu_.

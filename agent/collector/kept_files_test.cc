@@ -14,6 +14,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/support/fake_clock.h"
 #include "tests/support/temp_dir.h"
 
 namespace vedette::agent {
@@ -25,16 +26,44 @@ TEST(KeptFiles, AKernelsFileIsOpenedOnceAndReadAnew) {
   ASSERT_EQ(files.Read("/proc/uptime", first), 0);
   EXPECT_EQ(files.kept(), 1u);
   std::string second = first;
-  // It counts hundredths of a second; reading it is faster than that, so until it moves.
+  // It counts hundredths of a second; reading it is faster than that, and what is read at the same
+  // moment is the same, so until it moves.
   while (second == first) ASSERT_EQ(files.Read("/proc/uptime", second), 0);
   EXPECT_EQ(files.kept(), 1u);
+}
+
+std::string FreshUptime() {
+  std::ifstream in("/proc/uptime");
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+TEST(KeptFiles, WhoReadsAtTheSameMomentReadsTheSame) {
+  vedette::testing::FakeClock clock;
+  KeptFiles files(clock);
+  std::string first, second, third;
+  ASSERT_EQ(files.Read("/proc/uptime", first), 0);
+  // Only now it is known that there are several readers.
+  ASSERT_EQ(files.Read("/proc/uptime", second), 0);
+  while (FreshUptime() == second) {
+  }
+  ASSERT_EQ(files.Read("/proc/uptime", third), 0);
+  EXPECT_EQ(third, second);
+  clock.Advance(KeptFiles::kMomentNs / 1'000'000);
+  ASSERT_EQ(files.Read("/proc/uptime", third), 0);
+  EXPECT_NE(third, second);
+  // The second reader of the next moment reads nothing.
+  while (FreshUptime() == third) {
+  }
+  ASSERT_EQ(files.Read("/proc/uptime", first), 0);
+  EXPECT_EQ(first, third);
 }
 
 // Lines of different lengths, of which the kernel hands out as many as a page holds.
 TEST(KeptFiles, ALongFileIsReadToItsEnd) {
   KeptFiles files;
   for (const char* path : {"/proc/kallsyms", "/proc/self/mountinfo", "/proc/vmstat", "/proc/config.gz",
-                           "/proc/crypto", "/proc/devices"}) {
+                           "/proc/crypto", "/proc/devices", "/proc/stat", "/proc/meminfo",
+                           "/proc/net/snmp", "/proc/net/snmp6", "/proc/net/netstat"}) {
     SCOPED_TRACE(path);
     std::ifstream in(path, std::ios::binary);
     if (!in) continue;
@@ -42,9 +71,14 @@ TEST(KeptFiles, ALongFileIsReadToItsEnd) {
     std::string text;
     for (int i = 0; i < 2; ++i) {
       ASSERT_EQ(files.Read(path, text), 0);
-      if (std::string_view(path) != "/proc/vmstat") {
+      const bool moves = std::string_view(path) == "/proc/vmstat" ||
+                         std::string_view(path) == "/proc/stat" ||
+                         std::string_view(path) == "/proc/meminfo" ||
+                         std::string_view(path).starts_with("/proc/net/");
+      if (!moves) {
         EXPECT_EQ(text, whole);
       }
+      EXPECT_EQ(std::ranges::count(text, '\n'), std::ranges::count(whole, '\n'));
       EXPECT_NEAR(static_cast<double>(text.size()), static_cast<double>(whole.size()), 200);
     }
   }

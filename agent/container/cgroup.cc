@@ -246,14 +246,20 @@ Result<std::vector<CgroupStats>> CgroupReader::Read() const {
     Walk(trees.unified, "", 0, listed[trees.unified], cut);
     add(listed[trees.unified]);
   } else {
+    const auto walk = [&](const std::string& tree, bool shown) {
+      const auto [folder, is_new] = listed.try_emplace(tree);
+      if (!is_new) return;  // One folder for two controllers.
+      Walk(tree, "", 0, folder->second, cut);
+      if (shown) add(folder->second);
+    };
     for (const char* controller : {"cpu", "cpuacct", "memory", "blkio"}) {
       const auto at = trees.controllers.find(controller);
-      if (at == trees.controllers.end()) continue;
-      const auto [folder, is_new] = listed.try_emplace(at->second);
-      if (!is_new) continue;  // One folder for two controllers.
-      Walk(at->second, "", 0, folder->second, cut);
-      add(folder->second);
+      if (at != trees.controllers.end()) walk(at->second, true);
     }
+    // What is in these alone uses nothing that is shown.
+    const auto pids = trees.controllers.find("pids");
+    if (pids != trees.controllers.end()) walk(pids->second, false);
+    if (!trees.unified.empty()) walk(trees.unified, false);
     cut = cut || ids.size() > kMaxGroups;
     while (ids.size() > kMaxGroups) ids.erase(std::prev(ids.end()));
   }
@@ -306,19 +312,30 @@ std::vector<std::string> CgroupReader::Folders(const std::string& id) const {
   return {MainTree(*trees) + (id == "/" ? "" : id)};
 }
 
+bool CgroupReader::HasGroup(const Listed& listed, const std::string& tree, const std::string& id) {
+  const auto groups = listed.find(tree);
+  if (groups != listed.end()) return groups->second.contains(id);
+  return Exists(tree + (id == "/" ? "" : id));
+}
+
+std::optional<double> CgroupReader::ChangedAt(const Listed& listed, const std::string& tree,
+                                              const std::string& id) {
+  const auto groups = listed.find(tree);
+  if (groups != listed.end()) {
+    if (const auto at = groups->second.find(id); at != groups->second.end()) return at->second;
+  }
+  return ModifiedAt(tree + (id == "/" ? "" : id));
+}
+
 void CgroupReader::ReadGroup(const Trees& trees, const Listed& listed, CgroupStats& stats) const {
   const std::string below = stats.id == "/" ? "" : stats.id;
   if (trees.version2) {
-    const auto groups = listed.find(trees.unified);
-    std::optional<double> changed;
-    if (groups != listed.end() && groups->second.contains(stats.id)) {
-      changed = groups->second.at(stats.id);
-    }
-    ReadVersion2(trees.unified + below, changed, stats);
+    stats.start_time_seconds = ChangedAt(listed, trees.unified, stats.id);
+    ReadVersion2(trees.unified + below, stats);
   } else {
     ReadVersion1(trees, listed, stats);
     // Only systemd makes its groups in the unified tree, too.
-    if (!trees.unified.empty() && Exists(trees.unified + below)) {
+    if (!trees.unified.empty() && HasGroup(listed, trees.unified, stats.id)) {
       ReadPressure(trees.unified + below, stats);
     }
   }
@@ -330,16 +347,11 @@ void CgroupReader::ReadVersion1(const Trees& trees, const Listed& listed, Cgroup
     const auto at = trees.controllers.find(controller);
     if (at == trees.controllers.end()) return "";
     if (s.id == "/") return at->second;
-    std::string f = at->second + s.id;
     // A group may be in some of the trees only: one look instead of one for each of its files.
-    const auto ids = listed.find(at->second);
-    const bool there = ids == listed.end() ? Exists(f) : ids->second.contains(s.id);
-    return there ? f : "";
+    return HasGroup(listed, at->second, s.id) ? at->second + s.id : "";
   };
   if (const std::string f = folder("cpuacct"); !f.empty()) {
-    const auto groups = listed.find(trees.controllers.at("cpuacct"));
-    const bool known = groups != listed.end() && groups->second.contains(s.id);
-    s.start_time_seconds = known ? std::optional(groups->second.at(s.id)) : ModifiedAt(f);
+    s.start_time_seconds = ChangedAt(listed, trees.controllers.at("cpuacct"), s.id);
     if (const auto text = ReadGroupFile(f + "/cpuacct.usage_percpu")) {
       int cpu = 0;
       for (const std::string_view word : Split(Trim(*text), ' ')) {
@@ -371,7 +383,9 @@ void CgroupReader::ReadVersion1(const Trees& trees, const Listed& listed, Cgroup
     ReadProcesses(f + "/cgroup.procs", s);
   }
   if (const std::string f = folder("memory"); !f.empty()) {
-    if (!s.start_time_seconds) s.start_time_seconds = ModifiedAt(f);
+    if (!s.start_time_seconds) {
+      s.start_time_seconds = ChangedAt(listed, trees.controllers.at("memory"), s.id);
+    }
     const FlatFile stat(f + "/memory.stat");
     s.memory_usage = ReadNumber(f + "/memory.usage_in_bytes");
     s.memory_max_usage = ReadNumber(f + "/memory.max_usage_in_bytes");
@@ -407,9 +421,7 @@ void CgroupReader::ReadVersion1(const Trees& trees, const Listed& listed, Cgroup
   }
 }
 
-void CgroupReader::ReadVersion2(const std::string& f, std::optional<double> changed,
-                                CgroupStats& s) const {
-  s.start_time_seconds = changed ? changed : ModifiedAt(f);
+void CgroupReader::ReadVersion2(const std::string& f, CgroupStats& s) const {
   const FlatFile cpu(f + "/cpu.stat");
   if (const auto v = cpu.Get("usage_usec", 1e6)) s.cpu_usage_seconds["total"] = *v;
   s.cpu_user_seconds = cpu.Get("user_usec", 1e6);

@@ -90,10 +90,13 @@ class CgroupReader {
   using Listed = std::map<std::string, Groups, std::less<>>;
   static void Walk(const std::string& root, const std::string& below, int depth, Groups& ids,
                    bool& cut);
+  // Whether a tree has a group, and when the group was changed last.
+  static bool HasGroup(const Listed& listed, const std::string& tree, const std::string& id);
+  static std::optional<double> ChangedAt(const Listed& listed, const std::string& tree,
+                                         const std::string& id);
   void ReadGroup(const Trees& trees, const Listed& listed, CgroupStats& stats) const;
   void ReadVersion1(const Trees& trees, const Listed& listed, CgroupStats& stats) const;
-  void ReadVersion2(const std::string& folder, std::optional<double> changed,
-                    CgroupStats& stats) const;
+  void ReadVersion2(const std::string& folder, CgroupStats& stats) const;
 
   const std::string root_;
   const std::string procfs_;

@@ -1,4 +1,5 @@
 #include "common/metrics/metrics.h"
+#include "common/metrics/process.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -144,6 +145,12 @@ TEST(ProcessMetrics, ReadsAFixedProc) {
     const std::string line = "{__name__=\"" + name + "\"} " + std::to_string(value) + "\n";
     EXPECT_NE(text.find(line), std::string::npos) << line << text;
   }
+
+  Registry quiet;
+  AddProcessMetrics(quiet, root.string(), false);
+  const std::string less = Text(quiet.Collect());
+  EXPECT_EQ(less.find("process_network"), std::string::npos) << less;
+  EXPECT_NE(less.find("process_threads"), std::string::npos) << less;
 }
 
 }  // namespace

@@ -1,13 +1,14 @@
+#include "common/metrics/process.h"
+
+#include <fcntl.h>
 #include <linux/magic.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include <atomic>
+#include <cerrno>
 #include <charconv>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <memory>
 #include <optional>
 #include <sstream>
@@ -15,6 +16,8 @@
 #include <utility>
 #include <vector>
 
+#include "common/base/clock.h"
+#include "common/base/mutex.h"
 #include "common/base/strings.h"
 #include "common/metrics/metrics.h"
 #include "common/model/labels.h"
@@ -22,9 +25,20 @@
 namespace vedette::metrics {
 namespace {
 
+// Nothing where it cannot be read.
 std::string ReadWhole(const std::string& path) {
-  std::ifstream in(path);
-  return std::string(std::istreambuf_iterator<char>(in), {});
+  std::string text;
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return text;
+  char buffer[8192];
+  for (;;) {
+    const ssize_t n = read(fd, buffer, sizeof buffer);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) break;
+    text.append(buffer, static_cast<size_t>(n));
+  }
+  close(fd);
+  return text;
 }
 
 std::optional<double> Number(std::string_view text) {
@@ -107,15 +121,31 @@ std::optional<double> OpenFds(const std::string& folder) {
   return open;
 }
 
-// `boot_seconds` is remembered from run to run; 0: not known yet.
-void CollectProcess(const std::string& proc_root, std::atomic<double>& boot_seconds,
-                    std::vector<MetricFamily>& out) {
-  // Counted from the state field, which proc(5) numbers 3.
-  constexpr size_t kUserTicks = 14 - 3, kSystemTicks = 15 - 3, kThreads = 20 - 3;
-  constexpr size_t kStartTicks = 22 - 3, kVirtualBytes = 23 - 3, kResidentPages = 24 - 3;
-  const std::string stat = ReadWhole(proc_root + "/self/stat");
-  const std::vector<std::string_view> fields = StatFields(stat);
-  if (fields.size() > kResidentPages) {
+// What a process says of itself. Thread-safe.
+class Process {
+ public:
+  Process(std::string proc_root, bool network)
+      : proc_root_(std::move(proc_root)), network_(network) {}
+
+  void Collect(std::vector<MetricFamily>& out) VEDETTE_EXCLUDES(mu_) {
+    MutexLock lock(mu_);
+    AddStat(out);
+    AddLimits(out);
+    if (network_) AddNetwork(out);
+    if (const auto open_fds = OpenFds(proc_root_ + "/self/fd")) {
+      AppendOne(out, "process_open_fds", MetricType::kGauge, "Number of open file descriptors.",
+                *open_fds);
+    }
+  }
+
+ private:
+  void AddStat(std::vector<MetricFamily>& out) VEDETTE_REQUIRES(mu_) {
+    // Counted from the state field, which proc(5) numbers 3.
+    constexpr size_t kUserTicks = 14 - 3, kSystemTicks = 15 - 3, kThreads = 20 - 3;
+    constexpr size_t kStartTicks = 22 - 3, kVirtualBytes = 23 - 3, kResidentPages = 24 - 3;
+    const std::string stat = ReadWhole(proc_root_ + "/self/stat");
+    const std::vector<std::string_view> fields = StatFields(stat);
+    if (fields.size() <= kResidentPages) return;
     const double ticks = double(sysconf(_SC_CLK_TCK));
     const auto field = [&](size_t i) { return Number(fields[i]).value_or(0); };
     AppendOne(out, "process_cpu_seconds_total", MetricType::kCounter,
@@ -128,49 +158,65 @@ void CollectProcess(const std::string& proc_root, std::atomic<double>& boot_seco
               "Resident memory size in bytes.",
               field(kResidentPages) * double(sysconf(_SC_PAGESIZE)));
     // When the process began does not change, and /proc/stat is long.
-    if (boot_seconds == 0) boot_seconds = BootSeconds(proc_root).value_or(0);
-    if (const double boot = boot_seconds; boot > 0) {
+    if (boot_seconds_ == 0) boot_seconds_ = BootSeconds(proc_root_).value_or(0);
+    if (boot_seconds_ > 0) {
       AppendOne(out, "process_start_time_seconds", MetricType::kGauge,
                 "Start time of the process since unix epoch in seconds.",
-                boot + field(kStartTicks) / ticks);
+                boot_seconds_ + field(kStartTicks) / ticks);
     }
   }
-  const std::string limits = ReadWhole(proc_root + "/self/limits");
-  if (const auto files = SoftLimit(limits, "Max open files")) {
-    if (const auto max_fds = Number(*files)) {
-      AppendOne(out, "process_max_fds", MetricType::kGauge,
-                "Maximum number of open file descriptors.", *max_fds);
+
+  void AddLimits(std::vector<MetricFamily>& out) VEDETTE_REQUIRES(mu_) {
+    // Sixteen lines, of which two are wanted, and which hardly ever change.
+    constexpr int64_t kGoodNs = 60'000'000'000;
+    const int64_t now = SystemClock().MonotonicNs();
+    if (limits_.empty() || now - limits_ns_ > kGoodNs) {
+      limits_ = ReadWhole(proc_root_ + "/self/limits");
+      limits_ns_ = now;
+    }
+    if (const auto files = SoftLimit(limits_, "Max open files")) {
+      if (const auto max_fds = Number(*files)) {
+        AppendOne(out, "process_max_fds", MetricType::kGauge,
+                  "Maximum number of open file descriptors.", *max_fds);
+      }
+    }
+    if (const auto space = SoftLimit(limits_, "Max address space")) {
+      // No limit is the largest number there is, as Prometheus' clients have it.
+      const double bytes = Number(*space).value_or(18446744073709551615.0);
+      AppendOne(out, "process_virtual_memory_max_bytes", MetricType::kGauge,
+                "Maximum amount of virtual memory available in bytes.", bytes);
     }
   }
-  if (const auto space = SoftLimit(limits, "Max address space")) {
-    // No limit is the largest number there is, as Prometheus' clients have it.
-    const double bytes = Number(*space).value_or(18446744073709551615.0);
-    AppendOne(out, "process_virtual_memory_max_bytes", MetricType::kGauge,
-              "Maximum amount of virtual memory available in bytes.", bytes);
+
+  void AddNetwork(std::vector<MetricFamily>& out) VEDETTE_REQUIRES(mu_) {
+    const std::string netstat = ReadWhole(proc_root_ + "/self/net/netstat");
+    if (const auto bytes = IpExt(netstat, "InOctets")) {
+      AppendOne(out, "process_network_receive_bytes_total", MetricType::kCounter,
+                "Bytes that the machine received by network, as the process sees it.", *bytes);
+    }
+    if (const auto bytes = IpExt(netstat, "OutOctets")) {
+      AppendOne(out, "process_network_transmit_bytes_total", MetricType::kCounter,
+                "Bytes that the machine sent by network, as the process sees it.", *bytes);
+    }
   }
-  const std::string netstat = ReadWhole(proc_root + "/self/net/netstat");
-  if (const auto bytes = IpExt(netstat, "InOctets")) {
-    AppendOne(out, "process_network_receive_bytes_total", MetricType::kCounter,
-              "Bytes that the machine received by network, as the process sees it.", *bytes);
-  }
-  if (const auto bytes = IpExt(netstat, "OutOctets")) {
-    AppendOne(out, "process_network_transmit_bytes_total", MetricType::kCounter,
-              "Bytes that the machine sent by network, as the process sees it.", *bytes);
-  }
-  if (const auto open_fds = OpenFds(proc_root + "/self/fd")) {
-    AppendOne(out, "process_open_fds", MetricType::kGauge, "Number of open file descriptors.",
-              *open_fds);
-  }
-}
+
+  const std::string proc_root_;
+  const bool network_;
+  Mutex mu_;
+  double boot_seconds_ VEDETTE_GUARDED_BY(mu_) = 0;  // Not known yet: 0.
+  std::string limits_ VEDETTE_GUARDED_BY(mu_);
+  int64_t limits_ns_ VEDETTE_GUARDED_BY(mu_) = 0;
+};
 
 }  // namespace
 
 void AddProcessMetrics(Registry& registry, std::string proc_root) {
-  registry.AddCallback([proc_root = std::move(proc_root),
-                        boot = std::make_shared<std::atomic<double>>(0)](
-                           std::vector<MetricFamily>& out) {
-    CollectProcess(proc_root, *boot, out);
-  });
+  AddProcessMetrics(registry, std::move(proc_root), true);
+}
+
+void AddProcessMetrics(Registry& registry, std::string proc_root, bool network) {
+  registry.AddCallback([process = std::make_shared<Process>(std::move(proc_root), network)](
+                           std::vector<MetricFamily>& out) { process->Collect(out); });
 }
 
 void AddBuildInfo(Registry& registry, std::string_view prefix, std::string_view version) {

@@ -14,8 +14,10 @@
 #include "common/base/mutex.h"
 #include "common/rpc/channel.h"
 #include "common/rpc/grpc_status.h"
+#include "common/rpc/health.h"
 #include "common/rpc/server.h"
 #include "common/tls/ca.h"
+#include "proto/interop/health.grpc.pb.h"
 #include "proto/vedette/v1/agent.grpc.pb.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/temp_dir.h"
@@ -78,15 +80,20 @@ class AgentStub final : public v1::AgentService::Service {
                        v1::CollectResponse*) override {
     return ToGrpcStatus(NotFound("no such collector"));
   }
-  // Answers each request, as long as the caller is known.
+  // Answers each request, as long as the caller is known and `look_again` has nothing against it.
   grpc::Status Pull(grpc::ServerContext* context,
                     grpc::ServerReaderWriter<v1::PullResponse, v1::PullRequest>* stream) override {
     v1::PullRequest request;
     while (stream->Read(&request)) {
+      if (look_again != nullptr) {
+        if (const Status peer = look_again(*context); !peer.ok()) return ToGrpcStatus(peer);
+      }
       if (!PeerIdentity(*context).ok() || !stream->Write(v1::PullResponse())) break;
     }
     return grpc::Status::OK;
   }
+
+  std::function<Status(const grpc::ServerContext&)> look_again;
 };
 
 class MtlsTest : public ::testing::Test {
@@ -231,6 +238,96 @@ TEST_F(MtlsTest, ARevokedCertificateIsRefusedAtTheHandshakeAndOnAStandingConnect
   EXPECT_TRUE(events_.Saw(EventKind::kCallRefused, "revoked")) << events_.All();
   EXPECT_FALSE(Describe(Channel({.files = files})).ok());
   EXPECT_TRUE(events_.Saw(EventKind::kHandshakeRefused, "revoked")) << events_.All();
+}
+
+TEST_F(MtlsTest, WhoIsRevokedOrExpiresDuringACallIsSeenAtTheNextMessage) {
+  service_.look_again = [this](const grpc::ServerContext& c) { return server_->CheckPeer(c); };
+  for (const bool revoked : {true, false}) {
+    SCOPED_TRACE(revoked);
+    const std::string name = revoked ? "hub" : "brief";
+    const IssuedFiles hub =
+        Issue(dir(), {.role = Role::kServer, .name = name, .lifetime_ms = 30'000});
+    tls::CertificateFiles files = Files(hub, hub);
+    files.crl_file.clear();  // It has not heard of it.
+    grpc::ClientContext context;
+    SetTimeout(context, 60'000);
+    auto stream = v1::AgentService::NewStub(Channel({.files = files}))->Pull(&context);
+    v1::PullResponse response;
+    const auto ask = [&] { return stream->Write(v1::PullRequest()) && stream->Read(&response); };
+    // The second and third look are those that check no signature.
+    for (int i = 0; i < 3; ++i) ASSERT_TRUE(ask()) << events_.All();
+    if (revoked) {
+      Result<tls::CertificateAuthority> ca = tls::CertificateAuthority::Open(dir(), SystemClock());
+      ASSERT_TRUE(ca->Revoke(name).ok());
+    } else {
+      clock_.Advance(40'000);
+    }
+    EXPECT_FALSE(ask());
+    const grpc::Status status = stream->Finish();
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAUTHENTICATED) << status.error_message();
+    EXPECT_NE(status.error_message().find(revoked ? "revoked" : "expired"), std::string::npos)
+        << status.error_message();
+  }
+}
+
+TEST_F(MtlsTest, HealthIsToldOnceAndWhenItChanges) {
+  namespace health = grpc::health::v1;
+  const IssuedFiles hub = Issue(dir(), {.role = Role::kServer, .name = "hub"});
+  const auto stub = health::Health::NewStub(Channel({.files = Files(hub, hub)}));
+  health::HealthCheckRequest all, one;
+  one.set_service("vedette.v1.AgentService");
+  health::HealthCheckResponse response;
+  const auto check = [&](const health::HealthCheckRequest& request) {
+    grpc::ClientContext context;
+    SetTimeout(context, 10'000);
+    return stub->Check(&context, request, &response).error_code();
+  };
+  EXPECT_EQ(check(all), grpc::StatusCode::OK) << events_.All();
+  EXPECT_EQ(response.status(), health::HealthCheckResponse::SERVING);
+  EXPECT_EQ(check(one), grpc::StatusCode::NOT_FOUND);
+
+  grpc::ClientContext unknown_context;
+  SetTimeout(unknown_context, 60'000);
+  auto unknown = stub->Watch(&unknown_context, one);
+  ASSERT_TRUE(unknown->Read(&response));
+  EXPECT_EQ(response.status(), health::HealthCheckResponse::SERVICE_UNKNOWN);
+  // Those that went away leave their places.
+  unknown_context.TryCancel();
+  EXPECT_FALSE(unknown->Read(&response));
+  (void)unknown->Finish();
+
+  grpc::ClientContext context;
+  SetTimeout(context, 60'000);
+  auto watch = stub->Watch(&context, all);
+  ASSERT_TRUE(watch->Read(&response));
+  EXPECT_EQ(response.status(), health::HealthCheckResponse::SERVING);
+  std::thread stop([&] { server_->Shutdown(10'000); });
+  ASSERT_TRUE(watch->Read(&response));
+  EXPECT_EQ(response.status(), health::HealthCheckResponse::NOT_SERVING);
+  EXPECT_FALSE(watch->Read(&response));
+  EXPECT_TRUE(watch->Finish().ok());
+  stop.join();
+}
+
+TEST_F(MtlsTest, HealthIsWatchedBySoManyAndNoMore) {
+  namespace health = grpc::health::v1;
+  const IssuedFiles hub = Issue(dir(), {.role = Role::kServer, .name = "hub"});
+  const auto stub = health::Health::NewStub(Channel({.files = Files(hub, hub)}));
+  struct Call {
+    grpc::ClientContext context;
+    std::unique_ptr<grpc::ClientReader<health::HealthCheckResponse>> watch;
+  };
+  std::vector<std::unique_ptr<Call>> calls;
+  health::HealthCheckResponse response;
+  const auto begin = [&] {
+    calls.push_back(std::make_unique<Call>());
+    SetTimeout(calls.back()->context, 60'000);
+    calls.back()->watch = stub->Watch(&calls.back()->context, {});
+    return calls.back()->watch->Read(&response);
+  };
+  for (int i = 0; i < HealthService::kMaxWatches; ++i) ASSERT_TRUE(begin()) << i;
+  EXPECT_FALSE(begin());
+  EXPECT_EQ(calls.back()->watch->Finish().error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
 }
 
 TEST_F(MtlsTest, TheWrongRoleIsRefusedAndTold) {

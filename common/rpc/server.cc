@@ -3,7 +3,6 @@
 #include <grpc/support/log.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
-#include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/security/auth_metadata_processor.h>
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/security/tls_certificate_provider.h>
@@ -22,6 +21,7 @@
 #include "common/rpc/call_rate.h"
 #include "common/rpc/flood_guard.h"
 #include "common/rpc/grpc_status.h"
+#include "common/rpc/health.h"
 #include "common/rpc/lock_cycles.h"
 #include "common/rpc/verifier.h"
 
@@ -250,8 +250,13 @@ struct Server::State {
   std::vector<int> ports;
   std::shared_ptr<tls::TrustStore> trust;  // Null without TLS.
   std::shared_ptr<FloodGuard> guard;       // Likewise.
+  HealthService health;
   std::unique_ptr<grpc::Server> server;
   std::atomic<bool> stopped{false};
+
+  // Of CheckPeer, by certificate; who is looked at has its entry taken out meanwhile.
+  Mutex mu;
+  std::unordered_map<std::string, tls::TrustStore::Believed> believed VEDETTE_GUARDED_BY(mu);
 };
 
 Server::Server(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -266,10 +271,10 @@ Result<std::unique_ptr<Server>> Server::Start(ServerOptions options,
   if (!options.insecure) {
     VEDETTE_RETURN_IF_ERROR(tls::CheckFiles(options.files, *options.clock).status());
   }
-  // Both work through a list that the process has once, and which a ServerBuilder copies.
+  // Works through a list that the process has once, and which a ServerBuilder copies.
   static std::once_flag plugins;
   std::call_once(plugins, [] {
-    grpc::EnableDefaultHealthCheckService(true);
+    grpc::EnableDefaultHealthCheckService(false);  // health.h says why.
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   });
 
@@ -296,6 +301,7 @@ Result<std::unique_ptr<Server>> Server::Start(ServerOptions options,
     builder.AddListeningPort(options.listen_addresses[i], credentials, &state->ports[i]);
   }
   for (grpc::Service* service : services) builder.RegisterService(service);
+  builder.RegisterService(state->health.service());
   state->server = builder.BuildAndStart();
   for (size_t i = 0; i < state->ports.size(); ++i) {
     if (state->server != nullptr && state->ports[i] > 0) continue;
@@ -323,22 +329,29 @@ Result<std::unique_ptr<Server>> Server::Start(ServerOptions options,
 
 const std::vector<int>& Server::ports() const { return state_->ports; }
 
-void Server::SetServing(std::string_view service, bool serving) {
-  if (auto* health = state_->server->GetHealthCheckService()) {
-    health->SetServingStatus(std::string(service), serving);
-  }
-}
-
 Status Server::CheckPeer(const grpc::ServerContextBase& context) const {
   if (state_->trust == nullptr) return {};
   const std::shared_ptr<const grpc::AuthContext> auth = context.auth_context();
   if (auth == nullptr) return Unauthenticated("the caller has no certificate");
-  return state_->trust->Verify(Property(*auth, kPeerCertificate), Property(*auth, kPeerChain))
-      .status();
+  constexpr size_t kMaxBelieved = 1000;
+  const std::string certificate(Property(*auth, kPeerCertificate));
+  tls::TrustStore::Believed believed;
+  {
+    MutexLock lock(state_->mu);
+    if (auto known = state_->believed.extract(certificate)) believed = std::move(known.mapped());
+  }
+  const Status status =
+      state_->trust->VerifyAgain(certificate, Property(*auth, kPeerChain), believed).status();
+  if (!status.ok()) return status;
+  MutexLock lock(state_->mu);
+  if (state_->believed.size() >= kMaxBelieved) state_->believed.clear();
+  state_->believed.insert_or_assign(certificate, std::move(believed));
+  return {};
 }
 
 void Server::Shutdown(int64_t grace_ms) {
   if (state_->stopped.exchange(true)) return;
+  state_->health.Stop();
   state_->server->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(grace_ms));
   state_->server->Wait();
   if (state_->guard != nullptr) state_->guard->Stop();

@@ -68,12 +68,9 @@ class Server {
   // The port of each listen address, in their order.
   const std::vector<int>& ports() const;
 
-  // What the health service answers: for the whole program if `service` is empty.
-  void SetServing(std::string_view service, bool serving);
-
   // Looks again at the caller of a call that goes on: OK, or why it is not to be believed any more
-  // (expired or revoked since, or its CA is no longer ours). For streams, at each message: about
-  // 0.1 ms. Always OK without TLS.
+  // (expired or revoked since, or its CA is no longer ours). For streams, at each message: two stats
+  // as long as the CA and the revocation list are the same. Always OK without TLS.
   Status CheckPeer(const grpc::ServerContextBase& context) const;
 
   // Takes no new calls; those that run have `grace_ms` to end, then they are cancelled. Idempotent.

@@ -16,9 +16,8 @@ import stack as s  # noqa: E402
 
 
 def cpu_ms(pid):
-    with open(f"/proc/{pid}/stat") as f:
-        fields = f.read().rsplit(")", 1)[1].split()
-    return 1000 * (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """By the process's CPU clock (clock_getcpuclockid(3)): to the nanosecond, where /proc/PID/stat counts ticks."""
+    return time.clock_gettime_ns((~pid << 3) | 2) / 1e6
 
 
 CONNECTIONS = {}
