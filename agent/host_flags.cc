@@ -71,7 +71,8 @@ void HostFlags::Add(flags::Flags& flags) {
   flags.Add("collector.ethtool.metrics-include", &h.ethtool_metrics_include,
             "Expression for drivers' counters to show.");
   flags.AddDuration("collector.filesystem.mount-timeout", &h.filesystem_mount_timeout_ms,
-                    "How long a mount may take to answer before it counts as dead.");
+                    "How long a mount may take to answer before it counts as dead; till then it is "
+                    "shown as it was last seen.");
   flags.Add("collector.interrupts.include-zeros", &h.interrupts_include_zeros,
             "Show interrupts that never happened, too.");
   flags.Add("collector.ipvs.backend-labels", &h.ipvs_backend_labels,

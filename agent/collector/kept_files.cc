@@ -51,6 +51,8 @@ bool IsOfTheKernel(std::string_view path) {
   return path.starts_with("/sys/") || path.starts_with("/proc/");
 }
 
+bool IsOfAGroup(std::string_view path) { return path.starts_with("/sys/fs/cgroup/"); }
+
 // linux_dirent64, which glibc does not show.
 struct RawName {
   uint64_t inode;
@@ -179,12 +181,12 @@ KeptFiles::EntryPtr KeptFiles::Find(const std::string& path, int flags, int& err
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | flags);
   error = fd < 0 ? errno : 0;
   // A control group that is away may come back with all its files, as a service's does.
-  const bool absent = error == ENOENT && IsOfTheKernel(path) && !IsOfAProcess(path) &&
-                      (!path.starts_with("/sys/fs/cgroup/") ||
+  const bool absent = (error == ENOENT || error == ENOTDIR) && IsOfTheKernel(path) &&
+                      !IsOfAProcess(path) &&
+                      (!IsOfAGroup(path) ||
                        access(path.substr(0, path.rfind('/')).c_str(), F_OK) == 0);
   if (fd < 0 && !absent) return nullptr;
-  auto entry = std::make_shared<Entry>(fd, fd < 0 ? Kind::kNotKept : KindOf(fd, path));
-  entry->used_ns = now;
+  auto entry = std::make_shared<Entry>(fd, fd < 0 ? Kind::kNotKept : KindOf(fd, path), now);
   MutexLock lock(mu_);
   const bool keep = absent || (entry->kind != Kind::kNotKept && open_ < most_);
   if (keep && entries_.emplace(path, entry).second && fd >= 0) ++open_;
@@ -231,8 +233,10 @@ std::vector<std::string> KeptFiles::List(const std::string& path, bool folders_o
     } else {
       seen = ReadNames(entry->fd, false, folders_only, names);
     }
-    // A folder that went away is empty for who has it open.
+    // A folder that went away is empty for who has it open; but many are empty where they are, such as
+    // those of a virtual machine's sensors, and what comes into them is seen.
     if (!shared || seen > 2 || !again) return names;
+    if (!IsOfAGroup(path) && clock_.MonotonicNs() - entry->opened_ns < kAbsentNs) return names;
     Forget(path, entry);
   }
 }

@@ -49,7 +49,7 @@ class KeptFiles {
   static constexpr size_t kMaxBytes = 16 << 20;
   // What nobody read for so long is closed.
   static constexpr int64_t kIdleNs = 120'000'000'000;
-  // What was not there is looked for again after so long.
+  // What was not there, or was an empty folder, is looked for again after so long.
   static constexpr int64_t kAbsentNs = 20'000'000'000;
   // So long a file of /proc is the same for whoever reads it.
   static constexpr int64_t kMomentNs = 20'000'000;
@@ -57,11 +57,13 @@ class KeptFiles {
  private:
   enum class Kind : uint8_t { kNotKept, kAttribute, kOneRecord, kSequence, kLongSequence };
   struct Entry {
-    Entry(int descriptor, Kind what) : fd(descriptor), kind(what) {}
+    Entry(int descriptor, Kind what, int64_t now)
+        : fd(descriptor), kind(what), opened_ns(now), used_ns(now) {}
     ~Entry();
     const int fd;  // -1: it was not there.
     const Kind kind;
-    int64_t used_ns = 0;  // Guarded by mu_.
+    const int64_t opened_ns;
+    int64_t used_ns;  // Guarded by mu_.
 
     bool shared() const { return kind >= Kind::kOneRecord; }
     Mutex mu;

@@ -234,6 +234,20 @@ void CgroupReader::Walk(const std::string& root, const std::string& below, int d
   }
 }
 
+void CgroupReader::LookFor(const std::set<std::string>& ids, const std::string& tree,
+                           Listed& listed) {
+  const auto [groups, is_new] = listed.try_emplace(tree);
+  if (!is_new) return;
+  for (const std::string& id : ids) {
+    // A parent comes before what is below it, and where it is not, nothing is.
+    const size_t slash = id.rfind('/');
+    if (slash > 0 && !groups->second.contains(id.substr(0, slash))) continue;
+    if (const auto changed = ModifiedAt(tree + (id == "/" ? "" : id))) {
+      groups->second.emplace(id, *changed);
+    }
+  }
+}
+
 Result<std::vector<CgroupStats>> CgroupReader::Read() const {
   VEDETTE_ASSIGN_OR_RETURN(const Trees trees, KnownTrees());
   std::set<std::string> ids;
@@ -246,22 +260,20 @@ Result<std::vector<CgroupStats>> CgroupReader::Read() const {
     Walk(trees.unified, "", 0, listed[trees.unified], cut);
     add(listed[trees.unified]);
   } else {
-    const auto walk = [&](const std::string& tree, bool shown) {
-      const auto [folder, is_new] = listed.try_emplace(tree);
-      if (!is_new) return;  // One folder for two controllers.
-      Walk(tree, "", 0, folder->second, cut);
-      if (shown) add(folder->second);
-    };
     for (const char* controller : {"cpu", "cpuacct", "memory", "blkio"}) {
       const auto at = trees.controllers.find(controller);
-      if (at != trees.controllers.end()) walk(at->second, true);
+      if (at == trees.controllers.end()) continue;
+      const auto [folder, is_new] = listed.try_emplace(at->second);
+      if (!is_new) continue;  // One folder for two controllers.
+      Walk(at->second, "", 0, folder->second, cut);
+      add(folder->second);
     }
-    // What is in these alone uses nothing that is shown.
-    const auto pids = trees.controllers.find("pids");
-    if (pids != trees.controllers.end()) walk(pids->second, false);
-    if (!trees.unified.empty()) walk(trees.unified, false);
     cut = cut || ids.size() > kMaxGroups;
     while (ids.size() > kMaxGroups) ids.erase(std::prev(ids.end()));
+    // What is in these alone uses nothing that is shown.
+    const auto pids = trees.controllers.find("pids");
+    if (pids != trees.controllers.end()) LookFor(ids, pids->second, listed);
+    if (!trees.unified.empty()) LookFor(ids, trees.unified, listed);
   }
   std::vector<CgroupStats> out;
   for (const std::string& id : ids) {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -90,6 +91,8 @@ class CgroupReader {
   using Listed = std::map<std::string, Groups, std::less<>>;
   static void Walk(const std::string& root, const std::string& below, int depth, Groups& ids,
                    bool& cut);
+  // Adds to `listed` which of the groups a tree has.
+  static void LookFor(const std::set<std::string>& ids, const std::string& tree, Listed& listed);
   // Whether a tree has a group, and when the group was changed last.
   static bool HasGroup(const Listed& listed, const std::string& tree, const std::string& id);
   static std::optional<double> ChangedAt(const Listed& listed, const std::string& tree,

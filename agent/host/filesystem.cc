@@ -1,17 +1,15 @@
 #include <sys/statvfs.h>
 
-#include <cerrno>
 #include <memory>
-#include <optional>
 #include <set>
 #include <string>
-#include <thread>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 #include "agent/host/collector_groups.h"
 #include "agent/host/files.h"
-#include "common/base/mutex.h"
+#include "agent/host/mount_answers.h"
 #include "common/base/strings.h"
 
 namespace vedette::agent {
@@ -46,54 +44,12 @@ std::string Unescape(std::string_view text) {
   return out;
 }
 
-// A server that is gone blocks statvfs for as long as it likes, and no signal wakes it.
 bool MayHang(std::string_view type) {
   return type.starts_with("nfs") || type.starts_with("fuse") || type == "cifs" || type == "smb3" ||
          type == "ceph" || type == "9p" || type == "afs" || type == "glusterfs" || type == "lustre";
 }
 
-// StuckMounts asks about mounts that may hang on a thread of their own and waits only so long. A
-// mount that did not answer is not asked again before that thread is back: one thread a dead mount.
-class StuckMounts {
- public:
-  std::optional<int> Statvfs(const std::string& path, int64_t timeout_ms, struct statvfs* out) {
-    auto call = std::make_shared<Call>();
-    {
-      MutexLock lock(state_->mu);
-      if (!state_->stuck.insert(path).second) return std::nullopt;
-    }
-    std::thread([call, path, state = state_] {
-      struct statvfs buffer = {};
-      const int error = statvfs(path.c_str(), &buffer) == 0 ? 0 : errno;
-      MutexLock lock(state->mu);
-      call->buffer = buffer;
-      call->error = error;
-      state->stuck.erase(path);
-      state->back.NotifyAll();
-    }).detach();
-    MutexLock lock(state_->mu);
-    while (!call->error) {
-      if (!state_->back.WaitFor(state_->mu, timeout_ms)) break;
-    }
-    if (call->error) *out = call->buffer;
-    return call->error;
-  }
-
- private:
-  struct Call {
-    std::optional<int> error;  // Set once the answer is there.
-    struct statvfs buffer = {};
-  };
-  struct State {
-    Mutex mu;
-    CondVar back;
-    std::set<std::string> stuck VEDETTE_GUARDED_BY(mu);
-  };
-  // Shared with threads that may outlive the collector.
-  std::shared_ptr<State> state_ = std::make_shared<State>();
-};
-
-Status CollectFilesystems(const Host& host, StuckMounts& stuck, MetricSink& sink) {
+Status CollectFilesystems(const Host& host, MountAnswers& answers, MetricSink& sink) {
   const HostOptions& options = host.options;
   Result<std::string> text = ReadFile(options.procfs + "/1/mounts");
   if (!text.ok()) text = ReadFile(options.procfs + "/self/mounts");
@@ -117,19 +73,27 @@ Status CollectFilesystems(const Host& host, StuckMounts& stuck, MetricSink& sink
     sink.Family(name, MetricType::kGauge, help);
     sink.Add({{"device", m.device}, {"mountpoint", m.mount_point}, {"fstype", m.type}}, value);
   };
+  const auto path_of = [&](const Mount& m) {
+    return options.rootfs == "/" ? m.mount_point : options.rootfs + m.mount_point;
+  };
+  std::vector<std::string> doubtful;
   for (const Mount& m : mounts) {
-    const std::string path = options.rootfs == "/" ? m.mount_point : options.rootfs + m.mount_point;
-    struct statvfs fs = {};
-    std::optional<int> error;
+    if (MayHang(m.type)) doubtful.push_back(path_of(m));
+  }
+  const std::vector<MountAnswer> late = answers.Get(doubtful);
+  auto next = late.begin();
+  for (const Mount& m : mounts) {
+    MountAnswer answer;
     if (MayHang(m.type)) {
-      error = stuck.Statvfs(path, options.filesystem_mount_timeout_ms, &fs);
+      answer = *next++;
     } else {
-      error = statvfs(path.c_str(), &fs) == 0 ? 0 : errno;
+      answer.good = statvfs(path_of(m).c_str(), &answer.fs) == 0;
     }
-    const bool failed = !error || *error != 0;
+    const struct statvfs& fs = answer.fs;
     add(m, "node_filesystem_device_error",
-        "Whether an error occurred while getting statistics for the given device.", failed ? 1 : 0);
-    if (failed) continue;
+        "Whether an error occurred while getting statistics for the given device.",
+        answer.good ? 0 : 1);
+    if (!answer.good) continue;
     const auto unit = static_cast<double>(fs.f_frsize);
     bool read_only = false;
     for (std::string_view option : Split(m.options, ',')) read_only |= option == "ro";
@@ -152,8 +116,9 @@ Status CollectFilesystems(const Host& host, StuckMounts& stuck, MetricSink& sink
 
 void AddFilesystemCollectors(const HostPtr& host, Collectors& out) {
   Add(out, {"filesystem", "/proc/1/mounts, statvfs of each mount"},
-      [host, stuck = std::make_shared<StuckMounts>()](MetricSink& sink) {
-        return CollectFilesystems(*host, *stuck, sink);
+      [host, answers = std::make_shared<MountAnswers>(
+                 host->options.filesystem_mount_timeout_ms)](MetricSink& sink) {
+        return CollectFilesystems(*host, *answers, sink);
       });
 }
 

@@ -328,6 +328,11 @@ TEST_F(MtlsTest, HealthIsWatchedBySoManyAndNoMore) {
   for (int i = 0; i < HealthService::kMaxWatches; ++i) ASSERT_TRUE(begin()) << i;
   EXPECT_FALSE(begin());
   EXPECT_EQ(calls.back()->watch->Finish().error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  calls.pop_back();
+  for (const auto& call : calls) {
+    call->context.TryCancel();
+    (void)call->watch->Finish();
+  }
 }
 
 TEST_F(MtlsTest, TheWrongRoleIsRefusedAndTold) {
