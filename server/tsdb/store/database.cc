@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <optional>
@@ -13,6 +12,7 @@
 #include <utility>
 
 #include "common/base/strings.h"
+#include "server/tsdb/store/repair.h"
 #include "server/tsdb/store/witness.h"
 
 namespace vedette::tsdb {
@@ -97,6 +97,7 @@ std::vector<std::string> DamagedTables(const DatabaseSetup& setup, rocksdb::DB& 
 // What can be told from outside, before RocksDB opens the directory and takes for obsolete what its
 // list of files does not name.
 std::optional<std::string> DamageOfList(const std::string& path) {
+  if (RepairPending(path)) return StrCat("a repair of ", path, " was interrupted");
   bool has_files = false;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(path, error)) {
@@ -114,57 +115,6 @@ std::optional<std::string> DamageOfList(const std::string& path) {
   if (!hash) return StrCat(manifest, " is shorter than the ", w.manifest_bytes, " bytes it had");
   if (*hash != w.manifest_hash) return StrCat(manifest, " is damaged");
   return std::nullopt;
-}
-
-// Tables without a single key, of deleted ranges alone: RepairDB of RocksDB 7.8 asserts on them. What
-// they deleted comes back.
-void PutAsideEmptyTables(const DatabaseSetup& setup, std::vector<std::string>& damage) {
-  std::error_code error;
-  std::vector<fs::path> tables;
-  for (const auto& entry : fs::directory_iterator(setup.path, error)) {
-    if (entry.path().extension() == ".sst") tables.push_back(entry.path());
-  }
-  const rocksdb::Options options(setup.options, rocksdb::ColumnFamilyOptions());
-  for (const fs::path& table : tables) {
-    rocksdb::SstFileReader reader(options);
-    if (!reader.Open(table.string()).ok()) continue;
-    const auto properties = reader.GetTableProperties();
-    if (properties->num_entries > properties->num_range_deletions) continue;
-    fs::create_directories(fs::path(setup.path) / "lost", error);
-    fs::rename(table, fs::path(setup.path) / "lost" / table.filename(), error);
-    damage.push_back(StrCat("deletions in ", table.string(), " are undone"));
-  }
-}
-
-// kUnavailable: the disk does not let us; nothing is decided. kDataLoss: it was no use.
-Status Repair(const DatabaseSetup& setup, std::vector<std::string>& damage) {
-  PutAsideEmptyTables(setup, damage);
-  return ToStatus(rocksdb::RepairDB(setup.path, setup.options, setup.families))
-      .Annotate(StrCat("repair of ", setup.path));
-}
-
-// Moves all of RocksDB's files to lost/, in a folder of their own.
-Status SetAside(const std::string& path) {
-  std::error_code error;
-  fs::path target;
-  for (int i = 0;; ++i) {
-    target = fs::path(path) / "lost" / StrCat("all-", static_cast<int64_t>(std::time(nullptr)), "-", i);
-    if (!fs::exists(target, error)) break;
-  }
-  fs::create_directories(target, error);
-  if (error) return Unavailable(StrCat(target.string(), ": ", error.message()));
-  std::vector<fs::path> files;
-  for (const auto& entry : fs::directory_iterator(path, error)) {
-    const std::string name = entry.path().filename().string();
-    if (IsOurs(entry.path()) || name == "CURRENT" || name.starts_with("OPTIONS-")) {
-      files.push_back(entry.path());
-    }
-  }
-  for (const fs::path& f : files) {
-    fs::rename(f, target / f.filename(), error);
-    if (error) return Unavailable(StrCat(f.string(), ": ", error.message()));
-  }
-  return {};
 }
 
 }  // namespace
@@ -221,16 +171,11 @@ Result<std::unique_ptr<Database>> OpenDatabase(const DatabaseSetup& setup,
                                                std::vector<std::string>& damage) {
   (void)setup.log->TakeDamage();
   bool repaired = false;
-  Status no_use;
-  // Never opened between a failed repair and the next: RocksDB would make a new directory of one
-  // without CURRENT, and delete the tables that it does not know.
+  uint64_t reached = 0;
   auto repair = [&]() -> Status {
     repaired = true;
-    no_use = Repair(setup, damage);
-    if (no_use.code() != StatusCode::kDataLoss) return no_use;
-    damage.push_back(StrCat("could not be repaired: ", no_use.message(), "; everything is kept in ",
-                            setup.path, "/lost"));
-    return SetAside(setup.path);
+    VEDETTE_ASSIGN_OR_RETURN(reached, Repair(setup, damage));
+    return {};
   };
   if (std::optional<std::string> list = DamageOfList(setup.path)) {
     damage.push_back(*std::move(list));
@@ -257,19 +202,12 @@ Result<std::unique_ptr<Database>> OpenDatabase(const DatabaseSetup& setup,
     return FailedPrecondition(StrCat("storage directory ", Quoted(setup.path),
                                      " is used by another process: ", opened.ToString()));
   }
-  if (IsDamage(opened)) {
+  if (IsDamage(opened) && !repaired) {
     damage.push_back(opened.ToString());
-    if (!repaired) {
-      VEDETTE_RETURN_IF_ERROR(repair());
-      opened = OpenOnce(setup, false, out);
-    }
-    if (IsDamage(opened)) {
-      damage.push_back(StrCat("could not be repaired: ", opened.ToString(),
-                              "; everything is kept in ", setup.path, "/lost"));
-      VEDETTE_RETURN_IF_ERROR(SetAside(setup.path));
-      opened = OpenOnce(setup, false, out);
-    }
+    VEDETTE_RETURN_IF_ERROR(repair());
+    opened = OpenOnce(setup, false, out);
   }
+  if (opened.ok()) out->read_up_to = reached;
   if (!opened.ok()) return ToStatus(opened);
   for (std::string& line : setup.log->TakeDamage()) damage.push_back(std::move(line));
   return out;

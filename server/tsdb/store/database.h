@@ -3,6 +3,7 @@
 #include <rocksdb/db.h>
 #include <rocksdb/options.h>
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -18,6 +19,9 @@ struct Database {
   std::unique_ptr<rocksdb::DB> db;
   std::vector<rocksdb::ColumnFamilyHandle*> handles;  // In the order of the descriptors.
   bool read_only = false;
+  // The last change that was found, where a repair wrote what it found under numbers of its own; 0
+  // otherwise.
+  uint64_t read_up_to = 0;
 
   // Of the n-th family of the storage: the first descriptor is RocksDB's own, which is not used.
   rocksdb::ColumnFamilyHandle* handle(size_t n) const { return handles[n + 1]; }
@@ -47,8 +51,7 @@ struct DatabaseSetup {
 
 // Opens the directory whatever state it is in. In order: as it is; where the disk is full, for
 // reading only; where the list of files or a file itself is damaged, after a repair that keeps
-// every file that can be read and moves the others to lost/; where even that fails, anew, with
-// everything old in lost/. What was found goes into `damage`, one sentence each. Errors are those
+// every file that can be read and moves the others to lost/ (repair.h). What was found goes into `damage`, one sentence each. Errors are those
 // that a repair cannot help: another process has the directory (kFailedPrecondition), no right to
 // read it, a disk that answers with I/O errors.
 Result<std::unique_ptr<Database>> OpenDatabase(const DatabaseSetup& setup,

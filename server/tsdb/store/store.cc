@@ -8,6 +8,7 @@
 #include <rocksdb/options.h>
 #include <rocksdb/utilities/checkpoint.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <optional>
 #include <system_error>
@@ -50,7 +51,8 @@ Result<std::unique_ptr<Store>> Store::Open(const StoreOptions& options) {
   }
   WillReadTables(options.path, *(*opened)->db);
   if (witness.ok() && *witness) {
-    const uint64_t reached = (*opened)->db->GetLatestSequenceNumber();
+    const uint64_t reached =
+        std::max((*opened)->db->GetLatestSequenceNumber(), (*opened)->read_up_to);
     if (reached < (*witness)->sequence) {
       rep->damage.push_back(StrCat("the log ends ", (*witness)->sequence - reached,
                                    " changes before what was acknowledged: it was cut off, by a "
@@ -82,7 +84,7 @@ Store::~Store() {
   if (now == nullptr || now->read_only) return;
   // Best effort: what was acknowledged is in the system's hands.
   if (!rep_->listener->failed()) (void)rep_->SyncLog();
-  rep_->WitnessManifest();
+  rep_->WitnessManifest(*now);
 }
 
 bool Store::has(Family family) const { return Index(family) < rep_->families.size(); }
@@ -93,6 +95,9 @@ Status Store::Write(StoreBatch& batch, bool sync) {
   if (now == nullptr || now->read_only || rep_->listener->failed()) {
     return Unavailable(StrCat("storage ", Quoted(rep_->path), " refuses writes: ",
                               now == nullptr ? Reopening().ToString() : rep_->listener->error()));
+  }
+  if (!batch.empty() && batch.rep_->numbering != rep_->numbering.load(std::memory_order_acquire)) {
+    return Unavailable(StrCat("storage ", Quoted(rep_->path), " was repaired meanwhile"));
   }
   rocksdb::WriteOptions options;
   options.sync = sync || rep_->sync_always;

@@ -16,10 +16,10 @@ StoreBatch& StoreBatch::operator=(StoreBatch&&) noexcept = default;
 // The batch itself cannot fail: memory is its only limit.
 void StoreBatch::Put(const Store& store, Family family, std::string_view key,
                      std::string_view value) {
-  (void)rep_->batch.Put(store.rep_->family(family), ToSlice(key), ToSlice(value));
+  (void)rep_->For(*store.rep_).Put(store.rep_->family(family), ToSlice(key), ToSlice(value));
 }
 void StoreBatch::Delete(const Store& store, Family family, std::string_view key) {
-  (void)rep_->batch.Delete(store.rep_->family(family), ToSlice(key));
+  (void)rep_->For(*store.rep_).Delete(store.rep_->family(family), ToSlice(key));
 }
 Status StoreBatch::DeleteFound(const Store& store, Family family, StoreIterator& it,
                                std::string_view begin, std::string_view end) {

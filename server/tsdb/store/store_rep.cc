@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "server/tsdb/store/fail_point.h"
+#include "server/tsdb/store/repair.h"
 #include "server/tsdb/store/store_rep.h"
 
 namespace vedette::tsdb {
@@ -38,13 +39,21 @@ std::shared_ptr<Database> Store::Rep::ForReading() const {
 }
 
 void Store::Rep::Use(std::shared_ptr<Database> database) {
-  if (families.empty()) {
-    const size_t count = database->handles.size() - 1;
-    for (size_t f = 0; f < count; ++f) families.emplace_back(*database->handle(f));
+  bool renumbered = false;
+  for (size_t f = 0; f + 1 < database->handles.size(); ++f) {
+    const uint32_t id = database->handle(f)->GetID();
+    if (families.size() == f) {
+      families.emplace_back(*database->handle(f));
+    } else if (families[f].GetID() != id) {
+      families[f].SetID(id);
+      renumbered = true;
+    }
   }
+  if (renumbered) numbering.fetch_add(1, std::memory_order_release);
   if (!database->read_only) {
+    NoteFamilies(path, *database);
     witness.Start({.sequence = database->db->GetLatestSequenceNumber()});
-    WitnessManifest();
+    WitnessManifest(*database);
   }
   current.store(std::move(database), std::memory_order_release);
 }
@@ -97,11 +106,14 @@ Status Store::Rep::ReopenAlone() {
   return {};
 }
 
-void Store::Rep::WitnessManifest() {
-  const std::string manifest = CurrentManifest(path);
-  std::error_code error;
-  const uint64_t bytes = std::filesystem::file_size(manifest, error);
-  if (error) return;
+void Store::Rep::WitnessManifest(Database& of) {
+  std::vector<std::string> files;
+  uint64_t bytes = 0;
+  if (!of.db->GetLiveFiles(files, &bytes, /*flush_memtable=*/false).ok()) return;
+  const auto named = std::ranges::find_if(
+      files, [](const std::string& name) { return name.starts_with("/MANIFEST-"); });
+  if (named == files.end()) return;
+  const std::string manifest = path + *named;
   if (const std::optional<uint64_t> hash = Witness::HashOf(manifest, bytes)) {
     witness.SetManifest(ManifestNumber(manifest), bytes, *hash);
   }
@@ -123,8 +135,11 @@ void Store::Rep::SyncLoop(int64_t interval_ms) {
       if (!stopping) stop_changed.WaitFor(mu, interval_ms);
       if (stopping) return;
     }
-    if (const auto now = Current(); now == nullptr || now->read_only) continue;
-    if (listener->TakeGrown()) WitnessManifest();
+    {
+      const std::shared_ptr<Database> now = Current();
+      if (now == nullptr || now->read_only) continue;
+      if (listener->TakeGrown()) WitnessManifest(*now);
+    }
     WriteOutSlowlyFilled();
     if (sync_always || listener->failed() || !unsynced.exchange(false)) continue;
     const auto began = std::chrono::steady_clock::now();

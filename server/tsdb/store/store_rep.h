@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -33,13 +34,14 @@ inline size_t Index(Family family) { return static_cast<size_t>(family); }
 rocksdb::Status Reopening();  // What those get who come while the directory is opened anew.
 
 // A family's number under the name of a handle: batches need no more, and outlive what they were
-// made for.
+// made for. A repair may change the number; Store::Rep::numbering tells.
 class NamedFamily final : public rocksdb::ColumnFamilyHandle {
  public:
   explicit NamedFamily(const rocksdb::ColumnFamilyHandle& of)
       : name_(of.GetName()), id_(of.GetID()) {}
   const std::string& GetName() const override { return name_; }
-  uint32_t GetID() const override { return id_; }
+  uint32_t GetID() const override { return id_.load(std::memory_order_relaxed); }
+  void SetID(uint32_t id) { id_.store(id, std::memory_order_relaxed); }
   rocksdb::Status GetDescriptor(rocksdb::ColumnFamilyDescriptor*) override {
     return rocksdb::Status::NotSupported();
   }
@@ -49,7 +51,7 @@ class NamedFamily final : public rocksdb::ColumnFamilyHandle {
 
  private:
   std::string name_;
-  uint32_t id_;
+  std::atomic<uint32_t> id_;
 };
 
 struct Store::Rep {
@@ -60,7 +62,9 @@ struct Store::Rep {
   std::unique_ptr<rocksdb::Env> env;  // Of a file system of its own.
   // Null while it is opened again. Whoever uses it holds it.
   std::atomic<std::shared_ptr<Database>> current;
-  std::vector<NamedFamily> families;  // By Family, for batches.
+  std::deque<NamedFamily> families;  // By Family, for batches.
+  // Another one since a repair numbered the families anew: a batch from before must not be written.
+  std::atomic<uint32_t> numbering{0};
   std::vector<std::string> damage;
   Witness witness;
   std::shared_ptr<ErrorListener> listener = std::make_shared<ErrorListener>();
@@ -106,7 +110,9 @@ struct Store::Rep {
   rocksdb::Status SyncLog();
   // Memory tables that max_filling_ms is over for. Does not wait until they are written out.
   void WriteOutSlowlyFilled();
-  void WitnessManifest();
+  // As far as RocksDB has it on the disk: what lies behind that in the file may be gone after a power
+  // cut, and would be taken for cut off.
+  void WitnessManifest(Database& of);
 
  private:
   void SetReopening(bool value);
@@ -115,6 +121,13 @@ struct Store::Rep {
 
 struct StoreBatch::Rep {
   rocksdb::WriteBatch batch;
+  uint32_t numbering = 0;  // That of its first change.
+
+  // The batch, about to be given a change.
+  rocksdb::WriteBatch& For(const Store::Rep& store) {
+    if (batch.Count() == 0) numbering = store.numbering.load(std::memory_order_acquire);
+    return batch;
+  }
 };
 
 struct StoreSnapshot::Rep {
