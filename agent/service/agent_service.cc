@@ -7,10 +7,10 @@
 #include <utility>
 
 #include "agent/service/families.h"
+#include "agent/service/pull_stream.h"
 #include "common/base/strings.h"
 #include "common/exposition/protobuf.h"
 #include "common/rpc/grpc_status.h"
-#include "common/wire/pull.h"
 #include "proto/vedette/v1/agent.grpc.pb.h"
 
 namespace vedette::agent {
@@ -19,15 +19,10 @@ namespace {
 namespace pb = vedette::v1;
 
 constexpr int64_t kCollectTimeoutMs = 10'000;
-constexpr int64_t kDefaultPullTimeoutMs = 10'000;
-constexpr int64_t kMaxPullTimeoutMs = 3'600'000;
-// Two servers that pull at the same moment share one collection; a host that is watched ten times a
-// second gets a new one each time.
+// Who asks at the same moment shares one collection.
 constexpr int64_t kMaxAgeMs = 25;
 // Describe is content with what the last scrape found.
 constexpr int64_t kDescribeMaxAgeMs = 60'000;
-constexpr uint32_t kMaxBacklog = 1'000;
-constexpr size_t kMaxBacklogBytes = 32 << 20;
 constexpr size_t kMaxRegexBytes = 4 << 10;
 constexpr int64_t kRegexMemory = 8 << 20;
 
@@ -45,16 +40,6 @@ pb::SourceKind KindOf(SourceState::Kind kind) {
       break;
   }
   return pb::SOURCE_KIND_UNSPECIFIED;
-}
-
-// A tenth of the time is left for encoding and the way back; of a short time half a second, as a busy
-// machine takes no less for a large answer, and at most a quarter.
-int64_t CollectionTime(int64_t timeout_ms) {
-  constexpr int64_t kWayBackMs = 500;
-  if (timeout_ms <= 0) timeout_ms = kDefaultPullTimeoutMs;
-  timeout_ms = std::min(timeout_ms, kMaxPullTimeoutMs);
-  const int64_t rest = std::max(timeout_ms / 10, std::min(kWayBackMs, timeout_ms / 4));
-  return std::max<int64_t>(timeout_ms - rest, 1);
 }
 
 }  // namespace
@@ -135,23 +120,34 @@ class AgentService::Impl final : public pb::AgentService::Service {
   grpc::Status Pull(grpc::ServerContext* context,
                     grpc::ServerReaderWriter<pb::PullResponse, pb::PullRequest>* stream) override {
     ++pulls_;
-    PullStream state(*this);
-    pb::PullRequest request;
     Status status;
-    bool greeted = false;
-    while (status.ok() && stream->Read(&request)) {
-      if (request.has_hello()) {
-        status = greeted ? InvalidArgument("a second hello on one stream") : state.Hello(request);
-        greeted = true;
-      } else if (request.has_scrape()) {
-        pb::PullResponse response;
-        if (options_.check_peer) status = options_.check_peer(*context);
-        if (!status.ok()) break;
-        status = greeted ? state.Scrape(request.scrape(), response)
-                         : InvalidArgument("the first request of a stream is a hello");
-        if (status.ok() && !stream->Write(response)) break;
-      } else {
-        status = InvalidArgument("a request that is neither hello nor scrape");
+    {
+      PullStream pull({.taker = taker_,
+                       .ring = ring_,
+                       .sampler = sampler_,
+                       .clock = options_.clock,
+                       .pulled = options_.pulled,
+                       .check_peer =
+                           [&] { return options_.check_peer ? options_.check_peer(*context) : Status(); },
+                       .write = [&](const pb::PullResponse& response) {
+                         return stream->Write(response);
+                       }});
+      pb::PullRequest request;
+      bool greeted = false;
+      while (status.ok() && !pull.broken() && stream->Read(&request)) {
+        if (request.has_hello()) {
+          status = greeted ? InvalidArgument("a second hello on one stream")
+                           : pull.Hello(request.hello());
+          greeted = true;
+        } else if (!greeted) {
+          status = InvalidArgument("the first request of a stream is a hello");
+        } else if (request.has_scrape()) {
+          status = pull.Scrape(request.scrape());
+        } else if (request.has_stored()) {
+          status = pull.Stored(request.stored());
+        } else {
+          status = InvalidArgument("a request that is neither hello nor scrape");
+        }
       }
     }
     --pulls_;
@@ -159,79 +155,6 @@ class AgentService::Impl final : public pb::AgentService::Service {
   }
 
  private:
-  // One stream: what was said on it, and what may not have arrived.
-  class PullStream {
-   public:
-    explicit PullStream(Impl& impl) : impl_(impl) {}
-    ~PullStream() {
-      // The last answer was never followed by another request: keep it for who comes next.
-      if (unconfirmed_ != nullptr) impl_.ring_.Push(unconfirmed_->snapshot);
-    }
-
-    Status Hello(const pb::PullRequest& request) {
-      const pb::PullHello& hello = request.hello();
-      if (hello.max_version() < wire::kPullVersion) {
-        return FailedPrecondition(StrCat("this agent speaks version ", wire::kPullVersion,
-                                         " of the pull format, the server up to ",
-                                         hello.max_version()));
-      }
-      if (hello.cursor_run_id() == impl_.taker_.run_id() && hello.cursor_sequence() != 0) {
-        const uint64_t cursor[] = {hello.cursor_sequence()};
-        impl_.ring_.Done(cursor);
-      }
-      interval_ms_ = hello.interval_ms();
-      impl_.sampler_.Pulled(interval_ms_);
-      impl_.ring_.NoteInterval(interval_ms_);
-      return {};
-    }
-
-    Status Scrape(const pb::PullScrape& scrape, pb::PullResponse& response) {
-      // This request says that the answer before it arrived.
-      impl_.ring_.Done(sent_);
-      sent_.clear();
-      unconfirmed_ = nullptr;
-      if (scrape.interval_ms() > 0) {
-        interval_ms_ = scrape.interval_ms();
-        impl_.ring_.NoteInterval(interval_ms_);
-      }
-      auto taken = impl_.taker_.Take(
-          {.timeout_ms = CollectionTime(scrape.timeout_ms()), .max_age_ms = kMaxAgeMs});
-      if (!taken.ok()) return taken.status();
-      impl_.sampler_.Pulled(interval_ms_);
-      if (impl_.options_.pulled) impl_.options_.pulled();
-
-      const uint64_t live[] = {(*taken)->snapshot.sequence};
-      size_t bytes = 0;
-      if (scrape.max_backlog() > 0) {
-        for (const Snapshot& kept :
-             impl_.ring_.Oldest(std::min(scrape.max_backlog(), kMaxBacklog), live)) {
-          response.add_frames(encoder_.Encode(kept));
-          bytes += response.frames(response.frames_size() - 1).size();
-          sent_.push_back(kept.sequence);
-          // The first frame of a stream has all names; the others are small.
-          if (bytes > kMaxBacklogBytes) break;
-        }
-      }
-      response.add_frames(encoder_.Encode((*taken)->snapshot));
-      response.set_id(scrape.id());
-      response.set_version(wire::kPullVersion);
-      response.set_dropped(impl_.ring_.dropped());
-      // The live one may be in the ring, too, if another stream broke off after it.
-      sent_.push_back(live[0]);
-      response.set_backlog(impl_.ring_.waiting(sent_));
-      unconfirmed_ = *taken;
-      response.set_now_ms(impl_.options_.clock->NowMs());
-      return {};
-    }
-
-   private:
-    Impl& impl_;
-    wire::PullEncoder encoder_;
-    int64_t interval_ms_ = 0;
-    std::vector<uint64_t> sent_;
-    std::shared_ptr<const TakenSnapshot> unconfirmed_;
-  };
-
   const Options options_;
   SnapshotTaker& taker_;
   Ring& ring_;

@@ -21,10 +21,10 @@ class Service;
 namespace vedette::agent {
 
 // vedette.v1.AgentService: Describe, Collect and Pull over a snapshot taker. A pull stream takes
-// what the ring kept along with the live scrape; a live scrape whose answer was not followed by
-// another request goes into the ring, because nobody knows whether it arrived.
+// what the ring kept along with the live scrape; a live scrape of which nobody knows whether it
+// arrived goes into the ring (PullStream).
 //
-// Each open Pull holds a thread of gRPC's. Thread-safe.
+// Each open Pull holds a thread of gRPC's, and one more if its server sets a cadence. Thread-safe.
 class AgentService {
  public:
   struct Options {

@@ -10,9 +10,10 @@
 
 #include "common/base/mutex.h"
 #include "common/base/strings.h"
-#include "common/rpc/call_queue.h"
 #include "common/wire/pull.h"
 #include "proto/vedette/v1/agent.grpc.pb.h"
+#include "server/scrape/agent_stream.h"
+#include "server/scrape/cadence.h"
 #include "server/scrape/sequence_set.h"
 #include "server/storage/key_value.h"
 
@@ -27,177 +28,10 @@ constexpr size_t kMaxFrames = 1024;
 // An answer of one frame up to this size is decoded and stored in less time than another thread is
 // woken: some tens of thousands of values.
 constexpr size_t kBriefBytes = 32 << 10;
-
-Status FromGrpc(const grpc::Status& status) {
-  return Status(static_cast<StatusCode>(status.error_code()), status.error_message());
-}
-
-// One stream: writes one message at a time, reads one at a time. All it does with gRPC it does on
-// its queue's thread, so that nobody has to be woken when it is done. Keeps itself alive until its
-// last event; whoever waits for an answer is told exactly once.
-class Stream final {
- public:
-  using Answered = std::function<void(Result<v1::PullResponse>)>;
-
-  explicit Stream(rpc::CallQueue& calls) : hold_(calls.Hold()), calls_(calls) {}
-
-  static std::shared_ptr<Stream> Open(v1::AgentService::Stub& stub, rpc::CallQueue& calls,
-                                      const v1::PullHello& hello) {
-    auto stream = std::make_shared<Stream>(calls);
-    {
-      MutexLock lock(stream->mu_);
-      stream->self_ = stream;
-      v1::PullRequest request;
-      *request.mutable_hello() = hello;
-      stream->queue_.push_back(std::move(request));
-    }
-    stream->call_ = stub.PrepareAsyncPull(&stream->context_, &calls.queue());
-    stream->call_->StartCall(rpc::CallQueue::Tag(stream->started_));
-    return stream;
-  }
-
-  // False: the stream has ended; `answered` was not taken.
-  bool Ask(const v1::PullScrape& scrape, Answered answered) {
-    {
-      MutexLock lock(mu_);
-      if (!held_) return false;
-      waiting_id_ = scrape.id();
-      answered_ = std::move(answered);
-      v1::PullRequest request;
-      *request.mutable_scrape() = scrape;
-      queue_.push_back(std::move(request));
-      if (!open_ || waking_) return true;  // Who comes next sends it.
-      waking_ = true;
-    }
-    calls_.Post(woken_, context_.c_call());
-    return true;
-  }
-
-  void Cancel() { context_.TryCancel(); }
-
-  // After the first answer.
-  const grpc::ClientContext& context() const { return context_; }
-
-  bool done() const {
-    MutexLock lock(mu_);
-    return !held_;
-  }
-
- private:
-  // One kind of event of this stream.
-  class Step final : public rpc::CallQueue::Event {
-   public:
-    Step(Stream& stream, void (Stream::*then)(bool ok)) : stream_(stream), then_(then) {}
-    void Happened(bool ok) override { (stream_.*then_)(ok); }
-
-   private:
-    Stream& stream_;
-    void (Stream::*const then_)(bool ok);
-  };
-
-  void Started(bool ok) {
-    if (!ok) {
-      Finish();
-      return;
-    }
-    call_->Read(&response_, rpc::CallQueue::Tag(read_));
-    MutexLock lock(mu_);
-    open_ = true;
-    WriteNext();
-  }
-
-  void Read(bool ok) {
-    if (!ok) {
-      Finish();
-      return;
-    }
-    Answered answered;
-    {
-      MutexLock lock(mu_);
-      if (response_.id() == waiting_id_) answered = std::exchange(answered_, nullptr);
-    }
-    v1::PullResponse response;
-    response.Swap(&response_);
-    call_->Read(&response_, rpc::CallQueue::Tag(read_));
-    // Last, as it may take its time, and may let go of this stream.
-    if (answered) answered(std::move(response));
-  }
-
-  void Woken(bool /*ok*/) {
-    std::shared_ptr<Stream> last;
-    MutexLock lock(mu_);
-    waking_ = false;
-    WriteNext();
-    last = LetGo();
-  }
-
-  void Written(bool ok) {
-    std::shared_ptr<Stream> last;
-    MutexLock lock(mu_);
-    writing_ = false;
-    if (ok) WriteNext();  // Otherwise reading fails too.
-    last = LetGo();
-  }
-
-  void Finish() {
-    {
-      MutexLock lock(mu_);
-      held_ = false;
-    }
-    call_->Finish(&status_, rpc::CallQueue::Tag(finished_));
-  }
-
-  void Finished(bool /*ok*/) {
-    Answered answered;
-    std::shared_ptr<Stream> last;
-    {
-      MutexLock lock(mu_);
-      answered = std::exchange(answered_, nullptr);
-      over_ = true;
-      last = LetGo();
-    }
-    if (!answered) return;
-    answered(status_.ok() ? Unavailable("the agent ended the stream") : FromGrpc(status_));
-  }
-
-  void WriteNext() VEDETTE_REQUIRES(mu_) {
-    if (!open_ || writing_ || !held_ || queue_.empty()) return;
-    writing_ = true;
-    request_ = std::move(queue_.front());
-    queue_.pop_front();
-    call_->Write(request_, rpc::CallQueue::Tag(written_));
-  }
-
-  // What kept this alive, once no event is to come any more. The caller drops it without the lock.
-  std::shared_ptr<Stream> LetGo() VEDETTE_REQUIRES(mu_) {
-    if (!over_ || writing_ || waking_) return nullptr;
-    return std::move(self_);
-  }
-
-  const std::shared_ptr<void> hold_;  // Of the queue: goes last.
-  rpc::CallQueue& calls_;
-  grpc::ClientContext context_;
-  std::unique_ptr<grpc::ClientAsyncReaderWriter<v1::PullRequest, v1::PullResponse>> call_;
-  Step started_{*this, &Stream::Started};
-  Step read_{*this, &Stream::Read};
-  Step written_{*this, &Stream::Written};
-  Step woken_{*this, &Stream::Woken};
-  Step finished_{*this, &Stream::Finished};
-  v1::PullRequest request_;    // Of the write under way.
-  v1::PullResponse response_;  // Of the read under way.
-  grpc::Status status_;        // How it ended.
-
-  mutable Mutex mu_;
-  std::shared_ptr<Stream> self_ VEDETTE_GUARDED_BY(mu_);
-  std::deque<v1::PullRequest> queue_ VEDETTE_GUARDED_BY(mu_);
-  bool open_ VEDETTE_GUARDED_BY(mu_) = false;  // The call has begun.
-  bool writing_ VEDETTE_GUARDED_BY(mu_) = false;
-  bool waking_ VEDETTE_GUARDED_BY(mu_) = false;  // The queue's thread is on its way.
-  bool held_ VEDETTE_GUARDED_BY(mu_) = true;     // Until reading has ended.
-  bool over_ VEDETTE_GUARDED_BY(mu_) = false;    // gRPC has said how it ended.
-  uint64_t waiting_id_ VEDETTE_GUARDED_BY(mu_) = 0;
-  Answered answered_ VEDETTE_GUARDED_BY(mu_);
-};
+// By cadence an agent is told after so many frames that they are stored, and goes on without for
+// twice as many: what it keeps meanwhile is in its memory.
+constexpr uint64_t kFramesTold = 4;
+constexpr uint32_t kWindow = 2 * kFramesTold;
 
 class GrpcSource final : public Source {
  public:
@@ -217,59 +51,33 @@ class GrpcSource final : public Source {
 
   void Start(const Request& request, Fetched fetched) override {
     if (interval_ms_ == 0) interval_ms_ = request.interval_ms;
-    v1::PullScrape scrape;
-    scrape.set_id(++id_);
-    scrape.set_timeout_ms(request.timeout_ms);
-    if (request.interval_ms != interval_ms_) {
-      interval_ms_ = request.interval_ms;
-      scrape.set_interval_ms(interval_ms_);
-    }
-    std::shared_ptr<Stream> stream = Current();
-    if (stream == nullptr || stream->done()) {
-      v1::PullHello hello;
-      hello.set_max_version(wire::kPullVersion);
-      hello.set_interval_ms(interval_ms_);
-      hello.set_cursor_run_id(cursor_run_id_);
-      hello.set_cursor_sequence(cursor_sequence_);
-      // A connection keeps the certificates it was made with: whoever was refused, or is not
-      // believed any more, may have new ones by now, which only another connection shows.
-      if (std::exchange(reconnect_, false)) {
-        Result<std::shared_ptr<grpc::Channel>> channel = options_.channel(target_);
-        if (channel.ok()) stub_ = v1::AgentService::NewStub(*channel);
-      }
-      stream = Stream::Open(*stub_, *options_.queue, hello);
-      decoder_ = std::make_unique<wire::PullDecoder>();
-      fresh_ = true;
-      first_answer_ = true;
-      MutexLock lock(mu_);
-      stream_ = stream;
-    }
-    // The live scrape first; the gap is filled once that works.
-    const uint32_t backlog = first_answer_ ? 0 : ask_backlog_;
-    scrape.set_max_backlog(backlog);
     t_ms_ = request.t_ms;
-    auto shared = std::make_shared<Fetched>(std::move(fetched));
-    const bool asked = stream->Ask(scrape, [this, shared,
-                                            backlog](Result<v1::PullResponse> response) {
-      arrived_ms_ = options_.clock->NowMs();
-      if (!response.ok()) {
-        // Perhaps so much does not come through in the time of a scrape: a slow line or a busy node
-        // would never get rid of its backlog, and be down at every other scrape.
-        if (backlog > 0) ask_backlog_ = std::max(1u, backlog / 2);
-        reconnect_ = response.status().code() == StatusCode::kUnauthenticated;
-        (*shared)(response.status());
-        return;
-      }
-      response_ = *std::move(response);
-      (*shared)(Status());
-    });
-    if (!asked) (*shared)(Unavailable("the agent ended the stream"));
+    live_turn_ = 0;
+    const bool even = cadence_.Continues(request.t_ms, request.interval_ms);
+    const auto shared = std::make_shared<Fetched>(std::move(fetched));
+    std::shared_ptr<AgentStream> stream = Current();
+    if (stream != nullptr && stream->done()) stream = nullptr;
+    if (stream != nullptr && even && response_.backlog() == 0 &&
+        cadence_.Holds(request.t_ms, request.interval_ms, request.timeout_ms)) {
+      live_turn_ = cadence_.TurnAt(request.t_ms);
+      const auto came = [this, request, shared](Result<v1::PullResponse> response) {
+        // Why it has ended is said to who asks.
+        if (response.ok() && response->frames_size() == 0) {
+          Ask(Current(), request, /*even=*/false, shared);
+        } else {
+          Take(std::move(response), /*backlog=*/0, *shared);
+        }
+      };
+      if (stream->Await(id_, live_turn_, came)) return;
+    }
+    if (stream == nullptr) stream = Connect();
+    Ask(stream, request, even, shared);
   }
 
   Status Deliver(SourceSink& sink) override {
     // A certificate that was good when the connection was made may be revoked since.
     Status status;
-    if (const std::shared_ptr<Stream> stream = Current(); options_.check && stream != nullptr) {
+    if (const std::shared_ptr<AgentStream> stream = Current(); options_.check && stream != nullptr) {
       status = options_.check(stream->context());
       reconnect_ = !status.ok();
     }
@@ -289,12 +97,20 @@ class GrpcSource final : public Source {
     known_.Add(live_sequence_);
     if (response_.frames_size() > 1) ask_backlog_ = std::min(ask_backlog_ + 1, options_.max_backlog);
     cursor_sequence_ = CursorAfter();
+    stored_sequence_ = live_sequence_;
+    if (live_turn_ == 0 || ++untold_ < kFramesTold) return;
+    v1::PullStored told;
+    told.set_sequence(live_sequence_);
+    told.set_shift_ms(cadence_.Shift());
+    if (const std::shared_ptr<AgentStream> stream = Current()) stream->Tell(told);
+    Told();
   }
 
   std::optional<storage::KeyValue::Change> Receipt() override {
     if (!options_.receipt) return std::nullopt;
     const uint64_t cursor = CursorAfter();
-    return options_.receipt(cursor_run_id_, cursor, std::min(first_of_answer_, cursor));
+    return options_.receipt(cursor_run_id_, cursor,
+                            std::min({first_of_answer_, first_untold_, cursor}));
   }
 
   bool brief() const override {
@@ -308,18 +124,95 @@ class GrpcSource final : public Source {
   int64_t body_bytes() const override { return body_bytes_; }
 
  private:
-  std::shared_ptr<Stream> Current() {
+  std::shared_ptr<AgentStream> Current() {
     MutexLock lock(mu_);
     return stream_;
   }
 
   void Drop() {
-    std::shared_ptr<Stream> stream;
+    std::shared_ptr<AgentStream> stream;
     {
       MutexLock lock(mu_);
       stream.swap(stream_);
     }
     if (stream != nullptr) stream->Cancel();
+  }
+
+  std::shared_ptr<AgentStream> Connect() {
+    v1::PullHello hello;
+    hello.set_max_version(wire::kPullVersion);
+    hello.set_interval_ms(interval_ms_);
+    hello.set_cursor_run_id(cursor_run_id_);
+    hello.set_cursor_sequence(cursor_sequence_);
+    // A connection keeps the certificates it was made with: whoever was refused, or is not
+    // believed any more, may have new ones by now, which only another connection shows.
+    if (std::exchange(reconnect_, false)) {
+      Result<std::shared_ptr<grpc::Channel>> channel = options_.channel(target_);
+      if (channel.ok()) stub_ = v1::AgentService::NewStub(*channel);
+    }
+    std::shared_ptr<AgentStream> stream = AgentStream::Open(*stub_, *options_.queue, hello);
+    decoder_ = std::make_unique<wire::PullDecoder>();
+    fresh_ = true;
+    first_answer_ = true;
+    stored_sequence_ = 0;
+    cadence_.End();
+    MutexLock lock(mu_);
+    stream_ = stream;
+    return stream;
+  }
+
+  void Ask(const std::shared_ptr<AgentStream>& stream, const Request& request, bool even,
+           const std::shared_ptr<Fetched>& fetched) {
+    live_turn_ = 0;
+    v1::PullScrape scrape;
+    scrape.set_id(++id_);
+    scrape.set_timeout_ms(request.timeout_ms);
+    if (request.interval_ms != interval_ms_) {
+      interval_ms_ = request.interval_ms;
+      scrape.set_interval_ms(interval_ms_);
+    }
+    // The live scrape first; the gap is filled once that works.
+    const uint32_t backlog = first_answer_ ? 0 : ask_backlog_;
+    scrape.set_max_backlog(backlog);
+    scrape.set_stored_sequence(stored_sequence_);
+    asked_ms_ = options_.clock->NowMs();
+    // Of what an older stream left in the agent's ring some may come again until that is empty.
+    tells_ = !first_answer_ && response_.backlog() == 0;
+    cadence_.End();
+    const int64_t first_in_ms = request.t_ms + request.interval_ms - asked_ms_;
+    const bool lasts = even && !first_answer_ && first_in_ms > 0 && first_in_ms <= interval_ms_;
+    if (lasts) {
+      scrape.mutable_cadence()->set_first_in_ms(first_in_ms);
+      scrape.mutable_cadence()->set_window(kWindow);
+      cadence_.Begin(request.t_ms, request.interval_ms, request.timeout_ms);
+    }
+    const auto came = [this, fetched, backlog, lasts](Result<v1::PullResponse> response) {
+      if (lasts && response.ok() && response->cadence()) cadence_.Agree();
+      Take(std::move(response), backlog, *fetched);
+    };
+    if (stream == nullptr || !stream->Ask(scrape, came)) {
+      (*fetched)(Unavailable("the agent ended the stream"));
+    }
+  }
+
+  void Take(Result<v1::PullResponse> response, uint32_t backlog, const Fetched& fetched) {
+    arrived_ms_ = options_.clock->NowMs();
+    if (!response.ok()) {
+      // Perhaps so much does not come through in the time of a scrape: a slow line or a busy node
+      // would never get rid of its backlog, and be down at every other scrape.
+      if (backlog > 0) ask_backlog_ = std::max(1u, backlog / 2);
+      reconnect_ = response.status().code() == StatusCode::kUnauthenticated;
+      fetched(response.status());
+      return;
+    }
+    response_ = *std::move(response);
+    fetched(Status());
+  }
+
+  // The agent knows how far it has been stored.
+  void Told() {
+    untold_ = 0;
+    first_untold_ = UINT64_MAX;
   }
 
   // Where the cursor stands once this answer is stored: where older frames are still to come it
@@ -334,6 +227,10 @@ class GrpcSource final : public Source {
                                   " of the frames, this server ", wire::kPullVersion));
     }
     if (response_.frames_size() == 0) return DataLoss("the agent's answer has no frame");
+    if (response_.turn() != live_turn_) {
+      return Unavailable(StrCat("the agent goes on with scrape ", response_.turn(),
+                                " of its cadence where ", live_turn_, " is due"));
+    }
     if (static_cast<size_t>(response_.frames_size()) > kMaxFrames) {
       return ResourceExhausted(StrCat("the agent's answer has ", response_.frames_size(),
                                       " frames, limit: ", kMaxFrames));
@@ -352,6 +249,7 @@ class GrpcSource final : public Source {
         cursor_run_id_ = frame->run_id;
         cursor_sequence_ = 0;
         known_.Clear();
+        Told();
       }
       first_of_answer_ = std::min(first_of_answer_, frame->sequence);
       if (!live && known_.Contains(frame->sequence)) {
@@ -362,6 +260,7 @@ class GrpcSource final : public Source {
       }
       if (live) {
         live_sequence_ = frame->sequence;
+        NoteTimes(*frame);
       } else {
         // The sink has committed it.
         known_.Add(frame->sequence);
@@ -370,6 +269,19 @@ class GrpcSource final : public Source {
     }
     first_answer_ = false;
     return Status();
+  }
+
+  // When the live frame was made, and came, for the cadence.
+  void NoteTimes(const wire::PullFrame& frame) {
+    // By the agent's clock alone.
+    const int64_t made_ms = std::max<int64_t>(0, response_.now_ms() - frame.t_ms);
+    if (live_turn_ == 0) {
+      cadence_.NoteWay(arrived_ms_ - asked_ms_ - made_ms);
+      if (tells_) Told();
+    } else {
+      cadence_.NoteLateness(arrived_ms_ - t_ms_ - made_ms);
+    }
+    first_untold_ = std::min(first_untold_, frame.sequence);
   }
 
   void NoteClock() {
@@ -389,6 +301,7 @@ class GrpcSource final : public Source {
   std::unique_ptr<wire::PullDecoder> decoder_;
   v1::PullResponse response_;
   std::deque<int64_t> differences_;
+  int64_t asked_ms_ = 0;
   int64_t arrived_ms_ = 0;
   int64_t t_ms_ = 0;
   int64_t interval_ms_ = 0;
@@ -399,10 +312,18 @@ class GrpcSource final : public Source {
   SequenceSet known_;          // Stored.
   uint64_t live_sequence_ = 0;
   uint64_t first_of_answer_ = 0;
+  Cadence cadence_;
+  uint64_t live_turn_ = 0;        // Of the scrape under way; 0: it was asked for.
+  uint64_t stored_sequence_ = 0;  // The last live frame of this stream that is stored.
+  bool tells_ = false;            // The request under way tells the agent of all that it may keep.
+  // Frames of the cadence that the agent does not know to be stored: how many, and the lowest of all
+  // that may come again.
+  uint64_t untold_ = 0;
+  uint64_t first_untold_ = UINT64_MAX;
   bool fresh_ = false;         // The decoder is new, and nobody knows yet.
   bool first_answer_ = false;  // Of this stream.
   Mutex mu_;
-  std::shared_ptr<Stream> stream_ VEDETTE_GUARDED_BY(mu_);
+  std::shared_ptr<AgentStream> stream_ VEDETTE_GUARDED_BY(mu_);
 };
 
 }  // namespace

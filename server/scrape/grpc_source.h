@@ -41,9 +41,11 @@ struct GrpcSourceOptions {
       receipt;
 };
 
-// A Source that pulls an agent: one AgentService.Pull stream, kept open; one request and one answer
-// a scrape. The first answer of a stream brings the live scrape alone, the following ones also what
-// the agent kept while nobody asked, a bounded number at a time, until the gap is filled.
+// A Source that pulls an agent: one AgentService.Pull stream, kept open. The first answer of a stream
+// brings the live scrape alone, the following ones also what the agent kept while nobody asked, a
+// bounded number at a time, until the gap is filled. Where scrapes come at an even pace the agent is
+// asked for a cadence, and sends a frame for each by itself; Start then waits for it. Whatever is out
+// of the ordinary (a scrape in between, one that was missed, a gap) is asked for.
 //
 // Kept scrapes carry the agent's time. The difference of the clocks is taken out: an answer says
 // the agent's time when it left, which is the server's time of arrival less the way; the largest

@@ -1,0 +1,63 @@
+#include "server/scrape/cadence.h"
+
+#include <gtest/gtest.h>
+
+namespace vedette::scrape {
+namespace {
+
+constexpr int64_t kInterval = 10'000;
+
+Cadence Agreed() {
+  Cadence cadence;
+  cadence.Begin(100'000, kInterval, 5'000);
+  cadence.Agree();
+  cadence.NoteWay(3);
+  return cadence;
+}
+
+TEST(Cadence, KnowsAnEvenPace) {
+  Cadence cadence;
+  EXPECT_FALSE(cadence.Continues(100'000, kInterval)) << "nothing was before";
+  EXPECT_TRUE(cadence.Continues(110'000, kInterval));
+  EXPECT_TRUE(cadence.Continues(120'040, kInterval)) << "a little late";
+  EXPECT_TRUE(cadence.Continues(130'000, kInterval));
+  EXPECT_FALSE(cadence.Continues(131'000, kInterval)) << "watched";
+  EXPECT_FALSE(cadence.Continues(151'000, kInterval)) << "one was missed";
+  EXPECT_TRUE(cadence.Continues(152'000, 1'000)) << "another interval";
+}
+
+TEST(Cadence, SaysWhichTurnAScrapeIs) {
+  const Cadence cadence = Agreed();
+  EXPECT_TRUE(cadence.Holds(110'000, kInterval, 5'000));
+  EXPECT_EQ(cadence.TurnAt(110'000), 1u);
+  EXPECT_EQ(cadence.TurnAt(119'960), 2u);
+  EXPECT_EQ(cadence.TurnAt(120'040), 2u);
+  EXPECT_FALSE(cadence.Holds(115'000, kInterval, 5'000)) << "between two";
+  EXPECT_FALSE(cadence.Holds(100'000, kInterval, 5'000)) << "the one that set it";
+  EXPECT_FALSE(cadence.Holds(90'000, kInterval, 5'000)) << "the clock went back";
+  EXPECT_FALSE(cadence.Holds(110'000, 5'000, 5'000)) << "another interval";
+  EXPECT_FALSE(cadence.Holds(110'000, kInterval, 4'000)) << "another timeout";
+  Cadence asked;
+  asked.Begin(100'000, kInterval, 5'000);
+  EXPECT_FALSE(asked.Holds(110'000, kInterval, 5'000)) << "the agent has not agreed";
+}
+
+TEST(Cadence, MovesAnAgentWhoseClockWanders) {
+  Cadence cadence = Agreed();
+  EXPECT_EQ(cadence.Shift(), 0) << "nothing is known";
+  cadence.NoteLateness(900);
+  cadence.NoteLateness(2);
+  EXPECT_EQ(cadence.Shift(), 0) << "the other one was on a slow way";
+  cadence.NoteLateness(60);
+  cadence.NoteLateness(80);
+  EXPECT_EQ(cadence.Shift(), -57) << "back to the length of the way";
+  cadence.NoteLateness(-51);
+  EXPECT_EQ(cadence.Shift(), 51) << "early: back to nothing";
+  EXPECT_TRUE(cadence.on());
+  cadence.NoteLateness(-3'000);
+  EXPECT_EQ(cadence.Shift(), 0);
+  EXPECT_FALSE(cadence.on()) << "a clock was set";
+}
+
+}  // namespace
+}  // namespace vedette::scrape
