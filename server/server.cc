@@ -135,6 +135,9 @@ Status Server::Parts::Open() {
   scraping.seed = Labels::Of({{"host", Hostname()}}).Hash();
   scraping.gather = [this] { return sources->Gather(); };
   scraping.finish_brief_at_once = options.wal_sync_ms > 0;
+  scraping.at_rest = [this](std::function<void()> then, int64_t linger_ms) {
+    sources->AtRest(std::move(then), linger_ms);
+  };
   scraping.problem = [](const std::string& job, const Status& why) {
     log::Warn("target left out", {{"job", job}, {"err", why}});
   };

@@ -51,6 +51,10 @@ std::shared_ptr<void> Sources::Gather() {
   return agents_ == nullptr ? nullptr : agents_->Gather();
 }
 
+void Sources::AtRest(std::function<void()> then, int64_t linger_ms) {
+  Agents().AtRest(std::move(then), linger_ms);
+}
+
 rpc::CallQueue& Sources::Agents() {
   MutexLock lock(mu_);
   if (agents_ == nullptr) agents_ = std::make_unique<rpc::CallQueue>("scrape-agents");

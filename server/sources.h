@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -28,6 +29,8 @@ class Sources {
                                                const scrape::Job& job);
   // Kept while several sources are started: ScrapeManager::Options::gather.
   std::shared_ptr<void> Gather() VEDETTE_EXCLUDES(mu_);
+  // ScrapeManager::Options::at_rest, of the agents' thread.
+  void AtRest(std::function<void()> then, int64_t linger_ms) VEDETTE_EXCLUDES(mu_);
 
  private:
   Result<std::unique_ptr<scrape::Source>> MakeAgent(const scrape::Target& target,

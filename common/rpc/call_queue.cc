@@ -4,6 +4,8 @@
 #include <grpcpp/grpcpp.h>
 #include <pthread.h>
 
+#include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <thread>
 #include <utility>
@@ -12,6 +14,12 @@
 #include "common/base/mutex.h"
 
 namespace vedette::rpc {
+namespace {
+
+// What is to be done at rest does not wait for ever.
+constexpr int kMostAtOnce = 1024;
+
+}  // namespace
 
 struct CallQueue::State final : public CallQueue::Event, public grpc::internal::CompletionQueueTag {
   grpc::CompletionQueue queue;
@@ -22,6 +30,9 @@ struct CallQueue::State final : public CallQueue::Event, public grpc::internal::
   size_t gathering VEDETTE_GUARDED_BY(mu) = 0;
   std::vector<std::pair<Event*, grpc_call*>> posted VEDETTE_GUARDED_BY(mu);
   bool woken VEDETTE_GUARDED_BY(mu) = false;  // The thread is on its way.
+  // Of the thread alone.
+  std::vector<std::function<void()>> at_rest;
+  int64_t rest_ms = 0;
 
   // Wakes the thread for what is posted, unless it is on its way or more is to come.
   void Wake() VEDETTE_EXCLUDES(mu) {
@@ -56,7 +67,30 @@ struct CallQueue::State final : public CallQueue::Event, public grpc::internal::
   void Run() {
     void* tag = nullptr;
     bool ok = false;
-    while (queue.Next(&tag, &ok)) static_cast<Event*>(tag)->Happened(ok);
+    while (queue.Next(&tag, &ok)) {
+      static_cast<Event*>(tag)->Happened(ok);
+      while (!at_rest.empty()) Rest();
+    }
+  }
+
+  void Rest() {
+    TakeWhatIsThere();
+    if (const int64_t linger_ms = std::exchange(rest_ms, 0); linger_ms > 0) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(linger_ms));
+      TakeWhatIsThere();
+    }
+    const std::vector<std::function<void()>> now = std::exchange(at_rest, {});
+    for (const std::function<void()>& then : now) then();
+  }
+
+  void TakeWhatIsThere() {
+    void* tag = nullptr;
+    bool ok = false;
+    const gpr_timespec at_once = gpr_time_0(GPR_CLOCK_MONOTONIC);
+    for (int i = 0; i < kMostAtOnce; ++i) {
+      if (queue.AsyncNext(&tag, &ok, at_once) != grpc::CompletionQueue::GOT_EVENT) return;
+      static_cast<Event*>(tag)->Happened(ok);
+    }
   }
 };
 
@@ -83,6 +117,11 @@ void CallQueue::Post(Event& event, grpc_call* call) {
     state_->posted.emplace_back(&event, call);
   }
   state_->Wake();
+}
+
+void CallQueue::AtRest(std::function<void()> then, int64_t linger_ms) {
+  state_->at_rest.push_back(std::move(then));
+  state_->rest_ms = std::max(state_->rest_ms, linger_ms);
 }
 
 std::shared_ptr<void> CallQueue::Gather() {

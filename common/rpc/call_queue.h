@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <memory>
 
 struct grpc_call;
@@ -49,6 +51,10 @@ class CallQueue {
   // `event` happens on the queue's thread, soon, and belongs to no operation. `call` is one that
   // has begun on this queue; it lives until the event has happened.
   void Post(Event& event, grpc_call* call);
+  // From an event: runs `then` on the queue's thread once no more events are at hand, so that what
+  // many of them brought is dealt with together. The thread may sleep for `linger_ms` first, so as not
+  // to be woken for each of those that are about to come; 0 if none are.
+  void AtRest(std::function<void()> then, int64_t linger_ms);
   // While somebody keeps this, what is posted waits, so that the thread is woken once for many.
   std::shared_ptr<void> Gather();
 

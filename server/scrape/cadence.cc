@@ -8,8 +8,11 @@ namespace {
 
 // An instant may be off its place by so much: a scrape that begins late says when it began.
 int64_t OffPlace(int64_t interval_ms) { return std::clamp<int64_t>(interval_ms / 100, 5, 100); }
-// And the agent's frames by so much before they are moved.
-int64_t OffTime(int64_t interval_ms) { return std::clamp<int64_t>(interval_ms / 200, 5, 50); }
+// The agent's frames may be late by so much before they are moved, and are moved to there.
+int64_t MostLate(int64_t interval_ms) { return std::clamp<int64_t>(interval_ms / 1000, 4, 20); }
+constexpr int64_t kJustLateMs = 1;
+// One frame alone may have come by a slow way.
+constexpr int kFramesToGoBy = 2;
 
 }  // namespace
 
@@ -25,8 +28,8 @@ void Cadence::Begin(int64_t t_ms, int64_t interval_ms, int64_t timeout_ms) {
   base_t_ms_ = t_ms;
   interval_ms_ = interval_ms;
   timeout_ms_ = timeout_ms;
-  way_ms_ = kUnknown;
   least_late_ms_ = kUnknown;
+  noted_ = 0;
 }
 
 bool Cadence::Holds(int64_t t_ms, int64_t interval_ms, int64_t timeout_ms) const {
@@ -41,21 +44,19 @@ uint64_t Cadence::TurnAt(int64_t t_ms) const {
   return static_cast<uint64_t>((since_ms + interval_ms_ / 2) / interval_ms_);
 }
 
-void Cadence::NoteWay(int64_t way_ms) {
-  way_ms_ = std::min(way_ms_, std::max<int64_t>(way_ms, 0));
-}
-
 void Cadence::NoteLateness(int64_t late_ms) {
   least_late_ms_ = std::min(least_late_ms_, late_ms);
+  ++noted_;
+}
+
+bool Cadence::wandered() const {
+  return noted_ >= kFramesToGoBy && (least_late_ms_ < 0 || least_late_ms_ > MostLate(interval_ms_));
 }
 
 int64_t Cadence::Shift() {
-  if (least_late_ms_ == kUnknown || way_ms_ == kUnknown) return 0;
-  const int64_t late_ms = least_late_ms_;
+  const int64_t shift_ms = wandered() ? kJustLateMs - least_late_ms_ : 0;
   least_late_ms_ = kUnknown;
-  int64_t shift_ms = 0;
-  if (late_ms < -OffTime(interval_ms_)) shift_ms = -late_ms;
-  if (late_ms > way_ms_ + OffTime(interval_ms_)) shift_ms = way_ms_ - late_ms;
+  noted_ = 0;
   if (std::abs(shift_ms) <= interval_ms_ / 4) return shift_ms;
   End();
   return 0;

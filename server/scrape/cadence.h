@@ -13,10 +13,11 @@ namespace vedette::scrape {
 //   …
 //   if (cadence.Holds(t_ms, interval_ms, timeout_ms)) AwaitTurn(cadence.TurnAt(t_ms));
 //
-// Two clocks run apart by some milliseconds a minute, and what a frame takes to arrive differs, too. A
-// frame is early or late by what is left of the time between the scrape's instant and its arrival
-// when the collection is taken out; that of the least late of some frames should lie between nothing
-// and the way there and back. What it is beyond that is to be taken back: Shift().
+// Two clocks run apart by some milliseconds a minute, and a request takes its time to arrive. What a
+// frame is late is the time from the scrape's instant to its arrival, without what the agent took to
+// make it; negative: early. The least of some frames, which is that of the shortest way, is to be next
+// to nothing: so an agent is as much ahead as the way to us is long, and the frames of all that are due
+// at one instant come together. Shift() says what is missing to that.
 //
 // Not thread-safe.
 class Cadence {
@@ -32,11 +33,12 @@ class Cadence {
   bool Holds(int64_t t_ms, int64_t interval_ms, int64_t timeout_ms) const;
   uint64_t TurnAt(int64_t t_ms) const;
 
-  // The way to an agent and back, of one request.
-  void NoteWay(int64_t way_ms);
   void NoteLateness(int64_t late_ms);
+  // Enough is noted to go by: Shift() is worth asking, and saying.
+  bool wandered() const;
   // By how much the frames to come should be later than they would, from what was noted since the
-  // last call. Ends the cadence where that is more than a quarter of the interval: then one of the clocks was set.
+  // last call. Ends the cadence where that is more than a quarter of the interval: then one of the
+  // clocks was set.
   int64_t Shift();
 
  private:
@@ -47,8 +49,8 @@ class Cadence {
   int64_t base_t_ms_ = 0;
   int64_t interval_ms_ = 0;
   int64_t timeout_ms_ = 0;
-  int64_t way_ms_ = kUnknown;         // The shortest.
-  int64_t least_late_ms_ = kUnknown;  // Since the last Shift().
+  int64_t least_late_ms_ = kUnknown;  // Since the last Shift(),
+  int noted_ = 0;                     // of so many.
 };
 
 }  // namespace vedette::scrape

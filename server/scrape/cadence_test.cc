@@ -11,7 +11,6 @@ Cadence Agreed() {
   Cadence cadence;
   cadence.Begin(100'000, kInterval, 5'000);
   cadence.Agree();
-  cadence.NoteWay(3);
   return cadence;
 }
 
@@ -46,14 +45,20 @@ TEST(Cadence, MovesAnAgentWhoseClockWanders) {
   Cadence cadence = Agreed();
   EXPECT_EQ(cadence.Shift(), 0) << "nothing is known";
   cadence.NoteLateness(900);
+  EXPECT_FALSE(cadence.wandered()) << "one is none";
   cadence.NoteLateness(2);
-  EXPECT_EQ(cadence.Shift(), 0) << "the other one was on a slow way";
+  EXPECT_FALSE(cadence.wandered()) << "the other one was on a slow way";
+  EXPECT_EQ(cadence.Shift(), 0);
   cadence.NoteLateness(60);
   cadence.NoteLateness(80);
-  EXPECT_EQ(cadence.Shift(), -57) << "back to the length of the way";
+  EXPECT_TRUE(cadence.wandered());
+  EXPECT_EQ(cadence.Shift(), -59);
+  EXPECT_FALSE(cadence.wandered()) << "what was before counts no more";
   cadence.NoteLateness(-51);
-  EXPECT_EQ(cadence.Shift(), 51) << "early: back to nothing";
+  cadence.NoteLateness(7);
+  EXPECT_EQ(cadence.Shift(), 52) << "early";
   EXPECT_TRUE(cadence.on());
+  cadence.NoteLateness(-3'000);
   cadence.NoteLateness(-3'000);
   EXPECT_EQ(cadence.Shift(), 0);
   EXPECT_FALSE(cadence.on()) << "a clock was set";

@@ -98,7 +98,7 @@ class GrpcSource final : public Source {
     if (response_.frames_size() > 1) ask_backlog_ = std::min(ask_backlog_ + 1, options_.max_backlog);
     cursor_sequence_ = CursorAfter();
     stored_sequence_ = live_sequence_;
-    if (live_turn_ == 0 || ++untold_ < kFramesTold) return;
+    if (live_turn_ == 0 || (++untold_ < kFramesTold && !cadence_.wandered())) return;
     v1::PullStored told;
     told.set_sequence(live_sequence_);
     told.set_shift_ms(cadence_.Shift());
@@ -175,11 +175,10 @@ class GrpcSource final : public Source {
     const uint32_t backlog = first_answer_ ? 0 : ask_backlog_;
     scrape.set_max_backlog(backlog);
     scrape.set_stored_sequence(stored_sequence_);
-    asked_ms_ = options_.clock->NowMs();
     // Of what an older stream left in the agent's ring some may come again until that is empty.
     tells_ = !first_answer_ && response_.backlog() == 0;
     cadence_.End();
-    const int64_t first_in_ms = request.t_ms + request.interval_ms - asked_ms_;
+    const int64_t first_in_ms = request.t_ms + request.interval_ms - options_.clock->NowMs();
     const bool lasts = even && !first_answer_ && first_in_ms > 0 && first_in_ms <= interval_ms_;
     if (lasts) {
       scrape.mutable_cadence()->set_first_in_ms(first_in_ms);
@@ -276,7 +275,6 @@ class GrpcSource final : public Source {
     // By the agent's clock alone.
     const int64_t made_ms = std::max<int64_t>(0, response_.now_ms() - frame.t_ms);
     if (live_turn_ == 0) {
-      cadence_.NoteWay(arrived_ms_ - asked_ms_ - made_ms);
       if (tells_) Told();
     } else {
       cadence_.NoteLateness(arrived_ms_ - t_ms_ - made_ms);
@@ -301,7 +299,6 @@ class GrpcSource final : public Source {
   std::unique_ptr<wire::PullDecoder> decoder_;
   v1::PullResponse response_;
   std::deque<int64_t> differences_;
-  int64_t asked_ms_ = 0;
   int64_t arrived_ms_ = 0;
   int64_t t_ms_ = 0;
   int64_t interval_ms_ = 0;

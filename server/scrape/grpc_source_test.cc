@@ -3,8 +3,10 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -37,6 +39,15 @@ class FakeAgent final : public v1::AgentService::Service {
       hellos.push_back(request.hello());
     }
     while (stream->Read(&request)) {
+      if (request.has_stored()) {
+        MutexLock lock(mu_);
+        stored.push_back(request.stored());
+        continue;
+      }
+      {
+        MutexLock lock(mu_);
+        scrapes.push_back(request.scrape());
+      }
       if (silent) continue;
       if (request.scrape().max_backlog() > most_backlog) {
         return grpc::Status(grpc::StatusCode::DEADLINE_EXCEEDED, "too much at once");
@@ -62,10 +73,48 @@ class FakeAgent final : public v1::AgentService::Service {
       response.set_now_ms(clock_.NowMs() + kAhead);
       response.set_backlog(static_cast<uint64_t>(kept));
       const bool last = hang_up;
+      const bool cadence = cadences && request.scrape().has_cadence();
+      response.set_cadence(cadence);
+      if (cadence) {
+        MutexLock lock(mu_);
+        const uint64_t id = request.scrape().id();
+        by_itself = [this, stream, id, turn = uint64_t{0}, &encoder](uint64_t turns, bool ends) mutable {
+          v1::PullResponse own;
+          own.set_id(id);
+          own.set_turn(turn += turns);
+          own.set_version(wire::kPullVersion);
+          if (!ends) own.add_frames(encoder.Encode(Make(++sequence, 0)));
+          own.set_now_ms(clock_.NowMs() + kAhead);
+          stream->Write(own);
+        };
+      }
       stream->Write(response);
       if (last) return grpc::Status(grpc::StatusCode::UNAVAILABLE, "going away");
     }
+    MutexLock lock(mu_);
+    by_itself = nullptr;
     return grpc::Status::OK;
+  }
+
+  // The next frame of the cadence, or its end.
+  void SendByItself(uint64_t turns = 1, bool ends = false) {
+    MutexLock lock(mu_);
+    ASSERT_NE(by_itself, nullptr);
+    by_itself(turns, ends);
+  }
+  // How many of its scrapes asked for a cadence, of how many.
+  std::string Asked() {
+    MutexLock lock(mu_);
+    const auto with = std::ranges::count_if(scrapes, [](const auto& s) { return s.has_cadence(); });
+    return StrCat(with, " of ", scrapes.size());
+  }
+  v1::PullScrape LastScrape() {
+    MutexLock lock(mu_);
+    return scrapes.back();
+  }
+  std::vector<v1::PullStored> Stored() {
+    MutexLock lock(mu_);
+    return stored;
   }
 
   std::vector<v1::PullHello> Hellos() {
@@ -81,6 +130,7 @@ class FakeAgent final : public v1::AgentService::Service {
   std::atomic<uint64_t> sequence{100};
   std::atomic<bool> hang_up{false};
   std::atomic<bool> silent{false};
+  std::atomic<bool> cadences{false};  // It knows of them.
   std::atomic<uint32_t> most_backlog{UINT32_MAX};
 
  private:
@@ -101,6 +151,9 @@ class FakeAgent final : public v1::AgentService::Service {
   const Clock& clock_;
   Mutex mu_;
   std::vector<v1::PullHello> hellos;
+  std::vector<v1::PullScrape> scrapes;
+  std::vector<v1::PullStored> stored;
+  std::function<void(uint64_t turns, bool ends)> by_itself;
 };
 
 class Recorder final : public SourceSink {
@@ -148,7 +201,8 @@ class GrpcSourceTest : public ::testing::Test {
     server_->Shutdown(std::chrono::system_clock::now());
   }
   // One scrape for the instant t; what came, or the error.
-  std::string Scrape(int64_t t_ms, bool cancel = false) {
+  std::string Scrape(int64_t t_ms, bool cancel = false,
+                     const std::function<void()>& meanwhile = nullptr) {
     Mutex mu;
     CondVar changed;
     bool done = false;
@@ -160,6 +214,7 @@ class GrpcSourceTest : public ::testing::Test {
       changed.NotifyAll();
     });
     if (cancel) source_->Cancel();
+    if (meanwhile) meanwhile();
     {
       MutexLock lock(mu);
       while (!done) changed.Wait(mu);
@@ -277,6 +332,116 @@ TEST_F(GrpcSourceTest, TheCursorStaysWhereTheStorageRefused) {
   agent_.old_sequence = 101;
   agent_.kept = 1;
   EXPECT_EQ(Scrape(800), "kept 102@999000 live 104@800");
+}
+
+// Scrapes at an even pace: the second one sets a cadence, and those after it ask for nothing.
+TEST_F(GrpcSourceTest, AtAnEvenPaceTheAgentIsAskedOnce) {
+  agent_.cadences = true;
+  EXPECT_EQ(Scrape(1'000'000), "start live 101@1000000");
+  EXPECT_EQ(agent_.Asked(), "0 of 1");
+  clock_.Advance(10'003);  // It begins a little late.
+  EXPECT_EQ(Scrape(1'010'000), "live 102@1010000");
+  EXPECT_EQ(agent_.Asked(), "1 of 2");
+  EXPECT_EQ(agent_.LastScrape().cadence().first_in_ms(), 9'997);
+  EXPECT_EQ(agent_.LastScrape().stored_sequence(), 101u);
+  for (int i = 2; i < 8; ++i) {
+    clock_.Advance(10'000);
+    const int64_t t_ms = 1'000'000 + i * 10'000;
+    EXPECT_EQ(Scrape(t_ms, false, [&] { agent_.SendByItself(); }),
+              StrCat("live ", 101 + i, "@", t_ms));
+    EXPECT_TRUE(brief_);
+    EXPECT_EQ(receipt_, StrCat("7 ", 101 + i, " ", i < 6 ? 102 : 107))
+        << "from where on frames may come once more";
+  }
+  EXPECT_EQ(agent_.Asked(), "1 of 2");
+  // A scrape in between, as vedettectl watch makes them, is asked for, and ends the cadence.
+  clock_.Advance(1'000);
+  EXPECT_EQ(Scrape(1'071'000), "live 109@1071000");
+  EXPECT_EQ(agent_.LastScrape().stored_sequence(), 108u);
+  ASSERT_EQ(agent_.Stored().size(), 1u);
+  EXPECT_EQ(agent_.Stored()[0].sequence(), 106u);
+  EXPECT_EQ(agent_.Asked(), "1 of 3");
+  clock_.Advance(10'000);
+  EXPECT_EQ(Scrape(1'081'000), "live 110@1081000");
+  EXPECT_EQ(agent_.Asked(), "2 of 4");
+}
+
+TEST_F(GrpcSourceTest, AnAgentThatKnowsNoCadenceIsAskedEachTime) {
+  for (int i = 0; i < 4; ++i) {
+    const int64_t t_ms = 1'000'000 + i * 10'000;
+    EXPECT_EQ(Scrape(t_ms), StrCat(i == 0 ? "start " : "", "live ", 101 + i, "@", t_ms));
+    clock_.Advance(10'000);
+  }
+  EXPECT_EQ(agent_.Asked(), "3 of 4");
+}
+
+TEST_F(GrpcSourceTest, AFrameThatComesTooEarlyIsKeptForItsScrape) {
+  agent_.cadences = true;
+  Scrape(1'000'000);
+  clock_.Advance(10'000);
+  Scrape(1'010'000);
+  clock_.Advance(9'000);
+  agent_.SendByItself();
+  clock_.Advance(1'000);
+  EXPECT_EQ(Scrape(1'020'000), "live 103@1020000");
+  // This one is missed here; what came for it has its own time, and the next is asked for.
+  clock_.Advance(10'000);
+  agent_.SendByItself();
+  clock_.Advance(10'000);
+  EXPECT_EQ(Scrape(1'040'000), StrCat("kept 104@", clock_.NowMs() - 10'000, " live 105@1040000"));
+  EXPECT_EQ(agent_.Asked(), "1 of 3");
+}
+
+TEST_F(GrpcSourceTest, ACadenceThatTheAgentEndsIsReplacedByAQuestion) {
+  agent_.cadences = true;
+  Scrape(1'000'000);
+  clock_.Advance(10'000);
+  Scrape(1'010'000);
+  clock_.Advance(10'000);
+  EXPECT_EQ(Scrape(1'020'000, false, [&] { agent_.SendByItself(1, /*ends=*/true); }),
+            "live 103@1020000");
+  EXPECT_EQ(agent_.Asked(), "1 of 3");
+  clock_.Advance(10'000);
+  EXPECT_EQ(Scrape(1'030'000), "live 104@1030000");
+  EXPECT_EQ(agent_.Asked(), "2 of 4");
+}
+
+TEST_F(GrpcSourceTest, AFrameOfALaterTurnIsNotTakenForThisOne) {
+  agent_.cadences = true;
+  Scrape(1'000'000);
+  clock_.Advance(10'000);
+  Scrape(1'010'000);
+  clock_.Advance(10'000);
+  EXPECT_EQ(Scrape(1'020'000, false, [&] { agent_.SendByItself(2); }),
+            "error: the agent goes on with scrape 2 of its cadence where 1 is due");
+  EXPECT_EQ(Scrape(1'030'000), "start live 104@1030000");
+}
+
+TEST_F(GrpcSourceTest, AnAgentWhoseClockWandersIsMoved) {
+  agent_.cadences = true;
+  Scrape(1'000'000);
+  clock_.Advance(10'000);
+  Scrape(1'010'000);
+  clock_.Advance(70);
+  for (int i = 2; i < 4; ++i) {
+    clock_.Advance(10'000);
+    Scrape(1'000'000 + i * 10'000, false, [&] { agent_.SendByItself(); });
+  }
+  // The message goes out by itself: the next answer comes after it.
+  clock_.Advance(1'000);
+  Scrape(1'031'000);
+  ASSERT_EQ(agent_.Stored().size(), 1u);
+  EXPECT_EQ(agent_.Stored()[0].shift_ms(), -69);
+}
+
+TEST_F(GrpcSourceTest, AFrameThatDoesNotComeTakesTheStreamWithIt) {
+  agent_.cadences = true;
+  Scrape(1'000'000);
+  clock_.Advance(10'000);
+  Scrape(1'010'000);
+  clock_.Advance(10'000);
+  EXPECT_EQ(Scrape(1'020'000, /*cancel=*/true).substr(0, 6), "error:");
+  EXPECT_EQ(Scrape(1'030'000), "start live 103@1030000");
 }
 
 TEST_F(GrpcSourceTest, ACancelledScrapeEndsAtOnce) {

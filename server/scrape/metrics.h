@@ -5,6 +5,8 @@
 #include <functional>
 #include <string>
 
+#include "server/storage/appender.h"
+
 namespace vedette::scrape {
 
 // What scraping counts about itself, under the names that Prometheus gives it; the composition root
@@ -34,6 +36,14 @@ struct Metrics {
   Count series_refused_total{0};        // vedette_target_series_refused_total
   Count pools_total{0};                 // prometheus_target_scrape_pools_total
   Count pool_reloads_total{0};          // prometheus_target_scrape_pool_reloads_total
+
+  // What became of a commit.
+  void Note(const storage::CommitStats& stats) {
+    sample_out_of_order_total += stats.out_of_order;
+    sample_duplicate_total += stats.duplicate;
+    sample_out_of_bounds_total += stats.too_old + stats.too_far_ahead;
+    series_refused_total += stats.series_limit;
+  }
 };
 
 // What happens by job or by interval, handed out so that the metrics registry stays elsewhere. Called

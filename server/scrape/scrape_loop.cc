@@ -149,6 +149,11 @@ void ScrapeLoop::Start(int64_t t_ms, Source::Fetched fetched) {
 }
 
 void ScrapeLoop::Finish(Status fetched) {
+  Deliver(std::move(fetched));
+  Conclude(CommitRows());
+}
+
+void ScrapeLoop::Deliver(Status fetched) {
   timeline_.Begin();
   for (auto& [name, pulled] : pulled_) {
     pulled.in_frame = false;
@@ -206,29 +211,42 @@ void ScrapeLoop::Finish(Status fetched) {
     ++it;
   }
   SetReports(outcome, target_->labels, timeline_, reports_);
-  const auto take = [&](Status committed) {
-    stored = stored && committed.ok();
-    if (status.ok()) status = std::move(committed);
-  };
-  take(CommitOrGather(t_ms_, timeline_));
-  // Last, and with the rows: a cursor that moved before them would lose those of a commit that
-  // fails.
-  take(CommitGathered(delivered && stored ? source_->Receipt() : std::nullopt));
-  if (delivered) source_->Stored(stored);
-
+  Status committed = CommitOrGather(t_ms_, timeline_);
+  stored = stored && committed.ok();
+  if (status.ok()) status = std::move(committed);
+  // With the rows: a cursor that moved before them would lose those of a commit that fails.
+  if (delivered && stored) receipt_ = source_->Receipt();
   metrics_.samples_scraped_total.fetch_add(outcome.scraped, std::memory_order_relaxed);
   metrics_.lines_in_step_total.fetch_add(cache_.counts().in_step, std::memory_order_relaxed);
+  finishing_ = {std::move(status), delivered, stored, outcome.duration_seconds, std::move(sources)};
+}
+
+void ScrapeLoop::AddTo(std::vector<storage::WriterRow>& rows,
+                       std::vector<storage::KeyValue::Change>& notes) const {
+  rows.insert(rows.end(), together_.begin(), together_.end());
+  if (receipt_) notes.push_back(*receipt_);
+}
+
+void ScrapeLoop::Conclude(Status committed) {
+  together_.clear();
+  receipt_.reset();
+  Finishing done = std::exchange(finishing_, {});
+  if (!committed.ok()) committed = committed.Annotate("storing the scrape");
+  const bool stored = done.stored && committed.ok();
+  if (done.status.ok()) done.status = std::move(committed);
+  if (done.delivered) source_->Stored(stored);
+
   std::shared_ptr<const MetadataMap> metadata;
   if (std::exchange(metadata_news_, false)) {
     metadata = pulled_metadata_ == nullptr ? cache_.metadata()
                                            : SharedMetadata(std::exchange(pulled_metadata_, nullptr));
   }
   MutexLock lock(mu_);
-  status_.health = status.ok() ? Health::kUp : Health::kDown;
-  status_.last_error = status.ok() ? "" : std::string(status.message());
+  status_.health = done.status.ok() ? Health::kUp : Health::kDown;
+  status_.last_error = done.status.ok() ? "" : std::string(done.status.message());
   status_.last_scrape_ms = t_ms_;
-  status_.last_duration_seconds = outcome.duration_seconds;
-  status_.sources = std::move(sources);
+  status_.last_duration_seconds = done.duration_seconds;
+  status_.sources = std::move(done.sources);
   if (metadata != nullptr) metadata_ = std::move(metadata);
 }
 
@@ -279,24 +297,19 @@ Status ScrapeLoop::CommitOrGather(int64_t t_ms, Timeline& timeline) {
   return Status();
 }
 
-Status ScrapeLoop::CommitGathered(std::optional<storage::KeyValue::Change> receipt) {
-  if (together_.empty() && !receipt) return Status();
+Status ScrapeLoop::CommitRows() {
+  if (together_.empty() && !receipt_) return Status();
   Result<storage::CommitStats> stats =
-      together_.size() == 1 && !receipt
+      together_.size() == 1 && !receipt_
           ? together_[0].writer->Commit(together_[0].row)
-          : appender_.CommitTogether(together_, {receipt ? &*receipt : nullptr, receipt ? 1u : 0u});
-  together_.clear();
-  if (!stats.ok()) return stats.status().Annotate("storing the scrape");
+          : appender_.CommitTogether(together_,
+                                     {receipt_ ? &*receipt_ : nullptr, receipt_ ? 1u : 0u});
+  if (!stats.ok()) return stats.status();
   NoteStorage(*stats);
   return Status();
 }
 
-void ScrapeLoop::NoteStorage(const storage::CommitStats& stats) {
-  metrics_.sample_out_of_order_total += stats.out_of_order;
-  metrics_.sample_duplicate_total += stats.duplicate;
-  metrics_.sample_out_of_bounds_total += stats.too_old + stats.too_far_ahead;
-  metrics_.series_refused_total += stats.series_limit;
-}
+void ScrapeLoop::NoteStorage(const storage::CommitStats& stats) { metrics_.Note(stats); }
 
 // A frame has no seams between its sources: their parts are estimated by what they told of.
 void ScrapeLoop::NoteReceived() {

@@ -49,7 +49,10 @@ struct TargetStatus {
 // the manager calls Start and Finish in turn, for one scrape at a time.
 //
 //   loop.Start(t_ms, [&](Status fetched) { queue.push(fetched); });
-//   loop.Finish(fetched);   // on a worker: parse, relabel, one commit per timeline, status
+//   loop.Finish(fetched);   // on a worker: parse, relabel, commit, status
+//
+// Finish is Deliver, a commit, and Conclude: whoever has several loops to finish may gather what they
+// delivered into one commit for all.
 //
 // A target that exposes text has one timeline. An agent has one for each source it reports, and its
 // own: what stops (a killed application) goes stale at once without touching the others, and each
@@ -74,6 +77,15 @@ class ScrapeLoop final : public SourceSink {
 
   void Start(int64_t t_ms, Source::Fetched fetched);
   void Finish(Status fetched);
+  // Puts what was fetched into the timelines, and commits what cannot wait for others' rows.
+  void Deliver(Status fetched);
+  // What Deliver left: rows, and the pair that goes with them. Good until Conclude.
+  void AddTo(std::vector<storage::WriterRow>& rows,
+             std::vector<storage::KeyValue::Change>& notes) const;
+  // Commits that by itself.
+  Status CommitRows();
+  // Whether it is in the storage.
+  void Conclude(Status committed) VEDETTE_EXCLUDES(mu_);
   void Cancel() { source_->Cancel(); }
   // What has come is little work: Source::brief.
   bool brief() const { return source_->brief(); }
@@ -135,7 +147,6 @@ class ScrapeLoop final : public SourceSink {
   Status CommitTimeline(int64_t t_ms, Timeline& timeline);
   // The same for one whose row may wait in together_ for those of the others.
   Status CommitOrGather(int64_t t_ms, Timeline& timeline);
-  Status CommitGathered(std::optional<storage::KeyValue::Change> receipt);
   Status Apply(const wire::PulledSource& source, Pulled& pulled);
   Status ApplyOne(const wire::PulledSource& source, Pulled& pulled);
   Labels SourceLabels(const SourceState& state) const;
@@ -159,7 +170,17 @@ class ScrapeLoop final : public SourceSink {
   std::map<std::string, Pulled> pulled_;
   std::shared_ptr<MetadataMap> pulled_metadata_;  // A changed copy of metadata_; null: as it is.
   bool metadata_news_ = false;
-  std::vector<storage::WriterRow> together_;  // Of the scrape being finished.
+  // Of the scrape being finished.
+  std::vector<storage::WriterRow> together_;
+  std::optional<storage::KeyValue::Change> receipt_;
+  struct Finishing {
+    Status status;
+    bool delivered = false;
+    bool stored = true;  // What could not wait.
+    double duration_seconds = 0;
+    std::vector<SourceState> sources;
+  };
+  Finishing finishing_;
   int64_t t_ms_ = 0;
   int64_t started_ns_ = 0;
 

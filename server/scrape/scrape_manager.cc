@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "common/base/strings.h"
+#include "server/storage/key_value.h"
 
 namespace vedette::scrape {
 namespace {
@@ -17,6 +18,10 @@ namespace {
 constexpr int64_t kLongestNapMs = 1000;
 // The wall clock moved by so much more or less than time passed: someone set it.
 constexpr int64_t kJumpMs = 1000;
+// So many answers are one commit at most: the first of them waits for the last.
+constexpr size_t kMostTogether = 64;
+// What was started at one moment comes within some; less than a thread's waking is worth.
+constexpr int64_t kLingerMs = 2;
 
 // The source of a target whose real one could not be made: every scrape fails with the reason.
 class FailedSource final : public Source {
@@ -332,6 +337,7 @@ int64_t ScrapeManager::RunDue() {
     if (!alarms_.empty()) {
       nap_ms = std::clamp<int64_t>(alarms_.top().at_ms - now_ms, 0, kLongestNapMs);
     }
+    if (!due.empty()) to_come_ = due.size();
   }
   for (const EntryPtr& entry : late) entry->loop->Cancel();
   std::shared_ptr<void> gathered;
@@ -348,14 +354,15 @@ int64_t ScrapeManager::RunDue() {
 }
 
 void ScrapeManager::OnFetched(const EntryPtr& entry, uint64_t turn, Status status) {
-  Ready ready;
+  bool together = false;
+  bool first = false;
+  int64_t linger_ms = 0;
   {
     MutexLock lock(schedule_mu_);
     if (!entry->fetching || entry->turn != turn) return;
     entry->fetching = false;
-    if (status.ok() && options_.finish_brief_at_once && !stopping_ && entry->loop->brief()) {
-      ready = {entry, Status(), entry->removed};
-    } else {
+    if (to_come_ > 0) --to_come_;
+    if (!status.ok() || !options_.finish_brief_at_once || stopping_ || !entry->loop->brief()) {
       --fetching_;
       if (entry->timed_out && !status.ok()) {
         status = DeadlineExceeded(StrCat("no answer within the scrape timeout of ",
@@ -367,10 +374,53 @@ void ScrapeManager::OnFetched(const EntryPtr& entry, uint64_t turn, Status statu
       if (fetching_ == 0) idle_.NotifyAll();
       return;
     }
+    gathered_.push_back(entry);
+    together = options_.at_rest != nullptr && gathered_.size() < kMostTogether;
+    first = gathered_.size() == 1;
+    if (to_come_ > 0) linger_ms = kLingerMs;
   }
-  RunReadyOne(std::move(ready));
+  if (!together) {
+    FinishGathered();
+  } else if (first) {
+    options_.at_rest([this] { FinishGathered(); }, linger_ms);
+  }
+}
+
+void ScrapeManager::FinishGathered() {
+  std::vector<EntryPtr> entries;
+  {
+    MutexLock lock(schedule_mu_);
+    entries.swap(gathered_);
+  }
+  std::vector<storage::WriterRow> rows;
+  std::vector<storage::KeyValue::Change> notes;
+  for (const EntryPtr& entry : entries) {
+    entry->loop->Deliver(Status());
+    entry->loop->AddTo(rows, notes);
+  }
+  if (entries.size() > 1) {
+    Result<storage::CommitStats> stats = appender_.CommitTogether(rows, notes);
+    if (stats.ok()) metrics_.Note(*stats);
+    // What the storage does not take of one is nothing to the others.
+    for (const EntryPtr& entry : entries) {
+      entry->loop->Conclude(stats.ok() ? Status() : entry->loop->CommitRows());
+    }
+  } else if (!entries.empty()) {
+    entries[0]->loop->Conclude(entries[0]->loop->CommitRows());
+  }
+  for (const EntryPtr& entry : entries) Conclude(entry, /*end=*/false);
   MutexLock lock(schedule_mu_);
-  if (--fetching_ == 0) idle_.NotifyAll();
+  fetching_ -= entries.size();
+  if (fetching_ == 0) idle_.NotifyAll();
+}
+
+void ScrapeManager::Conclude(const EntryPtr& entry, bool end) {
+  {
+    MutexLock lock(schedule_mu_);
+    end = end || entry->removed;  // It may have been removed while it was finished.
+    if (!end) entry->under_way = false;
+  }
+  if (end) entry->loop->End(clock_.NowMs());
 }
 
 bool ScrapeManager::RunOne(bool wait) {
@@ -390,13 +440,7 @@ bool ScrapeManager::RunOne(bool wait) {
 
 void ScrapeManager::RunReadyOne(Ready ready) {
   if (!ready.end) ready.entry->loop->Finish(std::move(ready.status));
-  bool end = ready.end;
-  {
-    MutexLock lock(schedule_mu_);
-    end = end || ready.entry->removed;  // It may have been removed while Finish ran.
-    if (!end) ready.entry->under_way = false;
-  }
-  if (end) ready.entry->loop->End(clock_.NowMs());
+  Conclude(ready.entry, ready.end);
 }
 
 size_t ScrapeManager::RunReady() {

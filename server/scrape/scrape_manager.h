@@ -65,6 +65,10 @@ class ScrapeManager {
     // Whether the thread that brings a brief answer (Source::brief) sees to it at once. Not where a
     // commit waits for the disk: then the workers wait together.
     bool finish_brief_at_once = true;
+    // Runs `then` on the thread that brings brief answers, from which alone it is called, once that
+    // has no more of them at hand; it may wait for `linger_ms` before it looks. Scrapes that have come
+    // until then are one commit. Empty: each is its own.
+    std::function<void(std::function<void()> then, int64_t linger_ms)> at_rest;
     // Called for a target that cannot be made, and the like: for the log. May be empty.
     std::function<void(const std::string& job, const Status& why)> problem;
     Events events;
@@ -173,6 +177,9 @@ class ScrapeManager {
   void Schedule(const EntryPtr& entry, int64_t now_ms) VEDETTE_REQUIRES(schedule_mu_);
   void OnFetched(const EntryPtr& entry, uint64_t turn, Status status)
       VEDETTE_EXCLUDES(schedule_mu_);
+  // Parses what has been gathered, and commits it together.
+  void FinishGathered() VEDETTE_EXCLUDES(schedule_mu_);
+  void Conclude(const EntryPtr& entry, bool end) VEDETTE_EXCLUDES(schedule_mu_);
   bool RunOne(bool wait) VEDETTE_EXCLUDES(schedule_mu_);
   void RunReadyOne(Ready ready) VEDETTE_EXCLUDES(schedule_mu_);
   void RescheduleAfterJump(int64_t now_ms) VEDETTE_REQUIRES(schedule_mu_);
@@ -204,6 +211,10 @@ class ScrapeManager {
   uint64_t order_ VEDETTE_GUARDED_BY(schedule_mu_) = 0;
   std::deque<Ready> ready_ VEDETTE_GUARDED_BY(schedule_mu_);
   size_t fetching_ VEDETTE_GUARDED_BY(schedule_mu_) = 0;  // And those finished where fetched.
+  // Brief answers that wait for each other, and how many of those that were started together are
+  // still to come.
+  std::vector<EntryPtr> gathered_ VEDETTE_GUARDED_BY(schedule_mu_);
+  size_t to_come_ VEDETTE_GUARDED_BY(schedule_mu_) = 0;
   bool stopping_ VEDETTE_GUARDED_BY(schedule_mu_) = false;
   int64_t last_wall_ms_ VEDETTE_GUARDED_BY(schedule_mu_) = 0;
   int64_t last_monotonic_ns_ VEDETTE_GUARDED_BY(schedule_mu_) = 0;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -76,6 +77,7 @@ class ScrapeManagerTest : public ::testing::Test {
               return std::unique_ptr<Source>(std::make_unique<FakeSource>(world_, target.address));
             },
             .threads = 0,
+            .at_rest = at_rest_,
             .events = events_},
         storage_, clock_);
     Apply();
@@ -120,6 +122,7 @@ class ScrapeManagerTest : public ::testing::Test {
   Job job_;
   int fingerprint_ = 0;
   Events events_;
+  std::function<void(std::function<void()> then, int64_t linger_ms)> at_rest_;
   std::unique_ptr<ScrapeManager> manager_;
 };
 
@@ -445,6 +448,49 @@ TEST_F(ScrapeManagerTest, ABriefAnswerIsStoredByWhoeverBringsIt) {
   Targets({});
   manager_->RunReady();
   EXPECT_EQ(Values("m"), "1 1 1 stale 1 stale");
+}
+
+// Agents that are due at one instant: what came of all is stored at once.
+TEST_F(ScrapeManagerTest, BriefAnswersThatComeTogetherAreOneCommit) {
+  for (const char* target : {"a:1", "b:1", "c:1"}) world_.bodies[target] = "m 1\n";
+  world_.brief = true;
+  std::vector<std::function<void()>> at_rest;
+  at_rest_ = [&](std::function<void()> then, int64_t) { at_rest.push_back(std::move(then)); };
+  Make();
+  Targets({"a:1", "b:1", "c:1"});
+  const auto rest = [&] {
+    for (const auto& then : std::exchange(at_rest, {})) then();
+  };
+  const std::string up = "{__name__=\"up\", instance=\"b:1\", job=\"node\"}";
+  for (int i = 0; i < 2; ++i) {
+    clock_.Advance(10'000);
+    manager_->RunDue();
+    EXPECT_EQ(at_rest.size(), 1u);
+    EXPECT_EQ(Values(up), i == 0 ? "none" : "1") << "not before the thread has nothing else to do";
+    rest();
+    EXPECT_EQ(Values(up), i == 0 ? "1" : "1 1");
+  }
+  // One of them goes meanwhile.
+  clock_.Advance(10'000);
+  manager_->RunDue();
+  Targets({"a:1", "c:1"});
+  rest();
+  manager_->RunReady();
+  EXPECT_EQ(Values(up), "1 1 1 stale");
+  // What cannot be stored is told to each.
+  storage_.FailCommits(Unavailable("the disk is full"));
+  clock_.Advance(10'000);
+  manager_->RunDue();
+  rest();
+  for (const TargetStatus& status : manager_->Targets("node")) {
+    EXPECT_EQ(status.health, Health::kDown);
+    EXPECT_EQ(status.last_error, "storing the scrape: the disk is full");
+  }
+  storage_.FailCommits(Status());
+  clock_.Advance(10'000);
+  manager_->RunDue();
+  rest();
+  EXPECT_EQ(manager_->Targets("node")[0].health, Health::kUp);
 }
 
 TEST(ScrapeManagerThreads, ScrapeAndStopInOrder) {

@@ -40,7 +40,7 @@ struct Target {
   // over the interval and stay where they are across restarts with the same seed. Not at any
   // millisecond: of a thousand targets some share a place, and then threads wake and caches fill
   // once for all of them.
-  static constexpr uint64_t kPlaces = 200;
+  static constexpr uint64_t kPlaces = 100;
   int64_t OffsetMs(uint64_t seed) const;
 };
 
