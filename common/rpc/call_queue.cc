@@ -74,11 +74,10 @@ struct CallQueue::State final : public CallQueue::Event, public grpc::internal::
   }
 
   void Rest() {
-    TakeWhatIsThere();
     if (const int64_t linger_ms = std::exchange(rest_ms, 0); linger_ms > 0) {
       std::this_thread::sleep_for(std::chrono::milliseconds(linger_ms));
-      TakeWhatIsThere();
     }
+    TakeWhatIsThere();
     const std::vector<std::function<void()>> now = std::exchange(at_rest, {});
     for (const std::function<void()>& then : now) then();
   }

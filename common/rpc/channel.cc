@@ -6,6 +6,7 @@
 #include <grpcpp/security/tls_credentials_options.h>
 
 #include <chrono>
+#include <climits>
 #include <map>
 #include <string_view>
 #include <tuple>
@@ -104,6 +105,11 @@ Result<std::shared_ptr<grpc::Channel>> MakeChannel(ChannelOptions options) {
   // of them are asked every few seconds; a window that takes any answer does as well.
   arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
   arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, kWindowBytes);
+  // Nobody reads gRPC's books about channels, and a server has one to each of a thousand agents; nor is
+  // one ever idle whose stream stands.
+  arguments.SetInt(GRPC_ARG_ENABLE_CHANNELZ, 0);
+  arguments.SetInt(GRPC_ARG_MAX_CHANNEL_TRACE_EVENT_MEMORY_PER_NODE, 0);
+  arguments.SetInt(GRPC_ARG_CLIENT_IDLE_TIMEOUT_MS, INT_MAX);
   // An environment with a proxy for the web must not carry what is said between nodes.
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   if (options.insecure) {

@@ -9,7 +9,7 @@ namespace {
 // An instant may be off its place by so much: a scrape that begins late says when it began.
 int64_t OffPlace(int64_t interval_ms) { return std::clamp<int64_t>(interval_ms / 100, 5, 100); }
 // The agent's frames may be late by so much before they are moved, and are moved to there.
-int64_t MostLate(int64_t interval_ms) { return std::clamp<int64_t>(interval_ms / 1000, 4, 20); }
+int64_t MostLate(int64_t interval_ms) { return std::clamp<int64_t>(interval_ms / 2000, 3, 10); }
 constexpr int64_t kJustLateMs = 1;
 // One frame alone may have come by a slow way.
 constexpr int kFramesToGoBy = 2;

@@ -20,8 +20,10 @@ constexpr int64_t kLongestNapMs = 1000;
 constexpr int64_t kJumpMs = 1000;
 // So many answers are one commit at most: the first of them waits for the last.
 constexpr size_t kMostTogether = 64;
-// What was started at one moment comes within some; less than a thread's waking is worth.
+// What was started at one moment comes within some. To look again after so long costs less than to be
+// woken for each; as long as that brings more, and not for ever.
 constexpr int64_t kLingerMs = 2;
+constexpr int kMostLingers = 10;
 
 // The source of a target whose real one could not be made: every scrape fails with the reason.
 class FailedSource final : public Source {
@@ -356,7 +358,6 @@ int64_t ScrapeManager::RunDue() {
 void ScrapeManager::OnFetched(const EntryPtr& entry, uint64_t turn, Status status) {
   bool together = false;
   bool first = false;
-  int64_t linger_ms = 0;
   {
     MutexLock lock(schedule_mu_);
     if (!entry->fetching || entry->turn != turn) return;
@@ -377,12 +378,26 @@ void ScrapeManager::OnFetched(const EntryPtr& entry, uint64_t turn, Status statu
     gathered_.push_back(entry);
     together = options_.at_rest != nullptr && gathered_.size() < kMostTogether;
     first = gathered_.size() == 1;
-    if (to_come_ > 0) linger_ms = kLingerMs;
   }
   if (!together) {
     FinishGathered();
   } else if (first) {
-    options_.at_rest([this] { FinishGathered(); }, linger_ms);
+    Gather(/*already=*/0, /*lingers=*/0);
+  }
+}
+
+void ScrapeManager::Gather(size_t already, int lingers) {
+  size_t now = 0;
+  bool more = false;
+  {
+    MutexLock lock(schedule_mu_);
+    now = gathered_.size();
+    more = to_come_ > 0 && now > already && lingers < kMostLingers && !stopping_;
+  }
+  if (more || lingers == 0) {
+    options_.at_rest([this, now, lingers] { Gather(now, lingers + 1); }, more ? kLingerMs : 0);
+  } else {
+    FinishGathered();
   }
 }
 

@@ -177,6 +177,8 @@ class ScrapeManager {
   void Schedule(const EntryPtr& entry, int64_t now_ms) VEDETTE_REQUIRES(schedule_mu_);
   void OnFetched(const EntryPtr& entry, uint64_t turn, Status status)
       VEDETTE_EXCLUDES(schedule_mu_);
+  // Finishes what has been gathered once no more comes: there were `already` so many.
+  void Gather(size_t already, int lingers) VEDETTE_EXCLUDES(schedule_mu_);
   // Parses what has been gathered, and commits it together.
   void FinishGathered() VEDETTE_EXCLUDES(schedule_mu_);
   void Conclude(const EntryPtr& entry, bool end) VEDETTE_EXCLUDES(schedule_mu_);

@@ -127,8 +127,9 @@ uint64_t Target::IdentityHash() const {
 }
 
 int64_t Target::OffsetMs(uint64_t seed) const {
-  const uint64_t place = (IdentityHash() ^ seed) % kPlaces;
-  return static_cast<int64_t>(place) * interval_ms / static_cast<int64_t>(kPlaces);
+  const uint64_t places = scheme == "grpc" ? kPlacesOfAgents : kPlaces;
+  const uint64_t place = (IdentityHash() ^ seed) % places;
+  return static_cast<int64_t>(place) * interval_ms / static_cast<int64_t>(places);
 }
 
 Result<std::shared_ptr<const Target>> MakeTarget(const Labels& found, const Job& job) {

@@ -39,8 +39,10 @@ struct Target {
   // When it is scraped inside its interval: at one of so many places, so that scrapes are spread
   // over the interval and stay where they are across restarts with the same seed. Not at any
   // millisecond: of a thousand targets some share a place, and then threads wake and caches fill
-  // once for all of them.
-  static constexpr uint64_t kPlaces = 100;
+  // once for all of them. An agent's answer is small, and what comes together is one commit: they
+  // have fewer places.
+  static constexpr uint64_t kPlaces = 200;
+  static constexpr uint64_t kPlacesOfAgents = 25;
   int64_t OffsetMs(uint64_t seed) const;
 };
 
