@@ -46,11 +46,23 @@ std::string Text(const nlohmann::json& json, const char* key) {
   return json.is_object() && at != json.end() && at->is_string() ? at->get<std::string>() : "";
 }
 
-// What only /containers/ID/json says: when it started, where its files are.
+// Podman says it in the details alone: "" or "none" where nobody checks.
+std::optional<int> HealthOfState(const nlohmann::json& state) {
+  const auto health = state.find("Health");
+  if (health == state.end()) return std::nullopt;
+  const std::string status = Text(*health, "Status");
+  if (status.empty() || status == "none") return std::nullopt;
+  return status == "healthy" ? 1 : 0;
+}
+
+// What only /containers/ID/json says: when it started, where its files are, podman's health.
 void ParseDetails(const std::string& body, ContainerInfo& info) {
   const auto json = nlohmann::json::parse(body, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object()) return;
-  if (json.contains("State")) info.started_seconds = SecondsOf(Text(json["State"], "StartedAt"));
+  if (json.contains("State") && json["State"].is_object()) {
+    info.started_seconds = SecondsOf(Text(json["State"], "StartedAt"));
+    info.health = HealthOfState(json["State"]);
+  }
   if (json.contains("GraphDriver") && json["GraphDriver"].is_object() &&
       json["GraphDriver"].contains("Data")) {
     const std::string upper = Text(json["GraphDriver"]["Data"], "UpperDir");
@@ -138,7 +150,11 @@ ContainerList DockerContainers(std::string socket_path, int64_t timeout_ms, int6
     for (ContainerInfo& info : docker->last) {
       if (!info.running) continue;
       const auto known = docker->details.find(info.id);
-      if (known != docker->details.end() && now - known->second.second < kDetailsNs) {
+      // Health changes without a word in the list.
+      const bool only_there = known != docker->details.end() && info.health == -1 &&
+                              known->second.first.health.has_value();
+      if (known != docker->details.end() && !only_there &&
+          now - known->second.second < kDetailsNs) {
         details[info.id] = std::move(known->second);
       } else {
         ContainerInfo one;
@@ -149,6 +165,7 @@ ContainerList DockerContainers(std::string socket_path, int64_t timeout_ms, int6
       }
       info.started_seconds = details[info.id].first.started_seconds;
       info.folders = details[info.id].first.folders;
+      if (info.health == -1) info.health = details[info.id].first.health.value_or(-1);
     }
     docker->details = std::move(details);
     docker->asked_ns = now;
