@@ -187,6 +187,53 @@ class Cgroups(unittest.TestCase):
         self.assertEqual(got["container_spec_memory_limit_bytes"][""], 64 << 20)
         self.assertLess(abs(got["container_last_seen"][""] - time.time()), 60)
 
+    def test_version_2_alone(self):
+        """A machine with both versions has one tree of version 2: the agent is shown nothing else. Which controllers it has depends on
+        the machine; CPU time, pressure and processes are always there."""
+        tree = next((t for t in (CGROUP, f"{CGROUP}/unified") if os.path.exists(f"{t}/cgroup.controllers")), None)
+        if tree is None:
+            self.skipTest("this machine has no control groups of version 2")
+        name = f"/vedette-v2-{os.getpid()}"
+        folder = tree + name
+        os.makedirs(f"{folder}/below")
+
+        def remove():
+            for path in (f"{folder}/below", folder):
+                s.wait_until(f"{path} is removed", lambda path=path: os.rmdir(path) or True)
+        self.addCleanup(remove)
+
+        def enter():
+            with open(f"{folder}/below/cgroup.procs", "w") as f:
+                f.write(str(os.getpid()))
+        p = subprocess.Popen([sys.executable, "-c", LOAD, self.stack.path("written")], preexec_fn=enter)
+        self.addCleanup(p.wait)
+        self.addCleanup(p.kill)
+        s.wait_until("the load runs", lambda: os.path.exists(self.stack.path("written.ready")))
+        s.wait_until("it has computed", lambda: float(read(f"{folder}/below/cpu.stat").split("user_usec ")[1].split()[0]) > 300000)
+        self.stack.agent(f"--path.cgroup={tree}")
+        p.send_signal(signal.SIGSTOP)
+
+        def wanted(group):
+            cpu = {k: float(v) / 1e6 for k, v in (line.split() for line in read(f"{tree}{group}/cpu.stat").splitlines())}
+            out = {"container_cpu_usage_seconds_total": cpu["usage_usec"], "container_cpu_user_seconds_total": cpu["user_usec"],
+                   "container_cpu_system_seconds_total": cpu["system_usec"]}
+            for what in ("cpu", "memory", "io"):
+                for line in read(f"{tree}{group}/{what}.pressure").splitlines():
+                    word = {"some": "waiting", "full": "stalled"}[line.split()[0]]
+                    out[f"container_pressure_{what}_{word}_seconds_total"] = float(line.split("total=")[1]) / 1e6
+            return out
+        for group in (name, f"{name}/below"):
+            def compare(group=group):
+                want, got = wanted(group), self.shown(group)
+                self.last = {k: (v, got.get(k)) for k, v in want.items() if not got.get(k) or abs(sum(got[k].values()) - v) > 1e-9 * v}
+                return not self.last and got
+            try:
+                got = s.wait_until("the numbers of the files", compare, timeout=30)
+            except AssertionError:
+                self.fail(f"{group}: (file, agent): {self.last}")
+            self.assertEqual(got["container_processes"][""], 1 if group != name else 0)
+            self.assertLess(abs(got["container_start_time_seconds"][""] - os.stat(tree + group).st_mtime), 1)
+
     def test_a_group_that_ran_out_of_memory_and_one_that_ended(self):
         small = self.groups.make("small")
         self.set_limits(small, 16 << 20, 100000)
