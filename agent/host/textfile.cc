@@ -11,8 +11,8 @@
 
 #include "agent/host/collector_groups.h"
 #include "agent/host/files.h"
+#include "agent/host/prom_file.h"
 #include "common/base/strings.h"
-#include "common/exposition/text_parser.h"
 #include "common/log/log.h"
 
 namespace vedette::agent {
@@ -33,17 +33,7 @@ std::vector<std::string> Directories(const std::string& pattern) {
 
 Result<std::vector<MetricFamily>> ReadPromFile(const std::string& path) {
   VEDETTE_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
-  VEDETTE_ASSIGN_OR_RETURN(std::vector<MetricFamily> families,
-                           exposition::ParseText(text, exposition::TextDialect::kText));
-  for (const MetricFamily& family : families) {
-    for (const FamilySample& sample : family.samples) {
-      if (sample.t_ms) {
-        return InvalidArgument(StrCat(family.name, " has a timestamp; a file's samples are as old "
-                                                   "as the scrape, so remove it"));
-      }
-    }
-  }
-  return families;
+  return ParsePromFile(text);
 }
 
 // Where samples of a family differ in their labels, those that lack one show it empty.

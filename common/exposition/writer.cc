@@ -119,7 +119,7 @@ void AppendRest(std::string& out, const FamilySample& sample, double value, Form
   if (form == Form::kOpenMetrics) {
     AppendCanonicalFloat(out, value);
   } else {
-    AppendValue(out, value);
+    AppendValue(out, value == 0 ? 0 : value);  // Exporters in Go write -0 as 0.
   }
   if (sample.t_ms) {
     out.push_back(' ');

@@ -130,6 +130,23 @@ TEST_F(AgentLoopTest, EachApplicationHasAJobAndAnUpOfItsOwn) {
   EXPECT_EQ(loop_->metadata().at("requests").type, MetricType::kGauge);
 }
 
+TEST_F(AgentLoopTest, BoundsAreStoredAsThoseOfAScrapedPage) {
+  Snapshot snapshot = Of2(1, 10);
+  MetricFamily& family = snapshot.sources[0].families.emplace_back();
+  family.name = "h";
+  family.metadata.type = MetricType::kHistogram;
+  for (const char* le : {"1", "+Inf"}) {
+    family.samples.push_back(
+        {.labels = Labels::Of({{"__name__", "h_bucket"}, {"le", le}}), .value = 3});
+  }
+  Scrape(1000, {{std::move(snapshot)}});
+  for (const char* le : {"1.0", "+Inf"}) {
+    EXPECT_EQ(storage_.ToString(StrCat("{__name__=\"h_bucket\", instance=\"n1:9465\", "
+                                       "job=\"node\", le=\"", le, "\"}")),
+              "3@1000");
+  }
+}
+
 TEST_F(AgentLoopTest, AFrameThatIsStoredAlreadyStillTellsItsLayout) {
   // After a restart of the server the application is down, and the agent sends kept frames of when it was up, of
   // which the storage has the first: the layout of the application comes with that one.

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/base/strings.h"
+#include "common/exposition/bounds.h"
 #include "common/model/sample.h"
 #include "server/scrape/series_rules.h"
 
@@ -442,7 +443,10 @@ Status ScrapeLoop::Apply(const wire::PulledSource& source, Pulled& pulled) {
   NoteMetadata(source.families);
   for (const wire::PulledSource::AddedSeries& added : source.added) {
     VEDETTE_ASSIGN_OR_RETURN(const std::optional<Labels> labels,
-                             SeriesLabels(added.labels, {}, pulled.labels, *job_));
+                             SeriesLabels(exposition::CanonicalBounds(
+                                              added.labels,
+                                              source.families[added.family].metadata.type),
+                                          {}, pulled.labels, *job_));
     const uint32_t number = labels ? pulled.timeline.Number(*labels) : kDropped;
     pulled.in_order = pulled.in_order && number == pulled.numbers.size();
     pulled.numbers.push_back(number);
