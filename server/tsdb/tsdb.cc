@@ -409,8 +409,9 @@ class Tsdb::Impl final : public storage::Appender,
 
  private:
   Status MaintainOnce() {
+    const Status recovered = Recover();
     for (const std::string& found : store_->TakeNewDamage()) damage_.Add(found);
-    VEDETTE_RETURN_IF_ERROR(Recover());
+    VEDETTE_RETURN_IF_ERROR(recovered);
     MutexLock lock(maintenance_mu_);
     ++seals_;
     if (Status sealed = head_.SealIdle(); !sealed.ok()) {

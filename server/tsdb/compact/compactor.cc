@@ -71,7 +71,7 @@ Compactor::Decoded Compactor::Decode(const Group& group) {
 }
 
 Status Compactor::Rewrite(const Group& group, int64_t delete_from_ms, int64_t delete_to_ms,
-                          StoreBatch& batch, std::vector<InstantsTable::Interned>& interned,
+                          StoreBatch& batch, InstantsTable::Pending& interned,
                           Outcome& outcome, uint64_t* kept) {
   const ChunkKey first = ChunkKey::From(group.keys[0]);
   const int64_t start = first.window * window_ms_;
@@ -104,16 +104,13 @@ Status Compactor::Rewrite(const Group& group, int64_t delete_from_ms, int64_t de
       instants.push_back(samples[i].t_ms);
       values.push_back(samples[i].value);
     }
-    VEDETTE_ASSIGN_OR_RETURN(InstantsTable::Interned id,
-                             instants_.Intern(first.window, instants, batch));
+    VEDETTE_ASSIGN_OR_RETURN(const uint32_t id,
+                             instants_.Intern(first.window, instants, batch, interned));
     ChunkKey key = first;
     key.last_offset = static_cast<uint32_t>(instants.back() - start);
     key.timeline = timelines[0];  // Its last instants differ, so the keys do.
     batch.Put(store_, Family::kChunks, key.Bytes(),
-              EncodeChunk(id.id, instants.back() - instants.front(), values));
-    // Published by hand: the next series of the batch shares them, and all are written together.
-    instants_.Publish(id);
-    interned.push_back(std::move(id));
+              EncodeChunk(id, instants.back() - instants.front(), values));
   }
   return {};
 }
@@ -148,26 +145,20 @@ Status Compactor::ForEachSeries(int32_t window, const std::function<Status(const
 Result<Compactor::Outcome> Compactor::Merge(int32_t window, const Pace& pace) {
   Outcome outcome;
   StoreBatch batch;
-  std::vector<InstantsTable::Interned> interned;
+  InstantsTable::Pending interned;
   auto write = [&]() -> Status {
     if (batch.empty()) return {};
     const uint64_t bytes = batch.bytes();
     FailPoint("merge.before");
-    if (Status s = store_.Write(batch); !s.ok()) {
-      instants_.Forget(window);
-      return s;
-    }
+    VEDETTE_RETURN_IF_ERROR(store_.Write(batch));
     FailPoint("merge.written");
     batch.Clear();
-    interned.clear();
+    instants_.Publish(interned);
     return pace ? pace(bytes) : Status();
   };
   const auto merge = [&](const Group& group) -> Status {
     if (group.keys.size() > 1) {
-      if (Status s = Rewrite(group, 1, 0, batch, interned, outcome, nullptr); !s.ok()) {
-        instants_.Forget(window);
-        return s;
-      }
+      VEDETTE_RETURN_IF_ERROR(Rewrite(group, 1, 0, batch, interned, outcome, nullptr));
     }
     return batch.bytes() >= kBatchBytes ? write() : Status();
   };
@@ -299,16 +290,13 @@ Result<Compactor::Outcome> Compactor::Delete(std::span<const uint32_t> metrics,
     const int64_t start = window * window_ms_;
     if (start > end_ms || start + window_ms_ <= start_ms) continue;
     StoreBatch batch;
-    std::vector<InstantsTable::Interned> interned;
+    InstantsTable::Pending interned;
     auto write = [&]() -> Status {
       FailPoint("delete.before");
-      if (Status s = store_.Write(batch); !s.ok()) {
-        instants_.Forget(window);
-        return s;
-      }
+      VEDETTE_RETURN_IF_ERROR(store_.Write(batch));
       FailPoint("delete.written");
       batch.Clear();
-      interned.clear();
+      instants_.Publish(interned);
       return {};
     };
     StoreIterator chunks = store_.Iterate(Family::kChunks);
@@ -329,10 +317,8 @@ Result<Compactor::Outcome> Compactor::Delete(std::span<const uint32_t> metrics,
       }
       uint64_t kept = 0;
       if (!group.empty()) {
-        if (Status s = Rewrite(group, start_ms, end_ms, batch, interned, outcome, &kept); !s.ok()) {
-          instants_.Forget(window);
-          return s;
-        }
+        VEDETTE_RETURN_IF_ERROR(
+            Rewrite(group, start_ms, end_ms, batch, interned, outcome, &kept));
       }
       const std::string prefix = SeriesPrefix(window, metrics[i], series[i]);
       for (histograms.Seek(prefix); histograms.valid() && histograms.key().starts_with(prefix);
@@ -344,6 +330,10 @@ Result<Compactor::Outcome> Compactor::Delete(std::span<const uint32_t> metrics,
         }
         batch.Delete(store_, Family::kHistograms, histograms.key());
         ++outcome.samples;
+      }
+      for (const StoreIterator* it : {&chunks, &histograms}) {
+        // Not read to its end: what lies behind must not be taken for gone.
+        if (Status s = it->status(); !s.ok() && s.code() != StatusCode::kDataLoss) return s;
       }
       // Whatever is damaged stays, and so does the word that there is something.
       left = left || kept > 0 || chunks.status().code() == StatusCode::kDataLoss ||

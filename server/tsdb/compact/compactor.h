@@ -67,7 +67,7 @@ class Compactor {
   Decoded Decode(const Group& group);
   Status MakeRollups(int32_t window, uint64_t since, const Pace& pace);
   Status Rewrite(const Group& group, int64_t delete_from_ms, int64_t delete_to_ms,
-                 StoreBatch& batch, std::vector<InstantsTable::Interned>& interned,
+                 StoreBatch& batch, InstantsTable::Pending& interned,
                  Outcome& outcome, uint64_t* kept);
   Status DropFamilies(int32_t window);
   bool PassDamage(StoreIterator& it);

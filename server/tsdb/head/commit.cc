@@ -62,7 +62,9 @@ void Head::Touch(Commit& commit, Timeline& t) {
 }
 
 Status Head::MakeRoom(Commit& commit, Timeline& t, int64_t t_ms) {
-  if (t.doubtful) VEDETTE_RETURN_IF_ERROR(Restate(t));
+  if (t.doubtful) {
+    VEDETTE_RETURN_IF_ERROR(Restate(t));
+  }
   std::shared_ptr<const TimelineView> view = t.View();
   if (t_ms <= NewestIn(t, *view)) return {};
   // A chunk has one window: the first row of the next one seals what is open.

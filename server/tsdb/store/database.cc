@@ -7,11 +7,13 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <optional>
 #include <system_error>
 #include <utility>
 
 #include "common/base/strings.h"
+#include "server/tsdb/store/fail_point.h"
 #include "server/tsdb/store/repair.h"
 #include "server/tsdb/store/witness.h"
 
@@ -70,26 +72,41 @@ rocksdb::Status OpenOnce(const DatabaseSetup& setup, bool read_only,
   return s;
 }
 
+// What is wrong with a table; "" where nothing is.
+std::string DamageOfTable(const std::string& path, const rocksdb::LiveFileMetaData& f,
+                          const rocksdb::Options* open_with) {
+  struct stat s;
+  if (stat(path.c_str(), &s) != 0) return StrCat("table ", path, " is missing");
+  if (static_cast<uint64_t>(s.st_size) != f.size) {
+    return StrCat("table ", path, " has ", s.st_size, " bytes of ", f.size);
+  }
+  if (open_with == nullptr) return "";
+  rocksdb::SstFileReader reader(*open_with);
+  const rocksdb::Status opening = reader.Open(path);
+  return opening.ok() || !IsDamage(opening) ? "" : StrCat("table ", path, ": ", opening.ToString());
+}
+
 // Tables that are missing, of another length than the manifest says, or whose index cannot be read.
 std::vector<std::string> DamagedTables(const DatabaseSetup& setup, rocksdb::DB& db) {
-  std::vector<std::string> out;
+  std::map<std::string, std::string> found;  // By name.
   std::vector<rocksdb::LiveFileMetaData> files;
   db.GetLiveFilesMetaData(&files);
-  rocksdb::Options options(setup.options, rocksdb::ColumnFamilyOptions());
+  FailPoint("open.listed");
+  const rocksdb::Options options(setup.options, rocksdb::ColumnFamilyOptions());
   size_t opened = 0;
   for (const rocksdb::LiveFileMetaData& f : files) {
-    const std::string path = setup.path + f.name;
-    struct stat s;
-    if (stat(path.c_str(), &s) != 0) {
-      out.push_back(StrCat("table ", path, " is missing"));
-    } else if (static_cast<uint64_t>(s.st_size) != f.size) {
-      out.push_back(StrCat("table ", path, " has ", s.st_size, " bytes of ", f.size));
-    } else if (opened++ < kMaxOpenedTables) {
-      rocksdb::SstFileReader reader(options);
-      if (const rocksdb::Status opening = reader.Open(path); !opening.ok() && IsDamage(opening)) {
-        out.push_back(StrCat("table ", path, ": ", opening.ToString()));
-      }
-    }
+    std::string damage =
+        DamageOfTable(setup.path + f.name, f, opened++ < kMaxOpenedTables ? &options : nullptr);
+    if (!damage.empty()) found.emplace(f.name, std::move(damage));
+  }
+  std::vector<std::string> out;
+  if (found.empty()) return out;
+  // RocksDB merges tables from the first moment on: one that it has merged meanwhile is gone for good
+  // reason.
+  files.clear();
+  db.GetLiveFilesMetaData(&files);
+  for (const rocksdb::LiveFileMetaData& f : files) {
+    if (const auto it = found.find(f.name); it != found.end()) out.push_back(it->second);
   }
   return out;
 }

@@ -14,8 +14,10 @@ namespace vedette::tsdb {
 // All there are; one that is not in the list does not compile, and crash_test goes through the list and
 // wants each of them reached.
 inline constexpr auto kFailPoints = std::to_array<std::string_view>({
-    // Any write of the storage, and its opening anew after one that failed.
-    "store.write.before", "store.write.after", "reopen.closed", "reopen.opened",
+    // Tables looked at when it is opened; any write of the storage, and its opening anew after one that
+    // failed.
+    "open.listed", "store.write.before", "store.write.after", "reopen.closed",
+    "reopen.opened",
     // A commit: the labels of new series, then its record.
     "journal.before", "journal.written", "commit.before", "commit.written",
     // What is said anew of a timeline after a write that failed.

@@ -53,11 +53,8 @@ Result<std::unique_ptr<Store>> Store::Open(const StoreOptions& options) {
   if (witness.ok() && *witness) {
     const uint64_t reached =
         std::max((*opened)->db->GetLatestSequenceNumber(), (*opened)->read_up_to);
-    if (reached < (*witness)->sequence) {
-      rep->damage.push_back(StrCat("the log ends ", (*witness)->sequence - reached,
-                                   " changes before what was acknowledged: it was cut off, by a "
-                                   "power cut or by hand"));
-    }
+    std::string missed = Witness::Missed(reached, (*witness)->sequence);
+    if (!missed.empty()) rep->damage.push_back(std::move(missed));
   }
   if ((*opened)->read_only) {
     rep->listener->Note(options.read_only

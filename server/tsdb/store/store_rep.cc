@@ -102,6 +102,10 @@ Status Store::Rep::ReopenAlone() {
     if (reading.ok() && missing.empty()) Use(std::shared_ptr<Database>(*std::move(reading)));
     return opened.status();
   }
+  const uint64_t reached = std::max((*opened)->db->GetLatestSequenceNumber(), (*opened)->read_up_to);
+  if (const std::string missed = Witness::Missed(reached, witness.sequence()); !missed.empty()) {
+    listener->NoteDamage(missed);
+  }
   Use(std::shared_ptr<Database>(*std::move(opened)));
   return {};
 }

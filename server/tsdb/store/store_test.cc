@@ -10,6 +10,8 @@
 #include <utility>
 
 #include "common/base/status.h"
+#include "common/base/strings.h"
+#include "server/tsdb/store/fail_point.h"
 #include "server/tsdb/store/shape.h"
 #include "tests/support/temp_dir.h"
 
@@ -81,6 +83,37 @@ TEST(Store, WhatFillsSlowlyIsWrittenOutAllTheSame) {
   EXPECT_LT((*store)->memory().memtables, 2U << 20);
   EXPECT_EQ(**(*store)->Get(Family::kMeta, "small"), "1");
   EXPECT_EQ((**(*store)->Get(Family::kHead, "large")).size(), 2U << 20);
+}
+
+// RocksDB begins to merge them as soon as it is open: the tables that go then are not missing.
+TEST(Store, TablesThatAreMergedWhileItOpensAreNoDamage) {
+  const TempDir dir;
+  const auto write = [](Store& store, int from) {
+    for (int i = from; i < from + 3; ++i) {
+      StoreBatch batch;
+      for (const char* key : {"a", "b"}) {
+        batch.Put(store, Family::kChunks, StrCat(key, i), std::string(1 << 20, 'x'));
+      }
+      ASSERT_TRUE(store.Write(batch).ok());
+    }
+  };
+  {
+    auto store = MustOpen(dir.path());
+    for (int table = 0; table < 3; ++table) {
+      write(*store, table);
+      ASSERT_TRUE(store->Flush().ok());
+    }
+    write(*store, 3);
+  }
+  // Less memory: what is in the log becomes tables when it is opened, enough of them to be merged.
+  fail_point_hook() = [](std::string_view name) {
+    if (name == "open.listed") std::this_thread::sleep_for(std::chrono::milliseconds(700));
+  };
+  const Result<std::unique_ptr<Store>> store =
+      Store::Open({.path = dir.path(), .max_write_buffer_bytes = 1 << 20});
+  fail_point_hook() = nullptr;
+  ASSERT_TRUE(store.ok()) << store.status().ToString();
+  EXPECT_TRUE((*store)->damage().empty()) << (*store)->damage()[0];
 }
 
 TEST(Store, ASecondOpenIsRefused) {

@@ -76,6 +76,17 @@ void Witness::SetSequence(uint64_t sequence) {
   Put();
 }
 
+uint64_t Witness::sequence() {
+  MutexLock lock(mu_);
+  return record_.sequence;
+}
+
+std::string Witness::Missed(uint64_t reached, uint64_t acknowledged) {
+  if (reached >= acknowledged) return "";
+  return StrCat("the log ends ", acknowledged - reached,
+                " changes before what was acknowledged: it was cut off, by a power cut or by hand");
+}
+
 void Witness::SetManifest(uint64_t number, uint64_t bytes, uint64_t hash) {
   MutexLock lock(mu_);
   record_.manifest = number;

@@ -30,6 +30,10 @@ class Witness {
   Witness(const Witness&) = delete;
   Witness& operator=(const Witness&) = delete;
 
+  // What is wrong where the log ends with change `reached` and was acknowledged up to another; "" where
+  // nothing is.
+  static std::string Missed(uint64_t reached, uint64_t acknowledged);
+
   // Nothing where there is none: a new directory, or a copy. kDataLoss where it is damaged.
   static Result<std::optional<WitnessRecord>> Read(const std::string& path);
   // XXH3 of the first `bytes` of a file; nothing where it is shorter or cannot be read.
@@ -38,6 +42,7 @@ class Witness {
   // A disk that takes no file has no witness; the storage works without.
   void Start(const WitnessRecord& record);
   void SetSequence(uint64_t sequence);
+  uint64_t sequence();  // Of the last acknowledged write.
   void SetManifest(uint64_t number, uint64_t bytes, uint64_t hash);
 
  private:

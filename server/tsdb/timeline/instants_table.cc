@@ -71,17 +71,32 @@ Status InstantsTable::RecoverIds() {
 Result<InstantsTable::Interned> InstantsTable::Intern(int32_t window,
                                                       std::span<const int64_t> instants,
                                                       StoreBatch& batch) {
+  Pending pending;
+  VEDETTE_ASSIGN_OR_RETURN(const uint32_t id, Intern(window, instants, batch, pending));
+  if (pending.empty()) return Interned{id, ""};
+  return Interned{id, std::move(pending.extract(pending.begin()).key())};
+}
+
+Result<uint32_t> InstantsTable::Intern(int32_t window, std::span<const int64_t> instants,
+                                       StoreBatch& batch, Pending& pending) {
   std::string encoded = EncodeInstants(instants);
   std::string content = WindowPrefix(window) + encoded;
+  if (const auto it = pending.find(content); it != pending.end()) return it->second;
   {
     MutexLock lock(mu_);
-    if (auto it = ids_by_content_.find(content); it != ids_by_content_.end()) {
-      return Interned{it->second, ""};
-    }
+    if (auto it = ids_by_content_.find(content); it != ids_by_content_.end()) return it->second;
   }
-  VEDETTE_ASSIGN_OR_RETURN(uint32_t id, ids_.Next());
+  VEDETTE_ASSIGN_OR_RETURN(const uint32_t id, ids_.Next());
   batch.Put(store_, Family::kInstants, InstantsKey(window, id), encoded);
-  return Interned{id, std::move(content)};
+  pending.emplace(std::move(content), id);
+  return id;
+}
+
+void InstantsTable::Publish(Pending& pending) {
+  while (!pending.empty()) {
+    auto node = pending.extract(pending.begin());
+    Publish({node.mapped(), std::move(node.key())});
+  }
 }
 
 void InstantsTable::Publish(Interned interned) {

@@ -50,6 +50,12 @@ class InstantsTable {
   // caller has written it, Publish() lets others share the id.
   Result<Interned> Intern(int32_t window, std::span<const int64_t> instants, StoreBatch& batch);
   void Publish(Interned interned);
+  // The same of many that one batch holds, by content. Nobody else shares them before they are written:
+  // a batch that fails would take away what others refer to.
+  using Pending = std::unordered_map<std::string, uint32_t>;
+  Result<uint32_t> Intern(int32_t window, std::span<const int64_t> instants, StoreBatch& batch,
+                          Pending& pending);
+  void Publish(Pending& pending);  // Empties it.
   // The window's instants are gone from the store.
   void Forget(int32_t window);
   // After damage: no id that may be in use is given again.
