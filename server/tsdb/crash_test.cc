@@ -64,7 +64,8 @@ int Verdict(const std::string& text) {
 struct Needs {
   explicit Needs(std::string_view point)
       : rule(point.starts_with("expire.")),
-        faults(point.starts_with("restate.") || point.starts_with("reopen.")) {}
+        faults(point.starts_with("restate.") || point.starts_with("open.") ||
+               point.starts_with("reopen.")) {}
   bool rule;    // A retention of its own for one metric.
   bool faults;  // Writes that fail for a while.
 
