@@ -54,12 +54,14 @@ PullStream::~PullStream() {
   Keep();
 }
 
+// What may not have arrived is for who comes next.
 void PullStream::Keep() {
   if (pending_ != nullptr) {
     for (const Snapshot& snapshot : pending_->Oldest(SIZE_MAX)) parts_.ring.Push(snapshot);
+    pending_ = std::make_unique<Ring>(kMaxPendingBytes);
   }
-  // The last answer was never followed by another request: keep it for who comes next.
   if (unconfirmed_ != nullptr) parts_.ring.Push(unconfirmed_->snapshot);
+  unconfirmed_ = nullptr;
 }
 
 Status PullStream::Hello(const pb::PullHello& hello) {
@@ -220,7 +222,12 @@ void PullStream::SendFrame(int64_t now_ns) {
   turn_ += static_cast<uint64_t>(turns);
   next_ns_ += turns * interval_ms_ * 1'000'000;
   pb::PullResponse response;
-  Status status = sent_.size() < window_ ? Status() : ResourceExhausted("nobody confirms");
+  Status status;
+  if (sent_.size() >= window_) {
+    // Perhaps the line is broken, and this end of it will not know for a quarter of an hour.
+    Keep();
+    status = ResourceExhausted("nobody confirms");
+  }
   if (status.ok() && parts_.check_peer) status = parts_.check_peer();
   if (status.ok()) status = Fill(0, response);
   if (!status.ok()) {

@@ -184,10 +184,14 @@ TEST_F(PullStreamTest, StopsWhereNobodyConfirmsAndSaysSo) {
   EXPECT_EQ(Pass(10'000), "1.1:2,");
   EXPECT_EQ(Pass(10'000), "1.2:3,");
   EXPECT_EQ(Pass(10'000), "1.3:");
+  EXPECT_EQ(Kept(), (Sequences{1, 2, 3})) << "where it survives the agent";
   EXPECT_EQ(Pass(60'000), "");
-  ASSERT_TRUE(Scrape(3, 10'000, 3).ok());
-  EXPECT_EQ(Sent(), "2.0:cadence:4,");
+  ASSERT_TRUE(Scrape(3, 10'000, /*stored=*/2, /*backlog=*/10).ok());
+  EXPECT_EQ(Kept(), (Sequences{3}));
+  EXPECT_EQ(Sent(), "2.0:cadence:4,") << "that one may be under way";
   EXPECT_EQ(Pass(10'000), "2.1:5,");
+  stream_ = nullptr;
+  EXPECT_EQ(Kept(), (Sequences{3, 4, 5}));
 }
 
 TEST_F(PullStreamTest, APeerThatIsNotBelievedAnyMoreGetsNothingAndIsToldWhy) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <fstream>
 #include <memory>
 #include <sstream>
@@ -172,6 +173,30 @@ TEST_F(CaTest, WhoeverAsksAgainSeesRevocationAndExpiryAtOnce) {
   ASSERT_TRUE(revoked.ok()) << revoked.status().ToString();
   EXPECT_NE(again(*one, of_one).find("revoked"), std::string::npos);
   EXPECT_NE(again(*one, of_one).find("revoked"), std::string::npos);
+}
+
+TEST_F(CaTest, WhoeverAsksAgainSeesTheEndOfTheCa) {
+  CertificateAuthority ca = Open();
+  const auto one = ca.Issue({.role = Role::kAgent, .name = "one"}, out());
+  ASSERT_TRUE(one.ok());
+  TrustStore trust(dir() + "/ca.crt", dir() + "/ca.crl", clock_);
+  const std::string pem = Slurp(one->cert_file);
+  const int64_t end_ms = ParseIdentity(Slurp(dir() + "/ca.crt"))->not_after_ms;
+  // It was looked at just before; a chain of itself alone is none.
+  TrustStore::Believed believed, of_chain;
+  clock_.Advance(one->identity.not_after_ms - clock_.NowMs() - 1'000);
+  ASSERT_TRUE(trust.VerifyAgain(pem, "", believed).ok());
+  ASSERT_TRUE(trust.VerifyAgain(pem, pem, of_chain).ok());
+  EXPECT_EQ(believed.until_ms, std::min(one->identity.not_after_ms, end_ms));
+  EXPECT_EQ(of_chain.until_ms, believed.until_ms);
+  // What a peer sends beside its own certificate may end, too.
+  clock_.Advance(-3'600'000 * 48);
+  ASSERT_TRUE(trust.VerifyAgain(pem, pem + Slurp(dir() + "/ca.crt"), of_chain).ok());
+  EXPECT_EQ(of_chain.until_ms, clock_.NowMs() + 60'000);
+  ASSERT_TRUE(trust.VerifyAgain(pem, "", believed).ok());
+  EXPECT_EQ(believed.until_ms, clock_.NowMs() + 3'600'000);
+  clock_.Advance(end_ms - clock_.NowMs() + 1'000);
+  EXPECT_FALSE(trust.VerifyAgain(pem, "", believed).ok());
 }
 
 TEST_F(CaTest, ADamagedCaFileKeepsTheTrustThatWasThere) {

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <utility>
 #include <vector>
 
@@ -57,6 +58,16 @@ std::string Reason(int error, const Identity& peer, const std::string& ca_file) 
 
 struct TrustStore::Loaded {
   StorePtr store;
+  // When a CA or a list of these ends: until the next of it what was believed is.
+  std::vector<int64_t> ends_ms;
+
+  int64_t NextEndMs(int64_t now_ms) const {
+    int64_t next = INT64_MAX;
+    for (const int64_t end_ms : ends_ms) {
+      if (end_ms > now_ms) next = std::min(next, end_ms);
+    }
+    return next;
+  }
 
   static Result<std::shared_ptr<const Loaded>> Read(const std::string& ca_file,
                                                     const std::string& crl_file) {
@@ -65,7 +76,10 @@ struct TrustStore::Loaded {
     if (!cas.ok()) return cas.status().Annotate(ca_file);
     auto out = std::make_shared<Loaded>();
     out->store.reset(X509_STORE_new());
-    for (const CertPtr& ca : *cas) X509_STORE_add_cert(out->store.get(), ca.get());
+    for (const CertPtr& ca : *cas) {
+      X509_STORE_add_cert(out->store.get(), ca.get());
+      out->ends_ms.push_back(ToUnixMs(X509_get0_notAfter(ca.get())));
+    }
     if (!crl_file.empty()) {
       Result<std::string> crl_pem = ReadFile(crl_file);
       if (!crl_pem.ok() && crl_pem.status().code() != StatusCode::kNotFound) {
@@ -74,7 +88,12 @@ struct TrustStore::Loaded {
       if (crl_pem.ok()) {
         Result<std::vector<CrlPtr>> crls = ParseCrls(*crl_pem);
         if (!crls.ok()) return crls.status().Annotate(crl_file);
-        for (const CrlPtr& crl : *crls) X509_STORE_add_crl(out->store.get(), crl.get());
+        for (const CrlPtr& crl : *crls) {
+          X509_STORE_add_crl(out->store.get(), crl.get());
+          if (const ASN1_TIME* end = X509_CRL_get0_nextUpdate(crl.get())) {
+            out->ends_ms.push_back(ToUnixMs(end));
+          }
+        }
         if (!crls->empty()) {
           X509_STORE_set_flags(out->store.get(), X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
           X509_STORE_set_verify_cb(out->store.get(), AcceptCrl);
@@ -165,7 +184,10 @@ Result<Identity> TrustStore::Verify(std::string_view leaf_pem, std::string_view 
 
 Result<const Identity*> TrustStore::VerifyAgain(std::string_view leaf_pem,
                                                 std::string_view chain_pem, Believed& believed) {
-  constexpr int64_t kAgainMs = 60'000;
+  // A signature costs more than all else of a pull. The other certificates of a chain may end, too:
+  // whoever sends one beside its own is looked at once a minute.
+  constexpr int64_t kAgainMs = 3'600'000;
+  constexpr int64_t kChainAgainMs = 60'000;
   // Before Verify looks: files that change in between are seen at the next call.
   const std::shared_ptr<const Loaded> loaded = Current();
   const int64_t now_ms = clock_.NowMs();
@@ -179,7 +201,10 @@ Result<const Identity*> TrustStore::VerifyAgain(std::string_view leaf_pem,
   believed.leaf_pem = leaf_pem;
   believed.chain_pem = chain_pem;
   believed.from_ms = now_ms;
-  believed.until_ms = std::min(now_ms + kAgainMs, believed.identity.not_after_ms);
+  const bool alone = chain_pem.empty() || chain_pem == leaf_pem;
+  believed.until_ms = std::min({now_ms + (alone ? kAgainMs : kChainAgainMs),
+                                believed.identity.not_after_ms,
+                                loaded == nullptr ? now_ms : loaded->NextEndMs(now_ms)});
   believed.files = loaded;
   return &believed.identity;
 }

@@ -11,8 +11,9 @@ int64_t OffPlace(int64_t interval_ms) { return std::clamp<int64_t>(interval_ms /
 // The agent's frames may be late by so much before they are moved, and are moved to there.
 int64_t MostLate(int64_t interval_ms) { return std::clamp<int64_t>(interval_ms / 2000, 3, 10); }
 constexpr int64_t kJustLateMs = 1;
-// One frame alone may have come by a slow way.
-constexpr int kFramesToGoBy = 2;
+// One frame alone may have come by a slow way. At first the agent is off by the way of the request.
+constexpr int kFirstToGoBy = 2;
+constexpr int kFramesToGoBy = 8;
 
 }  // namespace
 
@@ -30,6 +31,7 @@ void Cadence::Begin(int64_t t_ms, int64_t interval_ms, int64_t timeout_ms) {
   timeout_ms_ = timeout_ms;
   least_late_ms_ = kUnknown;
   noted_ = 0;
+  shifted_ = false;
 }
 
 bool Cadence::Holds(int64_t t_ms, int64_t interval_ms, int64_t timeout_ms) const {
@@ -50,13 +52,15 @@ void Cadence::NoteLateness(int64_t late_ms) {
 }
 
 bool Cadence::wandered() const {
-  return noted_ >= kFramesToGoBy && (least_late_ms_ < 0 || least_late_ms_ > MostLate(interval_ms_));
+  return noted_ >= (shifted_ ? kFramesToGoBy : kFirstToGoBy) &&
+         (least_late_ms_ < 0 || least_late_ms_ > MostLate(interval_ms_));
 }
 
 int64_t Cadence::Shift() {
   const int64_t shift_ms = wandered() ? kJustLateMs - least_late_ms_ : 0;
   least_late_ms_ = kUnknown;
   noted_ = 0;
+  shifted_ = true;
   if (std::abs(shift_ms) <= interval_ms_ / 4) return shift_ms;
   End();
   return 0;

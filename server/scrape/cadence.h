@@ -51,6 +51,7 @@ class Cadence {
   int64_t timeout_ms_ = 0;
   int64_t least_late_ms_ = kUnknown;  // Since the last Shift(),
   int noted_ = 0;                     // of so many.
+  bool shifted_ = false;              // Shift() has been asked since Begin().
 };
 
 }  // namespace vedette::scrape

@@ -41,25 +41,36 @@ TEST(Cadence, SaysWhichTurnAScrapeIs) {
   EXPECT_FALSE(asked.Holds(110'000, kInterval, 5'000)) << "the agent has not agreed";
 }
 
+TEST(Cadence, AnAgentIsPutInItsPlaceSoon) {
+  Cadence cadence = Agreed();
+  cadence.NoteLateness(31);
+  cadence.NoteLateness(30);
+  EXPECT_TRUE(cadence.wandered());
+  EXPECT_EQ(cadence.Shift(), -29);
+}
+
 TEST(Cadence, MovesAnAgentWhoseClockWanders) {
   Cadence cadence = Agreed();
-  EXPECT_EQ(cadence.Shift(), 0) << "nothing is known";
   cadence.NoteLateness(900);
   EXPECT_FALSE(cadence.wandered()) << "one is none";
   cadence.NoteLateness(2);
   EXPECT_FALSE(cadence.wandered()) << "the other one was on a slow way";
   EXPECT_EQ(cadence.Shift(), 0);
-  cadence.NoteLateness(60);
-  cadence.NoteLateness(80);
+  const auto note = [&](int64_t late_ms, int times) {
+    for (int i = 0; i < times; ++i) cadence.NoteLateness(late_ms);
+  };
+  note(60, 1);
+  note(80, 6);
+  EXPECT_FALSE(cadence.wandered()) << "not for a few frames, once it is in its place";
+  note(80, 1);
   EXPECT_TRUE(cadence.wandered());
   EXPECT_EQ(cadence.Shift(), -59);
-  EXPECT_FALSE(cadence.wandered()) << "what was before counts no more";
-  cadence.NoteLateness(-51);
-  cadence.NoteLateness(7);
+  EXPECT_EQ(cadence.Shift(), 0) << "what was before counts no more";
+  note(-51, 1);
+  note(7, 7);
   EXPECT_EQ(cadence.Shift(), 52) << "early";
   EXPECT_TRUE(cadence.on());
-  cadence.NoteLateness(-3'000);
-  cadence.NoteLateness(-3'000);
+  note(-3'000, 8);
   EXPECT_EQ(cadence.Shift(), 0);
   EXPECT_FALSE(cadence.on()) << "a clock was set";
 }

@@ -28,10 +28,12 @@ constexpr size_t kMaxFrames = 1024;
 // An answer of one frame up to this size is decoded and stored in less time than another thread is
 // woken: some tens of thousands of values.
 constexpr size_t kBriefBytes = 32 << 10;
-// By cadence an agent is told after so many frames that they are stored, and goes on without for
-// twice as many: what it keeps meanwhile is in its memory.
-constexpr uint64_t kFramesTold = 4;
-constexpr uint32_t kWindow = 2 * kFramesTold;
+// By cadence an agent is told once a minute what is stored, at most after so many frames; it goes on
+// without for so many more. A line that is broken swallows them unseen, and until the agent has to stop they are in
+// its memory alone.
+constexpr int64_t kToldEveryMs = 60'000;
+constexpr int64_t kMostUntold = 16;
+constexpr uint32_t kGrace = 2;
 
 class GrpcSource final : public Source {
  public:
@@ -98,7 +100,7 @@ class GrpcSource final : public Source {
     if (response_.frames_size() > 1) ask_backlog_ = std::min(ask_backlog_ + 1, options_.max_backlog);
     cursor_sequence_ = CursorAfter();
     stored_sequence_ = live_sequence_;
-    if (live_turn_ == 0 || (++untold_ < kFramesTold && !cadence_.wandered())) return;
+    if (live_turn_ == 0 || (++untold_ < FramesTold() && !cadence_.wandered())) return;
     v1::PullStored told;
     told.set_sequence(live_sequence_);
     told.set_shift_ms(cadence_.Shift());
@@ -182,7 +184,7 @@ class GrpcSource final : public Source {
     const bool lasts = even && !first_answer_ && first_in_ms > 0 && first_in_ms <= interval_ms_;
     if (lasts) {
       scrape.mutable_cadence()->set_first_in_ms(first_in_ms);
-      scrape.mutable_cadence()->set_window(kWindow);
+      scrape.mutable_cadence()->set_window(FramesTold() + kGrace);
       cadence_.Begin(request.t_ms, request.interval_ms, request.timeout_ms);
     }
     const auto came = [this, fetched, backlog, lasts](Result<v1::PullResponse> response) {
@@ -208,6 +210,10 @@ class GrpcSource final : public Source {
     fetched(Status());
   }
 
+  uint32_t FramesTold() const {
+    return static_cast<uint32_t>(
+        std::clamp<int64_t>(kToldEveryMs / std::max<int64_t>(interval_ms_, 1), 1, kMostUntold));
+  }
   // The agent knows how far it has been stored.
   void Told() {
     untold_ = 0;

@@ -343,26 +343,28 @@ TEST_F(GrpcSourceTest, AtAnEvenPaceTheAgentIsAskedOnce) {
   EXPECT_EQ(Scrape(1'010'000), "live 102@1010000");
   EXPECT_EQ(agent_.Asked(), "1 of 2");
   EXPECT_EQ(agent_.LastScrape().cadence().first_in_ms(), 9'997);
+  EXPECT_EQ(agent_.LastScrape().cadence().window(), 8u) << "a minute and two";
   EXPECT_EQ(agent_.LastScrape().stored_sequence(), 101u);
-  for (int i = 2; i < 8; ++i) {
+  for (int i = 2; i < 10; ++i) {
     clock_.Advance(10'000);
     const int64_t t_ms = 1'000'000 + i * 10'000;
     EXPECT_EQ(Scrape(t_ms, false, [&] { agent_.SendByItself(); }),
               StrCat("live ", 101 + i, "@", t_ms));
     EXPECT_TRUE(brief_);
-    EXPECT_EQ(receipt_, StrCat("7 ", 101 + i, " ", i < 6 ? 102 : 107))
+    EXPECT_EQ(receipt_, StrCat("7 ", 101 + i, " ", i < 8 ? 102 : 109))
         << "from where on frames may come once more";
   }
   EXPECT_EQ(agent_.Asked(), "1 of 2");
   // A scrape in between, as vedettectl watch makes them, is asked for, and ends the cadence.
   clock_.Advance(1'000);
-  EXPECT_EQ(Scrape(1'071'000), "live 109@1071000");
-  EXPECT_EQ(agent_.LastScrape().stored_sequence(), 108u);
+  EXPECT_EQ(Scrape(1'091'000), "live 111@1091000");
+  EXPECT_EQ(agent_.LastScrape().stored_sequence(), 110u);
   ASSERT_EQ(agent_.Stored().size(), 1u);
-  EXPECT_EQ(agent_.Stored()[0].sequence(), 106u);
+  EXPECT_EQ(agent_.Stored()[0].sequence(), 108u);
+  EXPECT_EQ(agent_.Stored()[0].shift_ms(), 0);
   EXPECT_EQ(agent_.Asked(), "1 of 3");
   clock_.Advance(10'000);
-  EXPECT_EQ(Scrape(1'081'000), "live 110@1081000");
+  EXPECT_EQ(Scrape(1'101'000), "live 112@1101000");
   EXPECT_EQ(agent_.Asked(), "2 of 4");
 }
 

@@ -135,6 +135,7 @@ void ScrapeLoop::Start(int64_t t_ms, Source::Fetched fetched) {
   TakeUpdate();
   t_ms_ = t_ms;
   started_ns_ = clock_.MonotonicNs();
+  came_ns_ = 0;
   Status forced;
   {
     MutexLock lock(mu_);
@@ -173,7 +174,8 @@ void ScrapeLoop::Deliver(Status fetched) {
   const bool delivered = status.ok();
   bool stored = true;
   outcome.up = status.ok();
-  outcome.duration_seconds = static_cast<double>(clock_.MonotonicNs() - started_ns_) / 1e9;
+  const int64_t came_ns = came_ns_ != 0 ? came_ns_ : clock_.MonotonicNs();
+  outcome.duration_seconds = static_cast<double>(came_ns - started_ns_) / 1e9;
   metrics_.scrapes_total.fetch_add(1, std::memory_order_relaxed);
   if (!status.ok()) {
     CountFailure(status);

@@ -77,6 +77,8 @@ class ScrapeLoop final : public SourceSink {
 
   void Start(int64_t t_ms, Source::Fetched fetched);
   void Finish(Status fetched);
+  // What was started has come, and waits for Deliver: its duration ends here.
+  void Came() { came_ns_ = clock_.MonotonicNs(); }
   // Puts what was fetched into the timelines, and commits what cannot wait for others' rows.
   void Deliver(Status fetched);
   // What Deliver left: rows, and the pair that goes with them. Good until Conclude.
@@ -183,6 +185,7 @@ class ScrapeLoop final : public SourceSink {
   Finishing finishing_;
   int64_t t_ms_ = 0;
   int64_t started_ns_ = 0;
+  int64_t came_ns_ = 0;  // 0: when it is delivered.
 
   mutable Mutex mu_;
   TargetStatus status_ VEDETTE_GUARDED_BY(mu_);

@@ -22,8 +22,8 @@ constexpr int64_t kJumpMs = 1000;
 constexpr size_t kMostTogether = 64;
 // What was started at one moment comes within some. To look again after so long costs less than to be
 // woken for each; as long as that brings more, and not for ever.
-constexpr int64_t kLingerMs = 2;
-constexpr int kMostLingers = 10;
+constexpr int64_t kLingerMs = 5;
+constexpr int kMostLingers = 5;
 
 // The source of a target whose real one could not be made: every scrape fails with the reason.
 class FailedSource final : public Source {
@@ -285,14 +285,7 @@ void ScrapeManager::RescheduleAfterJump(int64_t now_ms) {
 }
 
 int64_t ScrapeManager::RunDue() {
-  struct Due {
-    EntryPtr entry;
-    int64_t t_ms;
-    uint64_t turn;
-    int64_t interval_ms;
-    int64_t since_ms;  // The scrape before; -1: there was none.
-  };
-  std::vector<Due> due;
+  std::vector<Due>& due = due_;
   std::vector<EntryPtr> late;
   int64_t nap_ms = kLongestNapMs;
   {
@@ -352,6 +345,7 @@ int64_t ScrapeManager::RunDue() {
       OnFetched(entry, turn, std::move(status));
     });
   }
+  due.clear();
   return nap_ms;
 }
 
@@ -375,6 +369,7 @@ void ScrapeManager::OnFetched(const EntryPtr& entry, uint64_t turn, Status statu
       if (fetching_ == 0) idle_.NotifyAll();
       return;
     }
+    entry->loop->Came();
     gathered_.push_back(entry);
     together = options_.at_rest != nullptr && gathered_.size() < kMostTogether;
     first = gathered_.size() == 1;

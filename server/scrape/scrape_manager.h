@@ -221,6 +221,16 @@ class ScrapeManager {
   int64_t last_wall_ms_ VEDETTE_GUARDED_BY(schedule_mu_) = 0;
   int64_t last_monotonic_ns_ VEDETTE_GUARDED_BY(schedule_mu_) = 0;
 
+  // Room that is used again: a large piece of memory makes malloc tidy up all small ones.
+  struct Due {
+    EntryPtr entry;
+    int64_t t_ms;
+    uint64_t turn;
+    int64_t interval_ms;
+    int64_t since_ms;  // The scrape before; -1: there was none.
+  };
+  std::vector<Due> due_;  // Of RunDue.
+
   std::vector<std::thread> threads_;
 };
 
