@@ -262,6 +262,8 @@ Status Compactor::FinishDrops() {
 Status Compactor::DropSeries(int32_t window, std::span<const uint32_t> metrics,
                              std::span<const uint32_t> series) {
   StoreBatch batch;
+  const Presence::Removal removal(presence_, window);
+  const Presence::Removal removal_of_histograms(histograms_, window);
   for (Family family : {Family::kChunks, Family::kHistograms}) {
     StoreIterator it = store_.Iterate(family);
     for (size_t i = 0; i < series.size(); ++i) {
@@ -274,8 +276,8 @@ Status Compactor::DropSeries(int32_t window, std::span<const uint32_t> metrics,
   for (size_t i = 0; i < series.size(); ++i) {
     rollups_.Remove(window, metrics[i], series[i], batch);
   }
-  VEDETTE_RETURN_IF_ERROR(presence_.Remove(window, series, batch));
-  VEDETTE_RETURN_IF_ERROR(histograms_.Remove(window, series, batch));
+  VEDETTE_RETURN_IF_ERROR(presence_.Remove(removal, series, batch));
+  VEDETTE_RETURN_IF_ERROR(histograms_.Remove(removal_of_histograms, series, batch));
   FailPoint("expire.before");
   VEDETTE_RETURN_IF_ERROR(store_.Write(batch));
   FailPoint("expire.written");
@@ -299,6 +301,8 @@ Result<Compactor::Outcome> Compactor::Delete(std::span<const uint32_t> metrics,
       instants_.Publish(interned);
       return {};
     };
+    const Presence::Removal removal(presence_, window);
+    const Presence::Removal removal_of_histograms(histograms_, window);
     StoreIterator chunks = store_.Iterate(Family::kChunks);
     StoreIterator histograms = store_.Iterate(Family::kHistograms);
     Group group;
@@ -341,8 +345,9 @@ Result<Compactor::Outcome> Compactor::Delete(std::span<const uint32_t> metrics,
       if (!left && outcome.samples > touched) emptied.push_back(series[i]);
       VEDETTE_RETURN_IF_ERROR(batch.bytes() >= kBatchBytes ? write() : Status());
     }
-    VEDETTE_RETURN_IF_ERROR(presence_.Remove(window, emptied, batch));
-    VEDETTE_RETURN_IF_ERROR(histograms_.Remove(window, emptied, batch));
+    FailPoint("delete.read");
+    VEDETTE_RETURN_IF_ERROR(presence_.Remove(removal, emptied, batch));
+    VEDETTE_RETURN_IF_ERROR(histograms_.Remove(removal_of_histograms, emptied, batch));
     VEDETTE_RETURN_IF_ERROR(write());
   }
   return outcome;

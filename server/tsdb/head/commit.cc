@@ -335,7 +335,7 @@ Status Head::WriteLate(Commit& commit) {
       change = commit.changes.emplace(window, rollups_.Begin(window)).first;
     }
     if (change->second.rolled()) rollups_.Remove(window, metric, series, commit.batch);
-    presence_.Mark(window, std::span(&series, 1), commit.batch);
+    presence_.Mark(window, std::span(&series, 1), commit.batch, commit.coming);
     commit.present.emplace_back(window, series);
     commit.interned.push_back(std::move(interned));
   }
@@ -374,8 +374,8 @@ Status Head::StageHistogram(Commit& commit, uint32_t series, int64_t t_ms, const
     if (!backfill) ++counters_.late_histograms;
   }
   commit.batch.Put(store_, Family::kHistograms, key, value);
-  presence_.Mark(window, std::span(&series, 1), commit.batch);
-  histograms_.Mark(window, std::span(&series, 1), commit.batch);
+  presence_.Mark(window, std::span(&series, 1), commit.batch, commit.coming);
+  histograms_.Mark(window, std::span(&series, 1), commit.batch, commit.coming_histograms);
   commit.present.emplace_back(window, series);
   commit.histograms.emplace_back(window, series);
   ++commit.stats.appended;
@@ -396,6 +396,8 @@ void Head::Abandon(Commit& commit) VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_ana
   commit.late.clear();
   commit.present.clear();
   commit.histograms.clear();
+  commit.coming.Clear();
+  commit.coming_histograms.Clear();
   commit.interned.clear();
   commit.changes.clear();
   commit.batch.Clear();
@@ -481,6 +483,8 @@ Status Head::Flush(Commit& commit) VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_ana
   commit.touched.clear();
   commit.present.clear();
   commit.histograms.clear();
+  commit.coming.Clear();
+  commit.coming_histograms.Clear();
   commit.interned.clear();
   commit.changes.clear();
   commit.batch.Clear();

@@ -28,6 +28,7 @@ struct Head::Commit {
   std::vector<Late> late;
   std::vector<std::pair<int32_t, uint32_t>> present;     // Window and series of late samples.
   std::vector<std::pair<int32_t, uint32_t>> histograms;  // The same of histograms.
+  Presence::Coming coming, coming_histograms;            // Both, until they are confirmed.
   std::vector<InstantsTable::Interned> interned;
   std::map<int32_t, Rollups::Change> changes;  // Of sealed windows, until they are written.
   int64_t min_t_ms = INT64_MAX;

@@ -380,7 +380,8 @@ Status Head::Seal(Timeline& t, std::shared_ptr<const TimelineView> view) {
     if (change.rolled()) rollups_.Remove(window, metrics[p], t.layout[p], batch);
     sealed.push_back(t.layout[p]);
   }
-  presence_.Mark(window, sealed, batch);
+  Presence::Coming coming;
+  presence_.Mark(window, sealed, batch, coming);
   const int64_t before = t.sealed_t_ms;
   t.sealed_t_ms = std::max(t.sealed_t_ms, instants.back());
   batch.Put(store_, Family::kHead, HeadKey(t.id, HeadKind::kState, 0), StateValue(t, t.epoch + 1));

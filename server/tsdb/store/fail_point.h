@@ -29,7 +29,7 @@ inline constexpr auto kFailPoints = std::to_array<std::string_view>({
     "merge.before", "merge.written", "compact.family", "rollup.before", "rollup.written",
     "rollup.made", "rollup.marked",
     // Deletion; retention of whole windows, and of single series by rules.
-    "delete.before", "delete.written", "drop.before", "drop.hidden", "drop.family",
+    "delete.read", "delete.before", "delete.written", "drop.before", "drop.hidden", "drop.family",
     "expire.before", "expire.written",
 });
 

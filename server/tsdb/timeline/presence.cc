@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "common/base/strings.h"
 #include "server/tsdb/chunk/bytes.h"
@@ -42,8 +43,46 @@ Status Presence::Load(const DamageSink& damage) {
   return it.status();
 }
 
-void Presence::Mark(int32_t window, std::span<const uint32_t> series, StoreBatch& batch) {
+void Presence::Coming::Clear() {
+  Presence* const presence = std::exchange(presence_, nullptr);
+  if (presence == nullptr) return;
+  MutexLock lock(presence->mu_);
+  presence->coming_.erase(this);
+  marked_.clear();
+}
+
+Presence::Removal::Removal(Presence& presence, int32_t window)
+    : presence_(presence), window_(window) {
+  MutexLock lock(presence_.mu_);
+  presence_.AddComing(window_, touched_);
+  presence_.removals_under_way_.insert(this);
+}
+
+Presence::Removal::~Removal() {
+  MutexLock lock(presence_.mu_);
+  presence_.removals_under_way_.erase(this);
+}
+
+void Presence::AddComing(int32_t window, Postings& to) const {
+  for (const Coming* c : coming_) {
+    for (const auto& [its_window, series] : c->marked_) {
+      if (its_window == window) to.Add(series);
+    }
+  }
+}
+
+void Presence::Mark(int32_t window, std::span<const uint32_t> series, StoreBatch& batch,
+                    Coming& coming) {
   MutexLock lock(mu_);
+  if (coming.presence_ == nullptr) {
+    coming.presence_ = this;
+    coming_.insert(&coming);
+  }
+  for (uint32_t s : series) coming.marked_.emplace_back(window, s);
+  for (Removal* removal : removals_under_way_) {
+    if (removal->window_ != window) continue;
+    for (uint32_t s : series) removal->touched_.Add(s);
+  }
   const auto known = windows_.find(window);
   Postings added;
   for (uint32_t s : series) {
@@ -77,18 +116,26 @@ Status Presence::Drop(int32_t window, StoreBatch& batch) {
   return {};
 }
 
-Status Presence::Remove(int32_t window, std::span<const uint32_t> series, StoreBatch& batch) {
+Status Presence::Remove(const Removal& removal, std::span<const uint32_t> series,
+                        StoreBatch& batch) {
   if (series.empty()) return {};
+  const int32_t window = removal.window_;
   VEDETTE_RETURN_IF_ERROR(DeletePieces(window, batch));
   MutexLock lock(mu_);
   const auto known = windows_.find(window);
-  if (known == windows_.end()) return {};
-  for (uint32_t s : series) known->second.Remove(s);
+  Postings left;
+  if (known != windows_.end()) {
+    for (uint32_t s : series) {
+      if (!removal.touched_.Contains(s)) known->second.Remove(s);
+    }
+    left = known->second;
+    if (left.empty()) windows_.erase(known);
+  }
   ++removals_;
-  if (known->second.empty()) {
-    windows_.erase(known);
-  } else {
-    batch.Put(store_, Family::kMeta, PieceKey(window, next_piece_++), known->second.ToBytes());
+  // Among the pieces that go may be one of a commit that is written and not confirmed yet.
+  AddComing(window, left);
+  if (!left.empty()) {
+    batch.Put(store_, Family::kMeta, PieceKey(window, next_piece_++), left.ToBytes());
   }
   return {};
 }
