@@ -13,6 +13,7 @@
 #include "common/config/url_secrets.h"
 #include "common/log/log.h"
 #include "common/model/duration.h"
+#include "server/cores.h"
 #include "server/discovery_parts.h"
 #include "server/metric_hooks.h"
 #include "server/promql/parser/parser.h"
@@ -95,7 +96,7 @@ Status Server::Parts::Open() {
   query.default_subquery_step_ms = loaded.config.global.evaluation_interval_ms;
   if (memory.limit_bytes() > 0) query.memory_left = [this] { return memory.Left(); };
   query.ended = CountQueries(registry, clock);
-  query.helpers = std::clamp(static_cast<int>(std::thread::hardware_concurrency()) - 1, 0, 8);
+  query.helpers = std::clamp(UsableCores() - 1, 0, 8);
   engine = promql::MakeEngine(query, queryable(), clock);
 
   AlertPipeline::Options pipeline;

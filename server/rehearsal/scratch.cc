@@ -66,10 +66,12 @@ class Both final : public storage::Querier {
         break;
     }
     // Rare: a selector without a name of its own. One copy in one order.
+    storage::SelectHints whole = hints;  // Series are put together by all of their labels.
+    whole.labels.reset();
     merged_.push_back(std::make_unique<MemoryStorage>());
     MemoryStorage& merged = *merged_.back();
     for (storage::Querier* side : {memory_.get(), base_.get()}) {
-      std::unique_ptr<storage::SeriesSet> set = side->Select(hints, matchers);
+      std::unique_ptr<storage::SeriesSet> set = side->Select(whole, matchers);
       while (set->Next()) {
         const storage::SeriesColumns& s = set->at();
         if (side == base_.get() && produced_.contains(std::string(s.labels.metric_name())))

@@ -115,9 +115,12 @@ class Joiner final : public storage::Querier {
 
   std::unique_ptr<SeriesSet> Select(const SelectHints& hints,
                                     std::span<const Matcher> matchers) override {
-    std::unique_ptr<SeriesSet> samples = inner_->Select(hints, And(matchers, ""));
-    if (!hints.start_times) return samples;
-    SelectHints companions = hints;
+    if (!hints.start_times) return inner_->Select(hints, And(matchers, ""));
+    SelectHints whole = hints;  // Series find their companions by all of their labels.
+    whole.labels.reset();
+    std::unique_ptr<SeriesSet> samples = inner_->Select(whole, And(matchers, ""));
+    SelectHints companions = whole;
+    companions.presence_only = false;
     companions.limit = 0;
     companions.start_times = false;
     return std::make_unique<JoinedSet>(std::move(samples),

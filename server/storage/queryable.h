@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -27,6 +28,11 @@ struct SelectHints {
   // The reader takes SeriesColumns::rolled for samples: it looks at windows of (t - range_ms, t] alone,
   // t being end_ms, end_ms - step_ms and so on as long as start_ms is not passed.
   bool takes_rolled = false;
+  // The reader looks at no value, only at whether it is a stale marker: anything else may stand in the
+  // place of the others.
+  bool presence_only = false;
+  // The labels that the reader looks at: others may be left out. Nothing: all of them.
+  std::optional<std::vector<std::string>> labels;
   uint64_t limit = 0;    // At most so many series; 0: all.
 };
 

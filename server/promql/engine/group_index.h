@@ -15,8 +15,22 @@ namespace vedette::promql {
 // histograms that buckets belong to. A series of a group that is there already costs no allocation.
 class GroupIndex {
  public:
-  // By the named labels alone, or by all but those. `fresh`: the first one of its group.
+  // By the named labels alone, or by all but those: the same at every call. `fresh`: the first one of
+  // its group.
   size_t Of(const Labels& labels, std::span<const std::string> names, bool without, bool* fresh) {
+    *fresh = false;
+    // Series that follow each other are often of one group, by all that they show of themselves.
+    if (!labels_.empty() && labels.bytes() == last_) return last_group_;
+    last_group_ = Find(labels, names, without, fresh);
+    last_ = labels.bytes();
+    return last_group_;
+  }
+
+  const Labels& labels(size_t group) const { return labels_[group]; }
+
+ private:
+  size_t Find(const Labels& labels, std::span<const std::string> names, bool without,
+              bool* fresh) {
     key_.clear();
     size_t found = 0;
     const char* begin = labels.bytes().data();
@@ -36,9 +50,6 @@ class GroupIndex {
     return labels_.size() - 1;
   }
 
-  const Labels& labels(size_t group) const { return labels_[group]; }
-
- private:
   struct Hash {
     using is_transparent = void;
     size_t operator()(std::string_view key) const { return std::hash<std::string_view>()(key); }
@@ -47,6 +58,8 @@ class GroupIndex {
   std::unordered_map<std::string, size_t, Hash, std::equal_to<>> groups_;
   std::vector<Labels> labels_;
   std::string key_;
+  std::string last_;  // The labels that were asked for last, and
+  size_t last_group_ = 0;
 };
 
 }  // namespace vedette::promql

@@ -42,6 +42,10 @@ Status Evaluator::StreamSelector(const VectorSelector& v, const Grid& grid, Show
   hints.end_ms = refs.last_ms() + (v.smoothed ? lookback : 0);
   hints.step_ms = grid.steps > 1 ? grid.step_ms : 0;
   hints.start_times = shows == Shows::kStart;
+  if (shows == Shows::kValue) {
+    hints.presence_only = v.presence_only;
+    hints.labels = v.labels;
+  }
   const std::unique_ptr<storage::SeriesSet> set = querier_.Select(hints, v.matchers);
   if (WorthDividing(*set, grid, hints)) {
     const SeriesWork work = [&](Evaluator& on, storage::SeriesSet& part, const HeldSink& out) {
@@ -60,6 +64,7 @@ Status Evaluator::ReadSelector(const VectorSelector& v, const Grid& grid, Shows 
   const int64_t lookback = context_.lookback_ms;
   const uint64_t read_before = budget_.stats->samples_read;
   std::vector<uint32_t> positions;
+  size_t reached = 0;  // Steps that a sample is for.
   uint64_t timeline = 0;
   const auto steps = static_cast<size_t>(grid.steps);
   Column out;
@@ -75,14 +80,24 @@ Status Evaluator::ReadSelector(const VectorSelector& v, const Grid& grid, Shows 
         s.histograms.empty() ? s.histograms : std::span<const HistogramPtr>(hinted);
     if (s.timeline_key == 0 || s.timeline_key != timeline || positions.size() != steps) {
       PositionsOf(s.t_ms, refs, lookback, positions);
+      reached = steps - static_cast<size_t>(std::ranges::count(positions, kNowhere));
       timeline = s.timeline_key;
     }
     out.labels = s.labels;
     out.drop_name = false;
     out.histograms.clear();
-    out.values.assign(steps, kAbsent);
     uint64_t found = 0;
-    for (size_t i = 0; i < steps; ++i) {
+    // Mostly every step has a sample, and nothing is to be told of it but its value.
+    const bool whole = reached == steps && !s.has_stale && histograms.empty() && !v.smoothed &&
+                       shows == Shows::kValue;
+    if (whole) {
+      out.values.resize(steps);
+      for (size_t i = 0; i < steps; ++i) out.values[i] = s.values[positions[i]];
+      found = steps;
+    } else {
+      out.values.assign(steps, kAbsent);
+    }
+    for (size_t i = 0; i < steps && !whole; ++i) {
       const uint32_t at = positions[i];
       if (v.smoothed) {
         const int64_t ref = refs.At(static_cast<int64_t>(i));
@@ -192,6 +207,7 @@ storage::SelectHints Evaluator::HintsOf(const MatrixSelector& m, const Grid& gri
                       (function == "resets" || (!extended && (function == "rate" ||
                                                               function == "increase" ||
                                                               function == "irate")));
+  hints.presence_only = function == "count_over_time" || function == "present_over_time";
   hints.takes_rolled =
       !extended && !hints.start_times && RangeKernel::TakesRolled(function);
   return hints;

@@ -148,6 +148,10 @@ struct VectorSelector : Expr {
   bool smoothed = false;
   // Only counts and sums of its histograms are asked for, not their buckets. Set by the plan.
   bool counts_only = false;
+  // Nobody above looks at values, only at where there are samples; nobody at other labels than these,
+  // where they are told. Set by the plan.
+  bool presence_only = false;
+  std::optional<std::vector<std::string>> labels;
 };
 
 struct MatrixSelector : Expr {

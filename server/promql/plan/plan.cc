@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/base/strings.h"
+#include "common/model/labels.h"
 #include "server/promql/parser/function_table.h"
 #include "server/promql/parser/lexer.h"
 
@@ -57,6 +58,8 @@ class Planner {
         auto& v = e.As<VectorSelector>();
         VEDETTE_RETURN_IF_ERROR(Shift(v.shift));
         v.counts_only = buckets_ == Buckets::kIgnored;
+        v.presence_only = false;
+        v.labels.reset();
         *invariant = v.shift.at != TimeShift::At::kNone;
         break;
       }
@@ -103,6 +106,7 @@ class Planner {
           VEDETTE_RETURN_IF_ERROR(Visit(*a.param, &param));
         }
         VEDETTE_RETURN_IF_ERROR(Visit(*a.expr, invariant));
+        Narrow(a);
         *invariant = *invariant && param;
         break;
       }
@@ -146,6 +150,25 @@ class Planner {
           "smoothed modifier can only be used with: delta, increase, rate - not with ", f.name));
     }
     return {};
+  }
+
+  // An aggregation right above a selector looks at the labels that it groups by and, where it counts,
+  // at no value.
+  static void Narrow(const AggregateExpr& a) {
+    Expr* inner = a.expr.get();
+    while (inner->kind == Expr::Kind::kParen) inner = inner->As<ParenExpr>().expr.get();
+    if (inner->kind != Expr::Kind::kVectorSelector) return;
+    auto& v = inner->As<VectorSelector>();
+    const bool counts = a.op == AggregateOp::kCount || a.op == AggregateOp::kGroup;
+    const bool sums = a.op == AggregateOp::kSum || a.op == AggregateOp::kAvg;
+    v.presence_only = counts && !v.smoothed;
+    // Of the others the order of labels, or all of them, matter.
+    if (a.without || (!counts && !sums && a.op != AggregateOp::kMin && a.op != AggregateOp::kMax)) {
+      return;
+    }
+    v.labels = a.grouping;
+    // Sums name the metric in what they say of histograms, smoothing what it says of any.
+    if (sums || v.smoothed) v.labels->emplace_back(kMetricNameLabel);
   }
 
   Status Shift(TimeShift& shift) {

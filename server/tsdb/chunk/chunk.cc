@@ -30,20 +30,23 @@ Result<std::string_view> Checked(std::string_view bytes, std::string_view what) 
   return body;
 }
 
-Result<ChunkHeader> TakeHeader(ByteReader& in) {
+Result<ChunkHeader> TakeHeader(std::string_view bytes) {
+  ByteReader in(bytes);
   const uint8_t flags = in.Fixed<uint8_t>();
   ChunkHeader header;
   header.has_stale = flags & kStaleFlag;
   const uint64_t count = in.Varint();
   const uint64_t id = in.Varint();
   const uint64_t span = in.Varint();
-  if (!in.ok() || flags > kStaleFlag || count == 0 || count > kMaxChunkValues || id > UINT32_MAX ||
-      span > INT64_MAX) {
+  if (!in.ok() || in.left() == 0 || flags > kStaleFlag || count == 0 || count > kMaxChunkValues ||
+      id > UINT32_MAX || span > INT64_MAX) {
     return DataLoss("chunk: header is damaged");
   }
   header.count = static_cast<uint32_t>(count);
   header.instants_id = static_cast<uint32_t>(id);
   header.span_ms = static_cast<int64_t>(span);
+  header.has_holes = ColumnHasHoles(in.rest());
+  header.column_at = bytes.size() - in.left();
   return header;
 }
 
@@ -67,17 +70,25 @@ std::string EncodeChunk(uint32_t instants_id, int64_t span_ms, std::span<const d
   return out;
 }
 
-Result<ChunkHeader> ReadChunkHeader(std::string_view bytes) {
-  ByteReader in(bytes);
-  return TakeHeader(in);
+Result<ChunkHeader> ReadChunkHeader(std::string_view bytes) { return TakeHeader(bytes); }
+
+Status CheckChunk(std::string_view bytes) { return Checked(bytes, "chunk").status(); }
+
+Status DecodeChunkValues(std::string_view bytes, const ChunkHeader& header, std::span<double> out,
+                         size_t from) {
+  VEDETTE_ASSIGN_OR_RETURN(const std::string_view body, Checked(bytes, "chunk"));
+  if (header.column_at >= body.size()) return DataLoss("chunk: header is damaged");
+  ByteReader in(body.substr(header.column_at));
+  if (!DecodeColumn(in, out, from) || !in.done()) return DataLoss("chunk: column is damaged");
+  return {};
 }
 
-Result<ChunkHeader> DecodeChunk(std::string_view bytes, std::vector<double>& values, size_t from) {
-  VEDETTE_ASSIGN_OR_RETURN(std::string_view body, Checked(bytes, "chunk"));
-  ByteReader in(body);
-  VEDETTE_ASSIGN_OR_RETURN(ChunkHeader header, TakeHeader(in));
+Result<ChunkHeader> DecodeChunk(std::string_view bytes, std::vector<double>& values) {
+  VEDETTE_ASSIGN_OR_RETURN(const std::string_view body, Checked(bytes, "chunk"));
+  VEDETTE_ASSIGN_OR_RETURN(const ChunkHeader header, TakeHeader(body));
   values.resize(header.count);
-  if (!DecodeColumn(in, values, from) || !in.done()) return DataLoss("chunk: column is damaged");
+  ByteReader in(body.substr(header.column_at));
+  if (!DecodeColumn(in, values) || !in.done()) return DataLoss("chunk: column is damaged");
   return header;
 }
 

@@ -20,9 +20,11 @@ namespace vedette::tsdb {
 // is kDataLoss; a wrong value is never given.
 struct ChunkHeader {
   bool has_stale = false;
-  uint32_t count = 0;  // Of positions, absent ones among them.
+  bool has_holes = false;  // Positions without a sample.
+  uint32_t count = 0;      // Of positions, absent ones among them.
   uint32_t instants_id = 0;
   int64_t span_ms = 0;
+  size_t column_at = 0;  // Where the column begins.
 };
 
 // `values` has one value per instant, kAbsent where the series has no sample.
@@ -30,9 +32,13 @@ std::string EncodeChunk(uint32_t instants_id, int64_t span_ms, std::span<const d
 
 // Without a look at the column or the checksum.
 Result<ChunkHeader> ReadChunkHeader(std::string_view bytes);
-// `values` is made as long as the chunk's count; what lies before `from` is undefined.
-Result<ChunkHeader> DecodeChunk(std::string_view bytes, std::vector<double>& values,
-                                size_t from = 0);
+// `values` is made as long as the chunk's count.
+Result<ChunkHeader> DecodeChunk(std::string_view bytes, std::vector<double>& values);
+// The same in two steps, for those who look at the header first. The checksum; and the values, into
+// as many as the header counts: what lies before `from` is undefined.
+Status CheckChunk(std::string_view bytes);
+Status DecodeChunkValues(std::string_view bytes, const ChunkHeader& header, std::span<double> out,
+                         size_t from);
 
 // Longer columns than this are not written, and not believed when read.
 inline constexpr uint32_t kMaxChunkValues = 1 << 16;

@@ -282,6 +282,8 @@ void EncodeColumn(std::span<const double> values, std::string& out) {
   out.append(body, 1);
 }
 
+bool ColumnHasHoles(std::string_view bytes) { return static_cast<uint8_t>(bytes[0]) & kHoles; }
+
 bool DecodeColumn(ByteReader& in, std::span<double> out, size_t from) {
   if (out.empty()) return true;
   const uint8_t head = in.Fixed<uint8_t>();

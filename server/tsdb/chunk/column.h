@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "server/tsdb/chunk/bytes.h"
 
@@ -24,5 +25,8 @@ void EncodeColumn(std::span<const double> values, std::string& out);
 // Fills `out`. False where the bytes do not hold as many. What lies before `from` is left
 // undefined: most readers want the end of a column, and half of the work is making doubles.
 bool DecodeColumn(ByteReader& in, std::span<double> out, size_t from = 0);
+
+// Whether the bytes of a column, of which there is at least one, say that it has holes.
+bool ColumnHasHoles(std::string_view bytes);
 
 }  // namespace vedette::tsdb

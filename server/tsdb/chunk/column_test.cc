@@ -187,6 +187,30 @@ TEST(Column, TheEndIsTheSameFromAnywhere) {
   }
 }
 
+// What is skipped is added up several differences at a time: none of them may run over.
+TEST(Column, DifferencesOfEveryWidthAddUp) {
+  std::mt19937_64 random(12);
+  for (uint64_t width = 1; width <= 34; ++width) {
+    const uint64_t mask = (uint64_t{1} << width) - 1;
+    for (const bool widest : {false, true}) {
+      std::vector<double> values(1500);
+      double walk = 7;
+      for (double& v : values) {
+        v = walk += static_cast<double>(widest && random() % 50 != 0 ? mask : random() & mask);
+      }
+      const std::string bytes = Encoded(values);
+      for (const size_t from : {size_t{1}, size_t{700}, size_t{1403}, size_t{1499}}) {
+        std::vector<double> got(values.size());
+        ByteReader in(bytes);
+        ASSERT_TRUE(DecodeColumn(in, got, from));
+        for (size_t i = from; i < values.size(); ++i) {
+          ASSERT_EQ(values[i], got[i]) << "width " << width << " at " << i << " from " << from;
+        }
+      }
+    }
+  }
+}
+
 TEST(Column, EveryTruncationIsRefused) {
   const std::vector<std::vector<double>> kColumns = {{1, 2, 4, 8, 16, 3, 5},
                                                      {0.1, 0.25, kStaleNan, 4},

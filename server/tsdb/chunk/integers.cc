@@ -44,19 +44,58 @@ void Pack(std::span<const uint64_t> values, int width, std::string& out) {
   std::memcpy(p, &word, static_cast<size_t>(bits + 7) / 8);
 }
 
+// `ones` bits of every `period`, from the lowest of `bits` on.
+uint64_t Stripes(size_t ones, size_t period, size_t bits) {
+  uint64_t out = 0;
+  for (size_t at = 0; at < bits; at += period) out |= Mask(static_cast<int>(ones)) << at;
+  return out & Mask(static_cast<int>(bits));
+}
+
+uint64_t SumOfLanes(uint64_t lanes, size_t width) {
+  uint64_t sum = 0;
+  for (; lanes != 0; lanes >>= width) sum += lanes & Mask(static_cast<int>(width));
+  return sum;
+}
+
 // The sum of the first values, as far as `end` and where eight bytes are there to load for each.
 uint64_t SumPacked(const char* p, int width, size_t end) {
   const uint64_t mask = Mask(width);
   const size_t w = static_cast<size_t>(width);
   uint64_t sum = 0;
   size_t i = 0;
-  if (width <= 14) {
-    // Four values a load.
-    for (; i + 4 <= end; i += 4) {
-      uint64_t word;
-      std::memcpy(&word, p + (i * w >> 3), 8);
-      word >>= i * w & 7;
-      sum += (word & mask) + (word >> w & mask) + (word >> 2 * w & mask) + (word >> 3 * w & mask);
+  // As many values as a load has whole wherever it begins are added up side by side, in lanes that are
+  // twice as wide as a value, or four times where values are narrow, until one of them could be full.
+  constexpr size_t kBits = 57;
+  if (width <= 4) {
+    const size_t values = kBits / (4 * w) * 4;
+    const uint64_t every_2nd = Stripes(w, 2 * w, values * w);
+    const uint64_t every_4th = Stripes(2 * w, 4 * w, values * w);
+    const size_t room = (Mask(4 * width)) / (4 * mask);
+    while (i + values <= end) {
+      uint64_t lanes = 0;
+      for (size_t n = 0; n < room && i + values <= end; ++n, i += values) {
+        uint64_t word;
+        std::memcpy(&word, p + (i * w >> 3), 8);
+        word >>= i * w & 7;
+        const uint64_t pairs = (word & every_2nd) + (word >> w & every_2nd);
+        lanes += (pairs & every_4th) + (pairs >> 2 * w & every_4th);
+      }
+      sum += SumOfLanes(lanes, 4 * w);
+    }
+  } else if (width <= 28) {
+    const size_t values = kBits / (2 * w) * 2;
+    const uint64_t every_2nd = Stripes(w, 2 * w, values * w);
+    while (i + values <= end) {
+      uint64_t even = 0;
+      uint64_t odd = 0;
+      for (size_t n = 0; n <= mask && i + values <= end; ++n, i += values) {
+        uint64_t word;
+        std::memcpy(&word, p + (i * w >> 3), 8);
+        word >>= i * w & 7;
+        even += word & every_2nd;
+        odd += word >> w & every_2nd;
+      }
+      sum += SumOfLanes(even, 2 * w) + SumOfLanes(odd, 2 * w);
     }
   }
   for (; i < end; ++i) {

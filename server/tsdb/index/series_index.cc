@@ -421,6 +421,34 @@ void SeriesIndex::LabelsOf(std::span<const uint32_t> series, std::vector<Labels>
   }
 }
 
+void SeriesIndex::LabelsOf(std::span<const uint32_t> series, std::span<const std::string> names,
+                           std::vector<Labels>& out) const {
+  ReaderLock lock(mu_);
+  out.reserve(out.size() + series.size());
+  std::vector<bool> named(names_.size());
+  for (size_t n = 0; n < names_.size(); ++n) {
+    named[n] = std::ranges::find(names, names_[n].name) != names.end();
+  }
+  std::vector<uint32_t> pairs;
+  std::vector<uint32_t> before;  // Of the series before: many have the same in a row.
+  std::string bytes;
+  for (size_t i = 0; i < series.size(); ++i) {
+    pairs.clear();
+    for (uint32_t p : PairsOf(series[i])) {
+      if (named[pairs_[p].name]) pairs.push_back(p);
+    }
+    if (i > 0 && pairs == before) {
+      out.push_back(out.back());
+      continue;
+    }
+    bytes.clear();
+    for (uint32_t p : pairs) bytes += pairs_[p].view();
+    Result<Labels> labels = Labels::FromBytes(bytes);
+    out.push_back(labels.ok() ? *std::move(labels) : Labels());
+    before.swap(pairs);
+  }
+}
+
 uint32_t SeriesIndex::MetricOf(uint32_t series) const {
   std::vector<uint32_t> out;
   MetricsOf(std::span(&series, 1), out);

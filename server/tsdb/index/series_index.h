@@ -56,6 +56,9 @@ class SeriesIndex {
 
   Labels LabelsOf(uint32_t series) const;
   void LabelsOf(std::span<const uint32_t> series, std::vector<Labels>& out) const;
+  // With the named labels alone.
+  void LabelsOf(std::span<const uint32_t> series, std::span<const std::string> names,
+                std::vector<Labels>& out) const;
   // The number of the pair __name__=..., 0 without one: the first part of a chunk's key, so that
   // the series of a metric lie side by side on disk.
   uint32_t MetricOf(uint32_t series) const;

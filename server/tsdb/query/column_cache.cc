@@ -237,8 +237,9 @@ class ColumnCache::Selection {
     for (size_t i = 0; i < ids_.size(); ++i) {
       if (!PlaceOf(parts, ids_[i], places_[i])) return false;
     }
+    Moment now;  // All that there is: others than this query will ask for it.
     const std::unique_ptr<SeriesReader> reader =
-        ReadSeries(parts, from_ms, INT64_MAX, {}, selected);
+        ReadSeries(parts, now, from_ms, INT64_MAX, {}, selected);
     struct Read {
       std::shared_ptr<const std::vector<int64_t>> t_ms;
       std::vector<double> values;
@@ -349,7 +350,9 @@ class ColumnCache::Selection {
     auto view = std::make_shared<KeptView>();
     view->series = series_;
     view->tracks.reserve(tracks_.size());
-    for (const Track& t : tracks_) view->tracks.push_back({t.columns, t.size});
+    for (const Track& t : tracks_) {
+      view->tracks.push_back({t.columns, t.size, t.timeline, t.absorbed_t_ms});
+    }
     view_ = std::move(view);
   }
 
@@ -371,8 +374,8 @@ class ColumnCache::Selection {
 
 ColumnCache::~ColumnCache() = default;
 
-std::unique_ptr<storage::SeriesSet> ColumnCache::Select(const ReaderParts& parts, int64_t min_t_ms,
-                                                        int64_t max_t_ms,
+std::unique_ptr<storage::SeriesSet> ColumnCache::Select(const ReaderParts& parts, Moment& moment,
+                                                        int64_t min_t_ms, int64_t max_t_ms,
                                                         std::span<const Matcher> matchers) {
   const int64_t newest = parts.head.max_t_ms();
   if (max_bytes_ == 0 || newest == INT64_MIN || max_t_ms < newest - kNowMs) return nullptr;
@@ -390,7 +393,20 @@ std::unique_ptr<storage::SeriesSet> ColumnCache::Select(const ReaderParts& parts
   ++(outcome == Selection::Outcome::kHit      ? hits_
      : outcome == Selection::Outcome::kFilled ? fills_
                                               : misses_);
-  return view == nullptr ? nullptr : ShowKept(std::move(view), min_t_ms, max_t_ms);
+  if (view == nullptr) return nullptr;
+  // By track. Null as long as nothing is newer than the moment.
+  std::shared_ptr<std::vector<int64_t>> shown_to;
+  for (size_t k = 0; k < view->tracks.size(); ++k) {
+    const KeptView::Track& track = view->tracks[k];
+    if (track.timeline == 0) continue;
+    const int64_t seen = moment.NewestOf(track.timeline, track.newest_t_ms);
+    if (seen >= track.newest_t_ms) continue;
+    if (shown_to == nullptr) {
+      shown_to = std::make_shared<std::vector<int64_t>>(view->tracks.size(), INT64_MAX);
+    }
+    (*shown_to)[k] = seen;
+  }
+  return ShowKept(std::move(view), min_t_ms, max_t_ms, std::move(shown_to));
 }
 
 std::shared_ptr<ColumnCache::Selection> ColumnCache::Find(std::string key) {

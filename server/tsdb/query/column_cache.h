@@ -20,7 +20,7 @@ namespace vedette::tsdb {
 // selection that is kept takes in the rows that have come since, so that the next one looks nothing
 // up and decodes nothing.
 //
-//   if (auto kept = cache.Select(parts, min, max, matchers)) return kept;
+//   if (auto kept = cache.Select(parts, moment, min, max, matchers)) return kept;
 //   return ReadSeries(...);   // The same series, samples and order.
 //
 // Kept from the second time on that it is asked, when the range ends near the newest sample. Given
@@ -36,8 +36,9 @@ class ColumnCache {
   ~ColumnCache();
 
   // Null where the caller has to read it.
-  std::unique_ptr<storage::SeriesSet> Select(const ReaderParts& parts, int64_t min_t_ms,
-                                             int64_t max_t_ms, std::span<const Matcher> matchers);
+  std::unique_ptr<storage::SeriesSet> Select(const ReaderParts& parts, Moment& moment,
+                                             int64_t min_t_ms, int64_t max_t_ms,
+                                             std::span<const Matcher> matchers);
 
   struct Stats {
     uint64_t hits = 0;    // Answered from what was kept.

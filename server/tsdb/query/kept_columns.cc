@@ -11,11 +11,12 @@ namespace {
 
 class KeptSet final : public storage::SeriesSet {
  public:
-  KeptSet(std::shared_ptr<const KeptView> view, int64_t min_t_ms, int64_t max_t_ms, size_t first,
-          size_t end)
+  KeptSet(std::shared_ptr<const KeptView> view, int64_t min_t_ms, int64_t max_t_ms,
+          std::shared_ptr<const std::vector<int64_t>> newest, size_t first, size_t end)
       : view_(std::move(view)),
         min_(min_t_ms),
         max_(max_t_ms),
+        newest_(std::move(newest)),
         ranges_(view_->tracks.size()),
         at_(first),
         end_(end) {}
@@ -45,7 +46,7 @@ class KeptSet final : public storage::SeriesSet {
   uint64_t places() const override { return end_ - at_; }
   std::unique_ptr<storage::SeriesSet> Part(uint64_t first, uint64_t count) const override {
     const size_t from = std::min<size_t>(at_ + first, end_);
-    return std::make_unique<KeptSet>(view_, min_, max_, from,
+    return std::make_unique<KeptSet>(view_, min_, max_, newest_, from,
                                      std::min<size_t>(from + count, end_));
   }
 
@@ -62,7 +63,8 @@ class KeptSet final : public storage::SeriesSet {
     const KeptView::Track& t = view_->tracks[track];
     const std::span<const int64_t> all(t.columns->t_ms(), t.size);
     const auto first = std::ranges::lower_bound(all, min_);
-    const auto last = std::ranges::upper_bound(first, all.end(), max_);
+    const int64_t max = newest_ == nullptr ? max_ : std::min(max_, (*newest_)[track]);
+    const auto last = std::ranges::upper_bound(first, all.end(), max);
     part.first = static_cast<size_t>(first - all.begin());
     part.size = first < last ? static_cast<size_t>(last - first) : 0;
     return part;
@@ -86,6 +88,7 @@ class KeptSet final : public storage::SeriesSet {
   const std::shared_ptr<const KeptView> view_;
   const int64_t min_;
   const int64_t max_;
+  const std::shared_ptr<const std::vector<int64_t>> newest_;
   std::vector<InRange> ranges_;
   size_t at_;
   const size_t end_;
@@ -106,9 +109,10 @@ void KeptColumns::Set(size_t series, size_t at, double value) {
 }
 
 std::unique_ptr<storage::SeriesSet> ShowKept(std::shared_ptr<const KeptView> view, int64_t min_t_ms,
-                                             int64_t max_t_ms) {
+                                             int64_t max_t_ms,
+                                             std::shared_ptr<const std::vector<int64_t>> newest) {
   const size_t series = view->series->size();
-  return std::make_unique<KeptSet>(std::move(view), min_t_ms, max_t_ms, 0, series);
+  return std::make_unique<KeptSet>(std::move(view), min_t_ms, max_t_ms, std::move(newest), 0, series);
 }
 
 }  // namespace vedette::tsdb

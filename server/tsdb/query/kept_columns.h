@@ -61,13 +61,17 @@ struct KeptView {
   struct Track {
     std::shared_ptr<const KeptColumns> columns;
     size_t size = 0;  // Of its instants that count.
+    uint32_t timeline = 0;  // 0: of none that is in memory.
+    int64_t newest_t_ms = INT64_MIN;  // Of the timeline, at that moment.
   };
   std::shared_ptr<const std::vector<KeptSeries>> series;  // In the order in which they are shown.
   std::vector<Track> tracks;
 };
 
-// The series that have a sample in the range.
+// The series that have a sample in the range. `newest`: by track, the newest instant that is shown;
+// null: any.
 std::unique_ptr<storage::SeriesSet> ShowKept(std::shared_ptr<const KeptView> view, int64_t min_t_ms,
-                                             int64_t max_t_ms);
+                                             int64_t max_t_ms,
+                                             std::shared_ptr<const std::vector<int64_t>> newest);
 
 }  // namespace vedette::tsdb

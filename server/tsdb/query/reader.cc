@@ -23,9 +23,9 @@ class LocalQuerier final : public storage::Querier {
     const bool whole = !hints.sorted && !hints.start_times && hints.limit == 0 &&
                        !MayReadRollups(parts_, min, max, hints);
     if (whole && min <= max) {
-      if (auto kept = cache_.Select(parts_, min, max, matchers)) return kept;
+      if (auto kept = cache_.Select(parts_, moment_, min, max, matchers)) return kept;
     }
-    return ReadSeries(parts_, min, max, hints, parts_.index.Select(matchers));
+    return ReadSeries(parts_, moment_, min, max, hints, parts_.index.Select(matchers));
   }
 
   Result<std::vector<Labels>> SeriesLabels(std::span<const Matcher> matchers,
@@ -93,6 +93,7 @@ class LocalQuerier final : public storage::Querier {
 
   const ReaderParts parts_;
   ColumnCache& cache_;
+  Moment moment_;  // The same for all of a query's selectors.
   const int64_t min_;
   const int64_t max_;
 };

@@ -7,26 +7,9 @@
 #include "server/storage/queryable.h"
 #include "server/tsdb/head/head.h"
 #include "server/tsdb/index/postings.h"
-#include "server/tsdb/index/series_index.h"
-#include "server/tsdb/store/store.h"
-#include "server/tsdb/timeline/instants_table.h"
-#include "server/tsdb/timeline/presence.h"
-#include "server/tsdb/timeline/rollups.h"
+#include "server/tsdb/query/selection.h"
 
 namespace vedette::tsdb {
-
-// What a reader needs of the storage. All outlive every querier.
-struct ReaderParts {
-  const Store& store;
-  const SeriesIndex& index;
-  const InstantsTable& instants;
-  const Presence& presence;
-  const Presence& histograms;
-  const Rollups& rollups;
-  const Head& head;
-  HeadCounters& counters;
-  int64_t window_ms;
-};
 
 // Sealed chunks and open rows as one: a series is read piece by piece, pieces that follow each
 // other in time are put end to end, others are merged. Never takes a lock that a commit holds
@@ -41,14 +24,10 @@ class SeriesReader : public storage::SeriesSet {
   virtual std::shared_ptr<const TimelineView> view(uint32_t timeline) const = 0;
 };
 
-// Whether a window of the range has roll-ups that this reader may take for its samples. What reads
-// them finds the same answers as in the samples, but for the last digits of sums.
-bool MayReadRollups(const ReaderParts& parts, int64_t min_t_ms, int64_t max_t_ms,
-                    const storage::SelectHints& hints);
-
-// Of the hints: sorted, limit, takes_rolled. Divides into parts unless there is a limit.
-std::unique_ptr<SeriesReader> ReadSeries(const ReaderParts& parts, int64_t min_t_ms,
-                                         int64_t max_t_ms, const storage::SelectHints& hints,
-                                         Postings selected);
+// Of the hints: sorted, limit, takes_rolled, presence_only, labels. Divides into parts unless there is a limit.
+std::unique_ptr<SeriesReader> ReadSeries(const ReaderParts& parts, Moment& moment,
+                                         int64_t min_t_ms, int64_t max_t_ms,
+                                         const storage::SelectHints& hints,
+                                         const Postings& selected);
 
 }  // namespace vedette::tsdb
