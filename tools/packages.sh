@@ -11,7 +11,7 @@ RUN_PACKAGES="openssl iproute2"
 # Real components for the tests: databases, applications, peers.
 TEST_PACKAGES="mariadb-server python3-flask python3-prometheus-client python3-yaml python3-grpcio
   prometheus prometheus-alertmanager prometheus-node-exporter prometheus-blackbox-exporter
-  prometheus-process-exporter victoria-metrics chromium procps iproute2 faketime
+  prometheus-process-exporter prometheus-mysqld-exporter victoria-metrics chromium procps iproute2 faketime
   podman runc busybox-static sysstat lsof ethtool conntrack smartmontools mtr-tiny iputils-ping"
 # The second compiler: locks, layers, fuzzing.
 CLANG_PACKAGES="clang-19 clang-format-19 libclang-rt-19-dev"

@@ -34,6 +34,8 @@ inline std::string Text(const Json& object, std::string_view key) {
 inline Result<Json> AskJson(const HttpPort& port, const HttpCall& call, std::string_view who) {
   Result<HttpAnswer> answer = port(call);
   if (!answer.ok()) return answer.status().Annotate(who);
+  // 410 Gone: what the question refers to has expired, such as the rest of a long list.
+  if (answer->status == 410) return OutOfRange(StrCat(who, " answered with status 410"));
   if (answer->status != 200) {
     return Unavailable(StrCat(who, " answered with status ", answer->status));
   }

@@ -37,9 +37,10 @@ Result<std::vector<std::string>> KubernetesProvider::List(const std::string& bas
                                                           const std::string& scope) const {
   std::vector<std::string> pages;
   std::string next;
+  bool whole = false;
   for (int page = 0; page < kMaxPages; ++page) {
     http::Params query;
-    query.Add("limit", StrCat(kPageSize));
+    if (!whole) query.Add("limit", StrCat(kPageSize));
     if (!next.empty()) query.Add("continue", next);
     for (const config::KubernetesSelector& s : config_.selectors) {
       if (s.role != selector_role) continue;
@@ -56,7 +57,17 @@ Result<std::vector<std::string>> KubernetesProvider::List(const std::string& bas
       call.http.authorization = config::AuthorizationConfig{.credentials_file = StrCat(kAccount, "token")};
       call.http.tls.ca_file = StrCat(kAccount, "ca.crt");
     }
-    VEDETTE_ASSIGN_OR_RETURN(const Json json, AskJson(http_, call, "Kubernetes"));
+    const Result<Json> answer = AskJson(http_, call, "Kubernetes");
+    if (!answer.ok() && answer.status().code() == StatusCode::kOutOfRange && !next.empty()) {
+      // The API server forgets the state that a list began with after some minutes, a busy one sooner:
+      // once more, all in one.
+      whole = true;
+      next.clear();
+      pages.clear();
+      continue;
+    }
+    if (!answer.ok()) return answer.status();
+    const Json& json = *answer;
     next = Text(Member(json, "metadata"), "continue");
     pages.push_back(Member(json, "items").dump());
     if (next.empty()) return pages;

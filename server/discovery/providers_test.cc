@@ -378,6 +378,45 @@ TEST(Kubernetes, PodsNodesServicesAndEndpoints) {
   EXPECT_NE(sliced.find("__meta_kubernetes_service_name=s\n"), std::string::npos);
 }
 
+TEST(Kubernetes, AListThatExpiresIsAskedForAsAWhole) {
+  FakeHttp http;
+  const auto pods = [](std::initializer_list<const char*> names, const std::string& next) {
+    std::string items;
+    for (const char* name : names) {
+      StrAppend(items, items.empty() ? "" : ",", R"({"metadata":{"namespace":"ns","name":")", name,
+                R"("},"spec":{"containers":[{"name":"c","ports":[{"containerPort":80}]}]},)",
+                R"("status":{"podIP":"10.0.0.)", name, R"("}})");
+    }
+    return StrCat(R"({"metadata":{"resourceVersion":"7","continue":")", next, R"("},"items":[)",
+                  items, "]}");
+  };
+  const std::string expired =
+      R"({"kind":"Status","status":"Failure","reason":"Expired","code":410})";
+  config::KubernetesSdConfig config;
+  config.api_server = "http://k8s";
+  config.role = "pod";
+  const auto env = [](const std::string&) { return std::string(); };
+  http.Answer("GET http://k8s/api/v1/pods?limit=500 ", 200, pods({"1", "2"}, "more"));
+  http.Answer("GET http://k8s/api/v1/pods?limit=500&continue=more", 410, expired);
+  http.Answer("GET http://k8s/api/v1/pods? ", 200, pods({"1", "2", "3"}, ""));
+  KubernetesProvider provider(config, http.port(), env);
+  const std::string found = Only(MustRefresh(provider));
+  for (const char* name : {"1", "2", "3"}) {
+    const std::string line = StrCat("__address__=10.0.0.", name, ":80\n");
+    EXPECT_NE(found.find(line), std::string::npos) << found;
+    EXPECT_EQ(found.find(line), found.rfind(line)) << "once";
+  }
+  EXPECT_EQ(http.calls.size(), 3u);
+
+  // Not for ever: what is gone without a list to continue is a failure.
+  FakeHttp gone;
+  gone.Answer("GET ", 410, expired);
+  Status problem;
+  EXPECT_NE(KubernetesProvider(config, gone.port(), env).Refresh(problem).status().message().find("410"),
+            std::string_view::npos);
+  EXPECT_EQ(gone.calls.size(), 1u);
+}
+
 TEST(Apis, AFailureIsAFailureAndNamesItself) {
   FakeHttp http;
   http.Answer("GET ", 500, "no");

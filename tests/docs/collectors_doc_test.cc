@@ -234,7 +234,8 @@ std::string MysqlSection() {
       "those that are off by default may cost more on servers with many tables or digests. "
       "`mysql_up`, `mysql_exporter_collector_{success,duration_seconds}`, "
       "`mysql_exporter_{scrapes_total,scrape_errors_total,last_scrape_error}` and "
-      "`vedette_mysql_collector_age_seconds` say how it went.\n\n"
+      "`vedette_mysql_collector_age_seconds` say how it went. What a server has not (TokuDB, group "
+      "replication, a column of another fork) is no error; mysqld_exporter counts one at every scrape.\n\n"
       "| collector | runs | families |\n|---|---|---|\n";
   for (const MysqlScraperName& s : MysqlScrapers()) {
     const auto at = FamiliesOfMysql().find(s.name);

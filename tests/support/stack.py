@@ -243,15 +243,15 @@ class Stack:
 
     # --- the world around it
 
-    def mariadb(self, name="mysql"):
-        """A server of its own on a socket and a port; returns (program, port, user, password)."""
+    def mariadb(self, name="mysql", *flags):
+        """A server of its own on a socket and a port, with more flags; returns (program, port, user, password)."""
         daemon = shutil.which("mariadbd", path="/usr/sbin:/usr/bin")
         data, sock, port = self.path(name), self.path(f"{name}.sock"), free_port()
         subprocess.run(["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal",
                         "--skip-test-db", "--user=root"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         p = self.run(f"mariadb-{name}", [daemon, "--no-defaults", f"--datadir={data}", f"--socket={sock}", "--user=root",
                                  "--bind-address=127.0.0.1", f"--port={port}", "--innodb-buffer-pool-size=32M",
-                                 "--innodb-flush-log-at-trx-commit=0"])
+                                 "--innodb-flush-log-at-trx-commit=0", *flags])
         def sql(text):
             return subprocess.run(["mariadb", "--no-defaults", f"--socket={sock}", "-uroot", "-N", "-e", text],
                                   capture_output=True, text=True, check=False)
