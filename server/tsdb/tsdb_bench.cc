@@ -150,6 +150,42 @@ BENCHMARK(BM_Select)
     ->Args({1, 64 << 20})
     ->Unit(benchmark::kMicrosecond);
 
+// The newest samples of all series of 50 targets, as an aggregation over everything wants them: whole, with
+// the one label that it groups by, and where it only counts.
+void BM_SelectEnds(benchmark::State& state) {
+  testing::TempDir dir;
+  auto db = Open(dir.path() + "/data");
+  constexpr size_t kTargets = 50;
+  constexpr int kRows = 480;
+  std::mt19937_64 random(1);
+  {
+    std::vector<double> values(kSeries);
+    for (size_t h = 0; h < kTargets; ++h) {
+      auto writer = db->appender().OpenTimeline("node");
+      for (size_t i = 0; i < kSeries; ++i) (void)writer->AddSeries(SeriesOf(h, i));
+      for (int r = 0; r < kRows; ++r) {
+        Step(values, random);
+        (void)writer->Commit({.t_ms = kStart + r * 15'000, .values = values});
+      }
+    }
+  }
+  (void)db->Compact();
+  storage::SelectHints hints{.start_ms = kStart + (kRows - 20) * 15'000,
+                             .end_ms = kStart + kRows * 15'000};
+  if (state.range(0) > 0) hints.labels = {"__name__"};
+  hints.presence_only = state.range(0) > 1;
+  const std::vector<Matcher> matchers = {Matcher::Equal("job", "node")};
+  for (auto _ : state) {
+    auto querier = *db->queryable().Open(hints.start_ms, hints.end_ms);
+    auto set = querier->Select(hints, matchers);
+    size_t series = 0;
+    while (set->Next()) ++series;
+    if (series != kTargets * kSeries) state.SkipWithError("not all of them");
+  }
+  state.SetItemsProcessed(state.iterations() * static_cast<int64_t>(kTargets * kSeries));
+}
+BENCHMARK(BM_SelectEnds)->ArgName("narrow")->DenseRange(0, 2)->Unit(benchmark::kMillisecond);
+
 void BM_OpenAfter(benchmark::State& state) {
   testing::TempDir dir;
   auto db = Open(dir.path() + "/data");

@@ -32,8 +32,8 @@ struct ReaderParts {
 
 // What one query sees of each timeline: no row that is newer than those that the first of its
 // selectors found there. So `a - b` of one target is never of two scrapes. What comes late into the
-// past is seen once it is there; and rows that have left memory since are seen on disk, which happens
-// to one row of a hundred. One query's; one thread.
+// past is seen once it is there; and where a timeline has been sealed in between, which it is at one row
+// of a hundred, what is newer is seen on disk. One query's; one thread.
 class Moment {
  public:
   // The newest instant of the timeline that is seen: `newest` where nobody has asked before.
