@@ -184,10 +184,8 @@ Result<Identity> TrustStore::Verify(std::string_view leaf_pem, std::string_view 
 
 Result<const Identity*> TrustStore::VerifyAgain(std::string_view leaf_pem,
                                                 std::string_view chain_pem, Believed& believed) {
-  // A signature costs more than all else of a pull. The other certificates of a chain may end, too:
-  // whoever sends one beside its own is looked at once a minute.
+  // To parse certificates and check their signatures costs several times what else a pull does.
   constexpr int64_t kAgainMs = 3'600'000;
-  constexpr int64_t kChainAgainMs = 60'000;
   // Before Verify looks: files that change in between are seen at the next call.
   const std::shared_ptr<const Loaded> loaded = Current();
   const int64_t now_ms = clock_.NowMs();
@@ -201,10 +199,16 @@ Result<const Identity*> TrustStore::VerifyAgain(std::string_view leaf_pem,
   believed.leaf_pem = leaf_pem;
   believed.chain_pem = chain_pem;
   believed.from_ms = now_ms;
-  const bool alone = chain_pem.empty() || chain_pem == leaf_pem;
-  believed.until_ms = std::min({now_ms + (alone ? kAgainMs : kChainAgainMs),
-                                believed.identity.not_after_ms,
+  believed.until_ms = std::min({now_ms + kAgainMs, believed.identity.not_after_ms,
                                 loaded == nullptr ? now_ms : loaded->NextEndMs(now_ms)});
+  // Often its CA's; what has ended already, and was believed all the same, played no part.
+  if (!chain_pem.empty() && chain_pem != leaf_pem) {
+    VEDETTE_ASSIGN_OR_RETURN(const std::vector<CertPtr> chain, ParseCertificates(chain_pem));
+    for (const CertPtr& cert : chain) {
+      const int64_t end_ms = ToUnixMs(X509_get0_notAfter(cert.get()));
+      if (end_ms > now_ms) believed.until_ms = std::min(believed.until_ms, end_ms);
+    }
+  }
   believed.files = loaded;
   return &believed.identity;
 }

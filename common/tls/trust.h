@@ -72,8 +72,8 @@ class TrustStore {
   };
   // As Verify, for whoever asks about one certificate again and again, as at each message of a
   // stream: its signature is not checked again before the CA or the CRL file has changed, the
-  // certificate, a CA or a list has ended, or an hour has passed (a minute, where it came with others).
-  // Otherwise two stats. The answer is inside `believed`.
+  // certificate, one that came with it, a CA or a list has ended, or an hour has passed. Otherwise two
+  // stats. The answer is inside `believed`.
   Result<const Identity*> VerifyAgain(std::string_view leaf_pem, std::string_view chain_pem,
                                       Believed& believed) VEDETTE_EXCLUDES(mu_);
 
