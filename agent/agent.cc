@@ -32,6 +32,7 @@
 #include "common/log/log.h"
 #include "common/metrics/metrics.h"
 #include "common/metrics/process.h"
+#include "common/metrics/refusals.h"
 #include "common/rpc/server.h"
 #include "common/tls/trust.h"
 
@@ -284,6 +285,7 @@ Status Agent::State::Build() {
   last_sequence = std::max(last_sequence, ring->loaded_sequence());
   // What the network moved is the host's to say: node_netstat_IpExt_InOctets and its kin.
   metrics::AddProcessMetrics(registry, options.host.procfs, false);
+  metrics::AddRefusals(registry, metrics::Doors::kAgent);
   metrics::AddBuildInfo(registry, "vedette_agent", kVersion);
   // Dashboards of node_exporter look for this one.
   metrics::AddBuildInfo(registry, "node_exporter", kVersion);
@@ -406,6 +408,7 @@ Status Agent::State::StartGrpc() {
 Status Agent::State::StartWeb() {
   if (options.web_listen.empty()) return {};
   http::ServerOptions o;
+  static_cast<http::Limits&>(o) = options.web_limits;
   o.listen = options.web_listen;
   if (alarm != nullptr) {
     o.on_access = [this](const http::ServerOptions::Access& access) {

@@ -11,6 +11,7 @@
 #include "agent/mysql/mysql.h"
 #include "common/base/clock.h"
 #include "common/base/status.h"
+#include "common/http/limits.h"
 #include "common/rpc/limits.h"
 
 namespace vedette::agent {
@@ -47,6 +48,7 @@ struct AgentOptions {
   std::vector<std::string> web_listen = {"127.0.0.1:9100"};  // Empty: no HTTP.
   std::string telemetry_path = "/metrics";
   std::string web_config_file;
+  http::Limits web_limits;
 
   std::vector<std::string> grpc_listen = {"0.0.0.0:9465"};  // Empty: no gRPC.
   std::string tls_cert, tls_key, tls_ca, tls_crl;

@@ -15,6 +15,7 @@
 #include "common/base/status.h"
 #include "common/base/strings.h"
 #include "common/flags/flags.h"
+#include "common/http/limits.h"
 #include "common/log/log.h"
 #include "common/rpc/limits.h"
 #include "common/systemd/notify.h"
@@ -68,6 +69,7 @@ int Main(int argc, char** argv) {
   flags.Add("web.telemetry-path", &options.telemetry_path, "Path of the metrics.");
   flags.Add("web.config.file", &options.web_config_file,
             "TLS, passwords and headers, in Prometheus' schema.");
+  http::AddLimitFlags(flags, &options.web_limits);
   flags.Group("gRPC");
   flags.Add("grpc.listen-address", &options.grpc_listen,
             "Where AgentService listens; may be given several times.");

@@ -85,6 +85,8 @@ Status Server::Parts::OpenEnrolment() {
   door.listen_addresses = options.enrol_listen;
   door.ca_dir = options.enrol_ca_dir;
   door.limits = options.grpc_limits;
+  door.max_requests_per_second = options.enrol_max_requests_per_second;
+  door.max_requests_of_address = options.enrol_max_requests_of_address;
   door.files = GrpcFiles();
   door.events = RpcEvents();
   Result<std::unique_ptr<enrol::EnrolDoor>> started = enrol::StartEnrolDoor(std::move(door));

@@ -14,12 +14,14 @@
 #include "common/exposition/negotiate.h"
 #include "common/exposition/writer.h"
 #include "common/http/debug_routes.h"
+#include "common/http/limits.h"
 #include "common/http/web_protection.h"
 #include "common/log/log.h"
 #include "server/api/http/parse_tree.h"
 #include "server/metric_hooks.h"
 #include "server/promql/parser/parser.h"
 #include "server/promql/parser/print.h"
+#include "server/promql/parsing.h"
 #include "server/push/push_door.h"
 #include "server/rehearse.h"
 #include "server/server_parts.h"
@@ -63,10 +65,7 @@ Status Server::Parts::OpenPushes() {
 }
 
 Status Server::Parts::OpenDoors() {
-  const promql::ParserOptions parsing{
-      .experimental_functions = options.query.experimental_functions,
-      .extended_range_selectors = options.query.extended_range_selectors,
-      .binop_fill_modifiers = options.query.binop_fill_modifiers};
+  const promql::ParserOptions parsing = promql::ParsingOf(options.query);
   const api::ParseSelector parse = promql::ParseMetricSelector;
   const auto external_labels = [this] {
     MutexLock lock(state_mu);
@@ -158,7 +157,9 @@ Status Server::Parts::OpenDoors() {
       },
       .parse = parse});
   if (options.web_enable_remote_write_receiver) {
-    write_door = std::make_unique<api::WriteDoor>(remote_write->appender(), registry);
+    write_door = std::make_unique<api::WriteDoor>(
+        remote_write->appender(), registry,
+        static_cast<size_t>(options.web_max_decoded_write_bytes));
   }
 
   if (options.web_enable_otlp_receiver) {
@@ -264,13 +265,12 @@ Status Server::Parts::OpenDoors() {
   door.listen = options.web_listen;
   door.tls_context = protection.tls_context;
   door.idle_timeout_ms = options.web_read_timeout_ms;
-  door.max_connections = static_cast<int>(options.web_max_connections);
-  door.header_timeout_ms = options.web_header_timeout_ms;
-  door.max_header_bytes = options.web_max_header_bytes;
+  static_cast<http::Limits&>(door) = options.web_limits;
+  door.route_body_flag = "web.max-write-size";
   // Queries that run and queries that wait for their turn each take a worker: with these more there
   // is always one for whoever asks something quick.
-  door.worker_threads = options.query.max_concurrency + promql::kMaxWaitingQueries + 16;
-  door.max_connections_per_peer = door.max_connections;
+  door.worker_threads = options.query.max_concurrency + options.query.max_waiting + 16;
+  door.max_connections_per_peer = static_cast<int>(door.max_connections);
   door.on_access =
       [this, count = CountHttp(registry, prefix)](const http::ServerOptions::Access& access) {
         query_log.Note(access, clock.NowMs());

@@ -57,15 +57,12 @@ void ServerFlags::Bind() {
   f.Add("web.enable-push", &o.web_enable_push,
         "Take pushes as Pushgateway does, on /metrics/job/...; --no-web.enable-push closes it.");
   f.AddDuration("web.read-timeout", &o.web_read_timeout_ms, "How long an idle connection is kept.");
-  f.Add("web.max-connections", &o.web_max_connections,
-        "Most connections at one time. When there are so many, the one that has waited longest without "
-        "a whole request makes room.");
-  f.AddDuration("web.header-timeout", &o.web_header_timeout_ms,
-                "How long a TLS handshake, and then a whole header, may take.");
-  f.AddSize("web.max-header-size", &o.web_max_header_bytes, "Most bytes of a request's header.");
+  http::AddLimitFlags(f, &o.web_limits);
   f.AddSize("web.max-write-size", &o.web_max_write_bytes,
             "Largest body of a remote write or OTLP request, as it comes and unpacked. A write may "
             "take up to four times as much memory.");
+  f.AddSize("web.max-decoded-write-size", &o.web_max_decoded_write_bytes,
+            "Most memory for the samples of one remote write: two bytes as it comes can be hundreds.");
   f.Add("web.max-notifications-subscribers", &o.web_max_notification_readers,
         "Most readers of /api/v1/notifications/live at one time.");
   f.Add("web.search.max-limit", &o.web_search_max_limit,
@@ -106,6 +103,10 @@ void ServerFlags::Bind() {
         "port 9467 by convention.");
   f.Add("enrol.ca-dir", &o.enrol_ca_dir,
         "The CA that signs them: the folder of vedettectl ca init and token create.");
+  f.Add("enrol.max-requests-per-second", &o.enrol_max_requests_per_second,
+        "Most requests of all nodes at the enrolment door, in a burst those of ten seconds.");
+  f.Add("enrol.max-requests-per-second-of-address", &o.enrol_max_requests_of_address,
+        "The same of one address, in a burst those of 20 seconds.");
 
   f.Group("Storage");
   f.Add("storage.tsdb.path", &o.storage_path, "Folder of everything that is kept.");
@@ -160,6 +161,12 @@ void ServerFlags::Bind() {
                 "How far back a value is still good.");
   f.AddDuration("query.timeout", &o.query.timeout_ms, "Longest time a query may take.");
   f.Add("query.max-concurrency", &query_max_concurrency_, "Most queries at one time.");
+  f.Add("query.max-waiting", &query_max_waiting_,
+        "Most queries that wait for their turn; more are refused with 503.");
+  f.AddSize("query.max-length", &query_max_length_bytes_, "Longest text of a query.");
+  f.Add("query.max-depth", &query_max_depth_,
+        "Most levels of a query's tree, and a quarter as many brackets within each other. At most 1000, "
+        "which fits the stack of a thread.");
   f.Add("query.max-samples", &query_max_samples_,
         "Most samples a query may hold in memory; beyond it the query fails.");
   f.AddSize("query.max-memory", &query_max_memory_bytes_,
@@ -216,9 +223,22 @@ Result<flags::Flags::Outcome> ServerFlags::Parse(int argc, const char* const* ar
   if (query_max_samples_ <= 0 || query_max_concurrency_ <= 0) {
     return InvalidArgument("--query.max-samples and --query.max-concurrency must be above 0");
   }
-  if (o.web_header_timeout_ms <= 0 || o.web_max_header_bytes <= 0 || o.web_max_write_bytes <= 0) {
+  VEDETTE_RETURN_IF_ERROR(http::CheckLimits(o.web_limits));
+  if (o.web_max_write_bytes <= 0 || o.web_max_decoded_write_bytes <= 0) {
     return InvalidArgument(
-        "--web.header-timeout, --web.max-header-size and --web.max-write-size must be above 0");
+        "--web.max-write-size and --web.max-decoded-write-size must be above 0");
+  }
+  if (query_max_length_bytes_ <= 0 || query_max_waiting_ < 0 || query_max_waiting_ > 10'000) {
+    return InvalidArgument("--query.max-length must be above 0, --query.max-waiting from 0 to 10000");
+  }
+  if (const int64_t most = promql::EngineOptions().max_depth;
+      query_max_depth_ < 4 || query_max_depth_ > most) {
+    return InvalidArgument(StrCat("--query.max-depth=", query_max_depth_, ": from 4 to ", most));
+  }
+  if (o.enrol_max_requests_per_second <= 0 || o.enrol_max_requests_of_address <= 0) {
+    return InvalidArgument(
+        "--enrol.max-requests-per-second and --enrol.max-requests-per-second-of-address must be "
+        "above 0");
   }
   if (config::HideUrlSecrets(o.web_external_url) != o.web_external_url) {
     return InvalidArgument(
@@ -228,6 +248,9 @@ Result<flags::Flags::Outcome> ServerFlags::Parse(int argc, const char* const* ar
   o.query.max_samples = static_cast<uint64_t>(query_max_samples_);
   o.query.max_concurrency = static_cast<int>(query_max_concurrency_);
   o.query.max_bytes = static_cast<uint64_t>(query_max_memory_bytes_);
+  o.query.max_waiting = static_cast<int>(query_max_waiting_);
+  o.query.max_text_bytes = static_cast<uint64_t>(query_max_length_bytes_);
+  o.query.max_depth = static_cast<int32_t>(query_max_depth_);
   if (wal_sync_ == "always") {
     o.wal_sync_ms = 0;
   } else {

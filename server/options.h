@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "common/flags/flags.h"
+#include "common/http/limits.h"
 #include "common/rpc/limits.h"
 #include "server/promql/engine.h"
 
@@ -29,10 +30,9 @@ struct ServerOptions {
   bool web_enable_remote_write_receiver = false;
   bool web_enable_otlp_receiver = false;
   int64_t web_read_timeout_ms = 300'000;
-  int64_t web_max_connections = 512;
-  int64_t web_header_timeout_ms = 10'000;
-  int64_t web_max_header_bytes = 16 << 10;
+  http::Limits web_limits;
   int64_t web_max_write_bytes = 32 << 20;
+  int64_t web_max_decoded_write_bytes = 24 << 20;
   int64_t web_max_notification_readers = 16;
   int64_t web_search_max_limit = 10'000;
 
@@ -51,6 +51,8 @@ struct ServerOptions {
 
   std::vector<std::string> enrol_listen;
   std::string enrol_ca_dir;
+  double enrol_max_requests_per_second = 20;
+  double enrol_max_requests_of_address = 0.5;
 
   std::string storage_path = "data/";
   int64_t retention_time_ms = 0;  // 0 and no size: 15 days.
@@ -110,6 +112,9 @@ class ServerFlags {
   int64_t query_max_samples_ = 50'000'000;
   int64_t query_max_concurrency_ = 20;
   int64_t query_max_memory_bytes_ = 400 << 20;
+  int64_t query_max_waiting_ = 64;
+  int64_t query_max_length_bytes_ = 1 << 20;
+  int64_t query_max_depth_ = 1000;
   std::string wal_sync_ = "1s";
   std::vector<std::string> feature_lists_;
   std::vector<std::string> unknown_features_;

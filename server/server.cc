@@ -12,11 +12,13 @@
 #include "common/base/strings.h"
 #include "common/config/url_secrets.h"
 #include "common/log/log.h"
+#include "common/metrics/refusals.h"
 #include "common/model/duration.h"
 #include "server/cores.h"
 #include "server/discovery_parts.h"
 #include "server/metric_hooks.h"
 #include "server/promql/parser/parser.h"
+#include "server/promql/parsing.h"
 #include "server/rehearsal/condition.h"
 #include "server/self_metrics.h"
 #include "server/server_parts.h"
@@ -113,9 +115,7 @@ Status Server::Parts::Open() {
   ruling.resend_delay_ms = options.resend_delay_ms;
   ruling.max_concurrent_evals = static_cast<int>(options.max_concurrent_evals);
   ruling.external_url = external.whole;
-  const promql::ParserOptions parsing{.experimental_functions = query.experimental_functions,
-                                      .extended_range_selectors = query.extended_range_selectors,
-                                      .binop_fill_modifiers = query.binop_fill_modifiers};
+  const promql::ParserOptions parsing = promql::ParsingOf(query);
   ruling.check_expression = [parsing](const std::string& text) -> Status {
     const auto expr = promql::ParseExpr(text, parsing);
     return expr.ok() ? Status() : expr.status();
@@ -162,6 +162,7 @@ Status Server::Parts::Open() {
   registry.AddGaugeFn("prometheus_engine_query_log_enabled", "1 with global.query_log_file.",
                       [this] { return query_log.enabled() ? 1.0 : 0.0; });
   metrics::AddProcessMetrics(registry);
+  metrics::AddRefusals(registry, metrics::Doors::kServer);
   metrics::AddBuildInfo(registry, "prometheus", kVersion);
   metrics::AddBuildInfo(registry, "vedette", kVersion);
 

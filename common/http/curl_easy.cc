@@ -8,6 +8,7 @@
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <memory>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -16,6 +17,7 @@
 #include "common/base/link_local.h"
 #include "common/base/strings.h"
 #include "common/compress/compress.h"
+#include "common/http/message.h"
 
 namespace vedette::http {
 namespace {
@@ -114,6 +116,9 @@ struct Transfer::State {
   bool too_large = false;
   bool headers_too_large = false;
   bool led_astray = false;
+  bool private_headers = false;  // Some that the configuration gives, for this peer alone.
+  bool headers_would_leave = false;
+  bool redirects = false;  // What is being answered now, by its status.
   size_t header_bytes = 0;
   ClientResponse response;
   std::array<char, CURL_ERROR_SIZE> error{};
@@ -149,6 +154,8 @@ struct Transfer::State {
     if (line.starts_with("HTTP/")) {  // A redirect's answer, or 100 Continue, came before.
       state.response.headers = {};
       state.header_bytes = 0;
+      const size_t space = line.find(' ');
+      state.redirects = space != std::string_view::npos && line.substr(space).starts_with(" 3");
     }
     state.header_bytes += n;
     if (state.header_bytes > kMaxHeaderBytes) {
@@ -156,9 +163,40 @@ struct Transfer::State {
       return 0;
     }
     if (const size_t colon = line.find(':'); colon != std::string_view::npos) {
-      state.response.headers.Add(Trim(line.substr(0, colon)), Trim(line.substr(colon + 1)));
+      const std::string_view name = Trim(line.substr(0, colon));
+      const std::string_view value = Trim(line.substr(colon + 1));
+      if (state.private_headers && state.redirects && EqualsIgnoreCase(name, "Location") &&
+          state.LeadsElsewhere(std::string(value))) {
+        state.headers_would_leave = true;
+        return 0;
+      }
+      state.response.headers.Add(name, value);
     }
     return n;
+  }
+
+  // Whether a Location is another origin than where the request went. curl keeps its own credentials
+  // from others; headers that we hand to it go wherever it goes.
+  bool LeadsElsewhere(const std::string& location) const {
+    char* at = nullptr;
+    curl_easy_getinfo(curl, CURLINFO_EFFECTIVE_URL, &at);
+    const std::unique_ptr<CURLU, void (*)(CURLU*)> from(curl_url(), curl_url_cleanup);
+    const std::unique_ptr<CURLU, void (*)(CURLU*)> to(curl_url(), curl_url_cleanup);
+    for (CURLU* u : {from.get(), to.get()}) {
+      if (at == nullptr || curl_url_set(u, CURLUPART_URL, at, 0) != CURLUE_OK) return true;
+    }
+    if (curl_url_set(to.get(), CURLUPART_URL, location.c_str(), 0) != CURLUE_OK) return true;
+    const auto part = [](CURLU* u, CURLUPart which) {
+      char* text = nullptr;
+      std::string out;
+      if (curl_url_get(u, which, &text, CURLU_DEFAULT_PORT) == CURLUE_OK) out = text;
+      curl_free(text);
+      return out;
+    };
+    for (const CURLUPart which : {CURLUPART_SCHEME, CURLUPART_HOST, CURLUPART_PORT}) {
+      if (!EqualsIgnoreCase(part(from.get(), which), part(to.get(), which))) return true;
+    }
+    return false;
   }
 
   // A peer may send us elsewhere, but not to the addresses that only this machine may ask: whoever
@@ -325,7 +363,10 @@ Status Transfer::Prepare(const ClientOptions& options, const ClientRequest& requ
   s.send_body = request.body;
   s.max_body_bytes =
       size_t(request.max_body_bytes > 0 ? request.max_body_bytes : options.max_body_bytes);
-  s.too_large = s.headers_too_large = s.led_astray = false;
+  s.too_large = s.headers_too_large = s.led_astray = s.headers_would_leave = s.redirects = false;
+  s.private_headers = options.follow_redirects &&
+                      (!options.headers.empty() || !options.header_files.empty() ||
+                       (options.sigv4 && !options.sigv4->session_token.empty()));
   s.header_bytes = 0;
   s.error.fill('\0');
   s.response = {};
@@ -426,6 +467,11 @@ Result<ClientResponse> Transfer::Finish(int code) {
   if (s.headers_too_large) {
     return ResourceExhausted(
         StrCat(host, ": the headers are over the limit of ", kMaxHeaderBytes, " bytes"));
+  }
+  if (s.headers_would_leave) {
+    return PermissionDenied(
+        StrCat(host, ": redirects to another host, and the request has headers of the configuration "
+                     "that are for this one alone: not followed"));
   }
   if (s.led_astray) {
     return PermissionDenied(

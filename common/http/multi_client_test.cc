@@ -191,6 +191,56 @@ TEST(MultiClient, RedirectsAreFollowedWhereTheyMayBe) {
   EXPECT_EQ(answer->status, 302);
 }
 
+TEST(MultiClient, NoRedirectCarriesCredentialsToAnotherHost) {
+  Mutex mu;
+  std::string seen;  // By the other host.
+  RawServer other([&](std::string_view head) {
+    MutexLock lock(mu);
+    seen += head;
+    return Ok("arrived");
+  });
+  std::string to;
+  RawServer first([&](std::string_view head) {
+    // Basic is "u:hidden" in base64.
+    EXPECT_TRUE(head.find("hidden") != std::string::npos ||
+                head.find("dTpoaWRkZW4=") != std::string::npos)
+        << head;
+    if (head.find("GET /there ") == 0) return Ok("at home");
+    return RawServer::Reply{
+        StrCat("HTTP/1.1 302 Found\r\nLocation: ", to, "\r\nContent-Length: 0\r\n\r\n")};
+  });
+  MultiClient multi("multi");
+  ClientOptions basic, bearer, header, cookie;
+  basic.username = "u";
+  basic.password = "hidden";
+  bearer.credentials = "hidden";
+  header.headers = {{"X-Api-Key", "hidden"}};
+  cookie.headers = {{"Cookie", "session=hidden"}};
+  for (const ClientOptions& options : {basic, bearer, header, cookie}) {
+    const auto shared = std::make_shared<const ClientOptions>(options);
+    to = "/there";
+    Result<ClientResponse> answer = Get(multi, {.url = first.Url("/here")}, shared);
+    ASSERT_TRUE(answer.ok()) << answer.status().ToString();
+    EXPECT_EQ(answer->body, "at home");
+    // Once over a new connection, and once over one that is there.
+    for (int i = 0; i < 2; ++i) {
+      to = other.Url("/elsewhere");
+      answer = Get(multi, {.url = first.Url("/here")}, shared);
+      if (options.headers.empty()) {
+        ASSERT_TRUE(answer.ok()) << answer.status().ToString();
+        EXPECT_EQ(answer->body, "arrived");
+      } else {
+        EXPECT_EQ(answer.status().code(), StatusCode::kPermissionDenied)
+            << answer.status().ToString();
+      }
+    }
+  }
+  MutexLock lock(mu);
+  EXPECT_NE(seen.find("GET /elsewhere"), std::string::npos);
+  EXPECT_EQ(seen.find("hidden"), std::string::npos) << seen;
+  EXPECT_EQ(seen.find("Authorization"), std::string::npos) << seen;
+}
+
 TEST(MultiClient, NoRedirectLeadsToTheKeysOfTheMachine) {
   for (const char* to :
        {"169.254.169.254", "[fe80::1]", "[fd00:ec2::254]", "[::ffff:169.254.169.254]"}) {

@@ -7,10 +7,12 @@
 #include <charconv>
 #include <utility>
 
+#include "common/base/peer_network.h"
 #include "common/base/strings.h"
 #include "common/http/server_impl.h"
 #include "common/http/session.h"
 #include "common/log/log.h"
+#include "common/metrics/refusals.h"
 
 namespace vedette::http {
 namespace {
@@ -98,11 +100,29 @@ void Server::Impl::Accept(Listener& listener) {
       });
 }
 
+RateLimit::Rates Server::Impl::RatesOf(const ServerOptions& options) {
+  constexpr double kBurstSeconds = 20;
+  constexpr double kAllAddresses = 10;
+  const auto each = double(options.max_connections_per_second);
+  return {.peer_burst = kBurstSeconds * each,
+          .peer_per_second = each,
+          .all_burst = kAllAddresses * kBurstSeconds * each,
+          .all_per_second = kAllAddresses * each};
+}
+
 void Server::Impl::Admit(Socket socket) {
   accepted.fetch_add(1, std::memory_order_relaxed);
   Error error;
   const tcp::endpoint remote = socket.remote_endpoint(error);
   if (error) return;  // Gone already.
+  const std::string network = PeerNetwork(remote.data());
+  const bool too_often = rate.Take(network) != RateLimit::Verdict::kGo;
+  if (too_often) {
+    metrics::CountRefusal(metrics::Limit::kConnectionsPerSecond);
+    log::Warn("an address makes too many connections (--web.max-connections-per-second)",
+              {{"address", network}, {"per_second", options.max_connections_per_second}});
+    if (options.tls_context) return;
+  }
   socket.set_option(tcp::no_delay(true), error);
   asio::ip::address ip = remote.address();
   if (ip.is_v6() && ip.to_v6().is_v4_mapped()) {
@@ -111,13 +131,15 @@ void Server::Impl::Admit(Socket socket) {
   const std::string address = ip.to_string();
   const std::string peer =
       ip.is_v6() ? StrCat("[", address, "]:", remote.port()) : StrCat(address, ":", remote.port());
-  auto session = std::make_shared<Session>(*this, std::move(socket), peer, address);
+  auto session = std::make_shared<Session>(*this, std::move(socket), peer, address, too_often);
   std::shared_ptr<Session> victim;
   {
     MutexLock lock(mu);
     const bool peer_full = options.max_connections_per_peer > 0 &&
                            per_peer[address] >= options.max_connections_per_peer;
-    if (peer_full || int(sessions.size()) >= options.max_connections) {
+    // Who comes too often is told so where there is room, and pushes nobody out.
+    if (too_often && int64_t(sessions.size()) >= options.max_connections / 2) return;
+    if (peer_full || int64_t(sessions.size()) >= options.max_connections) {
       for (const auto& [key, candidate] : sessions) {
         if (!candidate->waiting() || (peer_full && candidate->address() != address)) continue;
         if (victim == nullptr || candidate->waiting_since_ms() < victim->waiting_since_ms()) {
@@ -222,6 +244,7 @@ Server::Server(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Server::~Server() { Stop(1'000); }
 
 Result<std::unique_ptr<Server>> Server::Start(ServerOptions options, Router router) {
+  VEDETTE_RETURN_IF_ERROR(CheckLimits(options));
   auto impl = std::make_shared<Impl>(std::move(options), std::move(router));
   if (Status status = impl->Listen(); !status.ok()) {
     impl->Stop(0);

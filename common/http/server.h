@@ -7,35 +7,29 @@
 #include <vector>
 
 #include "common/base/status.h"
+#include "common/http/limits.h"
 #include "common/http/router.h"
 
 extern "C" typedef struct ssl_ctx_st SSL_CTX;  // OpenSSL's, without its headers.
 
 namespace vedette::http {
 
-struct ServerOptions {
+struct ServerOptions : Limits {
   // "127.0.0.1:9090", ":9090" (every address), "[::1]:9090"; port 0 takes a free one.
   std::vector<std::string> listen = {"127.0.0.1:0"};
   int io_threads = 2;              // Read and write; never run handlers.
   int worker_threads = 8;          // Run handlers.
-  int max_queued_requests = 1024;  // Waiting for a worker; beyond it 503.
   int max_stream_threads = 64;
 
   // Set: speak TLS. Asked at every connection, so a renewed certificate serves the next one.
   // Null from the function refuses the connection.
   std::function<std::shared_ptr<SSL_CTX>()> tls_context;
 
-  int64_t max_header_bytes = 16 << 10;
-  int64_t max_body_bytes = 128 << 20;      // Of one request, before and after decompression.
-  int64_t max_buffered_bytes = 512 << 20;  // Of all request bodies in memory; beyond it 503.
-  int64_t header_timeout_ms = 10'000;      // TLS handshake; then a whole header.
-  int64_t body_timeout_ms = 60'000;        // A whole body.
-  int64_t idle_timeout_ms = 120'000;       // Between requests on a kept-alive connection.
-  int64_t write_timeout_ms = 60'000;       // A client that takes nothing for so long has gone.
-  // When full, the connection that has waited longest without a whole request makes room; if all
-  // are at work the new one is closed.
-  int max_connections = 512;
+  int64_t idle_timeout_ms = 120'000;   // Between requests on a kept-alive connection.
+  int64_t write_timeout_ms = 60'000;   // A client that takes nothing for so long has gone.
   int max_connections_per_peer = 256;  // By address. 0: no limit of its own.
+  // The flag that bounds the bodies of routes with a limit of their own, for what refuses one.
+  std::string route_body_flag;
   int64_t stream_buffer_bytes = 1 << 20;
 
   bool compress = true;  // gzip and zstd by Accept-Encoding, compressible types from 128 bytes on.

@@ -17,7 +17,9 @@
 #include <unordered_map>
 #include <vector>
 
+#include "common/base/clock.h"
 #include "common/base/mutex.h"
+#include "common/base/rate_limit.h"
 #include "common/http/server.h"
 #include "common/http/worker_pool.h"
 
@@ -47,9 +49,11 @@ struct Server::Impl : std::enable_shared_from_this<Impl> {
   Impl(ServerOptions o, Router r)
       : options(std::move(o)),
         router(std::move(r)),
+        rate(RatesOf(options), SystemClock()),
         io(std::make_unique<asio::io_context>(options.io_threads)),
         workers("http-work", options.worker_threads, size_t(options.max_queued_requests)) {}
 
+  static RateLimit::Rates RatesOf(const ServerOptions& options);
   Status Listen();
   void Accept(Listener& listener);
   void Admit(Socket socket);
@@ -70,6 +74,7 @@ struct Server::Impl : std::enable_shared_from_this<Impl> {
 
   const ServerOptions options;
   const Router router;
+  RateLimit rate;
   std::unique_ptr<asio::io_context> io;
   std::vector<std::unique_ptr<Listener>> listeners;
   std::vector<uint16_t> ports;

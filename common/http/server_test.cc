@@ -177,6 +177,54 @@ TEST(Server, HalfSentRequestsDoNotStarveAnHonestOne) {
   EXPECT_LE(server->stats().connections, 64);
 }
 
+TEST(Server, WhoConnectsTooOftenIsToldSo) {
+  ServerOptions options;
+  options.max_connections_per_second = 1;
+  auto server = Start(EchoRouter(), options);
+  const auto ask = [&] {
+    RawClient client(server->ports()[0]);
+    client.Send("GET /hello HTTP/1.0\r\n\r\n");
+    return client.ReadAll();
+  };
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(ask().starts_with("HTTP/1.1 200 ")) << i;
+  std::string told;
+  for (int i = 0; i < 100 && !told.starts_with("HTTP/1.1 429 "); ++i) told = ask();
+  EXPECT_TRUE(told.starts_with("HTTP/1.1 429 ")) << told;
+  EXPECT_NE(told.find("--web.max-connections-per-second"), std::string::npos) << told;
+}
+
+TEST(Server, MoreThanMayWaitForAThreadAreRefused) {
+  Event release;
+  Router router;
+  router.Handle("GET", "/wait", [&](const Request&, Response& r) {
+    release.Wait();
+    r.SetBody("text/plain", "late");
+  });
+  ServerOptions options;
+  options.worker_threads = 1;
+  options.max_queued_requests = 1;
+  auto server = Start(std::move(router), options);
+  std::vector<std::unique_ptr<RawClient>> clients;
+  for (int i = 0; i < 9; ++i) {
+    clients.push_back(std::make_unique<RawClient>(server->ports()[0]));
+    clients.back()->Send("GET /wait HTTP/1.0\r\n\r\n");
+  }
+  while (server->stats().requests < 9) std::this_thread::yield();
+  release.Set();
+  int answered = 0;
+  int refused = 0;
+  for (const auto& client : clients) {
+    const std::string answer = client->ReadAll();
+    answered += answer.starts_with("HTTP/1.1 200 ") ? 1 : 0;
+    if (!answer.starts_with("HTTP/1.1 503 ")) continue;
+    ++refused;
+    EXPECT_NE(answer.find("--web.max-queued-requests"), std::string::npos) << answer;
+  }
+  EXPECT_EQ(answered + refused, 9);
+  EXPECT_GE(answered, 1);
+  EXPECT_GE(refused, 5);
+}
+
 TEST(Server, AClientThatLeavesCancelsItsRequest) {
   Event begun, cancelled;
   Router router;

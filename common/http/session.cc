@@ -35,10 +35,13 @@ void Server::Impl::Session::PostCloseIfWaiting() {
   });
 }
 
-void Server::Impl::Session::SetDeadline(Timer& timer, int64_t ms) {
+void Server::Impl::Session::SetDeadline(Timer& timer, int64_t ms,
+                                        std::optional<metrics::Limit> limit) {
   timer.expires_after(std::chrono::milliseconds(ms));
-  timer.async_wait([self = shared_from_this()](Error error) {
-    if (!error) self->Close();
+  timer.async_wait([self = shared_from_this(), limit](Error error) {
+    if (error) return;
+    if (limit && !self->closed_) metrics::CountRefusal(*limit);
+    self->Close();
   });
 }
 
@@ -49,7 +52,7 @@ void Server::Impl::Session::Begin() {
   SSL_CTX_up_ref(context.get());  // The wrapper frees its own reference.
   asio::ssl::context wrapper(context.get());
   tls_.emplace(socket_, wrapper);
-  SetDeadline(read_timer_, impl_.options.header_timeout_ms);
+  SetDeadline(read_timer_, impl_.options.header_timeout_ms, metrics::Limit::kHeaderTimeout);
   tls_->async_handshake(asio::ssl::stream_base::server, [self = shared_from_this()](Error error) {
     if (error) return self->Close();
     self->ReadNext(self->impl_.options.header_timeout_ms);
@@ -77,7 +80,7 @@ void Server::Impl::Session::ReadHeader() {
   parser_.emplace();
   parser_->header_limit(uint32_t(impl_.options.max_header_bytes));
   parser_->body_limit(uint64_t(impl_.options.max_body_bytes));
-  SetDeadline(read_timer_, impl_.options.header_timeout_ms);
+  SetDeadline(read_timer_, impl_.options.header_timeout_ms, metrics::Limit::kHeaderTimeout);
   WithStream([this](auto& stream) {
     beast_http::async_read_header(
         stream, buffer_, *parser_,
@@ -96,12 +99,18 @@ void Server::Impl::Session::OnHeader(Error error) {
     return Close();
   }
   if (error == beast_http::error::header_limit) {
-    return Fail(
-        431, StrCat("the header is over the limit of ", impl_.options.max_header_bytes, " bytes"));
+    return FailFor(metrics::Limit::kHeaderSize, 431,
+                   StrCat("the header is over the limit of ", impl_.options.max_header_bytes,
+                          " bytes (--web.max-header-size)"));
   }
   if (error == beast_http::error::body_limit) return FailTooLarge();
   if (error) return Fail(400, StrCat("not an HTTP request: ", error.message()));
   FillRequest();
+  if (too_often_) {
+    return Fail(429, StrCat("more than ", impl_.options.max_connections_per_second,
+                            " new connections a second from ", address_,
+                            " (--web.max-connections-per-second): keep them open"));
+  }
   if (Status status = ParseTarget(*request_); !status.ok()) return Fail(400, status.message());
   if (const RouteOptions* route = impl_.router.Options(request_->method, request_->raw_path);
       route != nullptr && route->max_body_bytes >= 0) {
@@ -112,7 +121,7 @@ void Server::Impl::Session::OnHeader(Error error) {
     return FailTooLarge();
   }
   if (parser_->is_done()) return OnWhole();
-  SetDeadline(read_timer_, impl_.options.body_timeout_ms);
+  SetDeadline(read_timer_, impl_.options.body_timeout_ms, metrics::Limit::kBodyTimeout);
   if (EqualsIgnoreCase(request_->headers.Get("Expect"), "100-continue")) {
     static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
     WithStream([this](auto& stream) {
@@ -177,8 +186,9 @@ void Server::Impl::Session::OnBody(Error error) {
       impl_.buffered_bytes.fetch_add(size - accounted_bytes_) + size - accounted_bytes_;
   accounted_bytes_ = size;
   if (total > impl_.options.max_buffered_bytes) {
-    return Fail(503, StrCat("request bodies in memory are over the limit of ",
-                            impl_.options.max_buffered_bytes, " bytes"));
+    return FailFor(metrics::Limit::kBufferedBodies, 503,
+                   StrCat("request bodies in memory are over the limit of ",
+                          impl_.options.max_buffered_bytes, " bytes (--web.max-buffered-size)"));
   }
   if (!parser_->is_done()) return ReadBody();
   OnWhole();
@@ -194,7 +204,9 @@ void Server::Impl::Session::OnWhole() {
   ReadAhead();
   if (!impl_.workers.Submit([self = shared_from_this()] { self->Handle(); })) {
     auto response = std::make_shared<Response>();
-    impl_.router.Fail(*request_, *response, 503, "too many requests wait for a worker");
+    metrics::CountRefusal(metrics::Limit::kQueuedRequests);
+    impl_.router.Fail(*request_, *response, 503,
+                      "too many requests wait for a thread (--web.max-queued-requests)");
     SendWhole(*response);
   }
 }
@@ -245,7 +257,16 @@ void Server::Impl::Session::ReportAccess(int status, int64_t bytes) {
 }
 
 void Server::Impl::Session::FailTooLarge() {
-  Fail(413, StrCat("the body is over the limit of ", body_limit_, " bytes"));
+  const ServerOptions& o = impl_.options;
+  const bool of_route = body_limit_ < o.max_body_bytes && !o.route_body_flag.empty();
+  FailFor(of_route ? metrics::Limit::kWriteSize : metrics::Limit::kBodySize, 413,
+          StrCat("the body is over the limit of ", body_limit_, " bytes (--",
+                 of_route ? o.route_body_flag : "web.max-body-size", ")"));
+}
+
+void Server::Impl::Session::FailFor(metrics::Limit limit, int status, std::string_view message) {
+  metrics::CountRefusal(limit);
+  Fail(status, message);
 }
 
 void Server::Impl::Session::Fail(int status, std::string_view message) {

@@ -6,19 +6,23 @@
 #include <optional>
 #include <string_view>
 
+#include "common/metrics/refusals.h"
+
 namespace vedette::http {
 
 // One connection. Everything happens on its strand, but for Handle and StreamWriter, which run on a
 // worker and reach the strand through posts and the mutex of the send queue.
 class Server::Impl::Session : public std::enable_shared_from_this<Session> {
  public:
-  Session(Impl& impl, Socket socket, std::string peer, std::string address)
+  // `too_often`: its request is answered 429, and that was it.
+  Session(Impl& impl, Socket socket, std::string peer, std::string address, bool too_often)
       : impl_(impl),
         socket_(std::move(socket)),
         read_timer_(socket_.get_executor()),
         write_timer_(socket_.get_executor()),
         peer_(std::move(peer)),
-        address_(std::move(address)) {}
+        address_(std::move(address)),
+        too_often_(too_often) {}
 
   const std::string& address() const { return address_; }
   // Without a whole request: may be closed to make room.
@@ -46,7 +50,9 @@ class Server::Impl::Session : public std::enable_shared_from_this<Session> {
     waiting_.store(true, std::memory_order_relaxed);
   }
 
-  void SetDeadline(Timer& timer, int64_t ms);
+  // Closes the connection then; where that is a limit that a flag sets, it is counted.
+  void SetDeadline(Timer& timer, int64_t ms,
+                   std::optional<metrics::Limit> limit = std::nullopt);
   void Begin();
 
   // Waits for the next request's first byte; then the header has its own deadline.
@@ -83,6 +89,8 @@ class Server::Impl::Session : public std::enable_shared_from_this<Session> {
 
   // An answer to what never became a request; the connection ends with it.
   void Fail(int status, std::string_view message);
+  // The same, for a limit: it is counted, and `message` names its flag.
+  void FailFor(metrics::Limit limit, int status, std::string_view message);
   void SendWhole(Response& response);
   void SendRest(Error error);
 
@@ -111,6 +119,7 @@ class Server::Impl::Session : public std::enable_shared_from_this<Session> {
   Timer write_timer_;
   const std::string peer_;
   const std::string address_;
+  const bool too_often_;
   std::atomic<bool> waiting_{true};
   std::atomic<int64_t> waiting_since_ms_{0};
 

@@ -138,9 +138,16 @@ bool Server::Impl::Session::DecodeBody(Response& response) {
   std::string& plain = SpareBuffer();
   const Status status = compress::Decompress(*encoding, request_->body, size_t(body_limit_), plain);
   if (!status.ok()) {
-    impl_.router.Fail(*request_, response,
-                      status.code() == StatusCode::kResourceExhausted ? 413 : 400,
-                      StrCat("body: ", status.message()));
+    if (status.code() == StatusCode::kResourceExhausted) {
+      const bool of_route =
+          body_limit_ < impl_.options.max_body_bytes && !impl_.options.route_body_flag.empty();
+      metrics::CountRefusal(of_route ? metrics::Limit::kWriteSize : metrics::Limit::kBodySize);
+      impl_.router.Fail(*request_, response, 413,
+                        StrCat("body: ", status.message(), " (--",
+                               of_route ? impl_.options.route_body_flag : "web.max-body-size", ")"));
+      return false;
+    }
+    impl_.router.Fail(*request_, response, 400, StrCat("body: ", status.message()));
     return false;
   }
   request_->body.swap(plain);

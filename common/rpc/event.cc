@@ -6,6 +6,8 @@ std::string_view EventName(EventKind kind) {
   switch (kind) {
     case EventKind::kInsecure:
       return "insecure";
+    case EventKind::kConnectionRefused:
+      return "connection_refused";
     case EventKind::kHandshakeRefused:
       return "handshake_refused";
     case EventKind::kCallRefused:

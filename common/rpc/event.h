@@ -11,7 +11,8 @@ namespace vedette::rpc {
 
 enum class EventKind : uint8_t {
   kInsecure,          // A port is open without TLS.
-  kHandshakeRefused,  // A peer's certificate was not believed.
+  kConnectionRefused,  // Its address makes too many, so it got as far as nothing.
+  kHandshakeRefused,  // A peer's certificate was not believed, or makes too many connections.
   kCallRefused,       // The certificate is good, the call is not for its role.
   kListening,
   kStopped,

@@ -18,6 +18,12 @@ void AddLimitFlags(flags::Flags& flags, Limits* limits) {
                     "After how long a connection is made anew, so that its certificates are.");
   flags.AddDuration("grpc.handshake-timeout", &limits->handshake_timeout_ms,
                     "How long TLS and the first frames of a connection may take.");
+  flags.Add("grpc.max-connections-per-second", &limits->max_connections_per_second,
+            "Most new connections of one address (of IPv6: of one /64), in a burst those of 20 seconds; "
+            "of all addresses together ten times as many. Beyond it they are closed before TLS.");
+  flags.Add("grpc.max-reconnects-per-second", &limits->max_reconnects_per_second,
+            "Most new connections of one certificate, in a burst those of a minute; beyond it, it is "
+            "refused until it has been quiet for ten seconds.");
   flags.Add("grpc.max-calls-per-second", &limits->max_calls_per_second,
             "Most calls of one certificate, twice as many in a burst; beyond it, its calls are "
             "refused until it has been quiet for ten seconds.");
@@ -40,6 +46,8 @@ Status CheckLimits(const Limits& limits) {
       {"min-ping-interval", limits.min_ping_interval_ms},
       {"max-connection-age", limits.max_connection_age_ms},
       {"handshake-timeout", limits.handshake_timeout_ms},
+      {"max-connections-per-second", limits.max_connections_per_second},
+      {"max-reconnects-per-second", limits.max_reconnects_per_second},
       {"max-calls-per-second", limits.max_calls_per_second},
       {"max-bytes-per-second", limits.max_bytes_per_second},
       {"max-control-bytes-per-second", limits.max_control_bytes_per_second},

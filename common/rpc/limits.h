@@ -18,7 +18,12 @@ struct Limits {
   int64_t max_connection_grace_ms = 60'000;
   int64_t handshake_timeout_ms = 10'000;  // TLS and the first frames of HTTP/2, then it is cut off.
 
-  // Floods. Of a certificate, on all its connections together.
+  // Floods. Of an address (peer_network.h), before TLS; a burst may be those of 20 seconds, and all
+  // addresses together may make ten times as many. Behind one address may be a fleet.
+  int64_t max_connections_per_second = 100;
+  // Of a certificate: new connections, in a burst those of a minute,
+  int64_t max_reconnects_per_second = 5;
+  // and on all its connections together:
   int64_t max_calls_per_second = 1000;              // In bursts twice as many.
   int64_t max_bytes_per_second = 2 << 20;           // In a burst those of eight seconds, and a message.
   int64_t max_control_bytes_per_second = 64 << 10;  // Of 64 seconds; byte_budget.h says what counts.

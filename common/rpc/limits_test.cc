@@ -20,6 +20,8 @@ TEST(Limits, TheirDefaultsAreThoseThatSecurityMdPromises) {
   EXPECT_EQ(all["grpc.max-concurrent-streams"], "100");
   EXPECT_EQ(limits.max_metadata_bytes, 16 << 10);
   EXPECT_EQ(limits.max_receive_bytes, 16 << 20);
+  EXPECT_EQ(limits.max_connections_per_second, 100);
+  EXPECT_EQ(limits.max_reconnects_per_second, 5);
   EXPECT_EQ(limits.max_calls_per_second, 1000);
   EXPECT_EQ(limits.max_bytes_per_second, 2 << 20);
   EXPECT_EQ(limits.max_control_bytes_per_second, 64 << 10);
@@ -31,6 +33,7 @@ TEST(Limits, WhatCannotBeIsRefusedByTheFlagsName) {
        {"--grpc.max-concurrent-streams=0", "--grpc.max-metadata-size=0",
         "--grpc.max-message-size=4GB", "--grpc.min-ping-interval=0s",
         "--grpc.max-connection-age=0s", "--grpc.handshake-timeout=0s",
+        "--grpc.max-connections-per-second=0", "--grpc.max-reconnects-per-second=0",
         "--grpc.max-calls-per-second=-1", "--grpc.max-bytes-per-second=0",
         "--grpc.max-control-bytes-per-second=0"}) {
     Limits limits;

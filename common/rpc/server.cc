@@ -17,11 +17,13 @@
 #include <utility>
 
 #include "common/base/mutex.h"
+#include "common/base/rate_limit.h"
 #include "common/base/strings.h"
 #include "common/rpc/call_rate.h"
 #include "common/rpc/flood_guard.h"
 #include "common/rpc/grpc_status.h"
 #include "common/rpc/health.h"
+#include "common/rpc/listener.h"
 #include "common/rpc/lock_cycles.h"
 #include "common/rpc/verifier.h"
 
@@ -39,6 +41,17 @@ std::string_view Property(const grpc::AuthContext& context, const char* name) {
   return values.empty() ? std::string_view() : View(values.front());
 }
 
+// Of a certificate, whose peers are as many as there are certificates.
+RateLimit::Rates ReconnectRates(const Limits& limits) {
+  constexpr double kBurstSeconds = 60;
+  constexpr double kNoLimit = 1e18;
+  const auto each = static_cast<double>(limits.max_reconnects_per_second);
+  return {.peer_burst = kBurstSeconds * each,
+          .peer_per_second = each,
+          .all_burst = kNoLimit,
+          .all_per_second = kNoLimit};
+}
+
 // Called for each call, before any service (reflection and health included) sees it.
 class CallGate final : public grpc::AuthMetadataProcessor {
  public:
@@ -47,6 +60,8 @@ class CallGate final : public grpc::AuthMetadataProcessor {
            std::shared_ptr<FloodGuard> guard)
       : clock_(*options.clock),
         calls_per_second_(options.limits.max_calls_per_second),
+        reconnects_per_second_(options.limits.max_reconnects_per_second),
+        reconnects_(ReconnectRates(options.limits), *options.clock),
         rate_(std::move(rate)),
         guard_(std::move(guard)),
         trust_(std::move(trust)),
@@ -101,7 +116,14 @@ class CallGate final : public grpc::AuthMetadataProcessor {
   }
 
   // Of a new connection: a peer whose calls are refused need not come at all.
-  Status CheckNew(const tls::Identity& peer, std::string_view certificate) const {
+  Status CheckNew(const tls::Identity& peer, std::string_view certificate) {
+    if (reconnects_.Take(certificate) != RateLimit::Verdict::kGo) {
+      rate_->Refuse(certificate);
+      return ResourceExhausted(
+          StrCat(tls::Describe(peer), " makes more than ", reconnects_per_second_,
+                 " new connections a second (--grpc.max-reconnects-per-second): it must be quiet "
+                 "for ten seconds"));
+    }
     if (!rate_->Refuses(certificate)) return {};
     return ResourceExhausted(
         StrCat(tls::Describe(peer),
@@ -151,6 +173,8 @@ class CallGate final : public grpc::AuthMetadataProcessor {
 
   const Clock& clock_;
   const int64_t calls_per_second_;
+  const int64_t reconnects_per_second_;
+  RateLimit reconnects_;
   const std::shared_ptr<CallRate> rate_;
   const std::shared_ptr<FloodGuard> guard_;
   Mutex mu_;
@@ -239,8 +263,6 @@ void Configure(grpc::ServerBuilder& builder, const Limits& limits) {
   // As in MakeChannel: an estimate of the line would cost whoever asks a ping for each request.
   builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
   builder.AddChannelArgument(GRPC_ARG_ENABLE_CHANNELZ, 1);  // FloodGuard reads these books.
-  // Two programs on one port would share the calls between them, and neither would say so.
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
 }
 
 }  // namespace
@@ -251,12 +273,21 @@ struct Server::State {
   std::shared_ptr<tls::TrustStore> trust;  // Null without TLS.
   std::shared_ptr<FloodGuard> guard;       // Likewise.
   HealthService health;
+  std::unique_ptr<Listener> listener;
+  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor;
   std::unique_ptr<grpc::Server> server;
   std::atomic<bool> stopped{false};
 
   // Of CheckPeer, by certificate; who is looked at has its entry taken out meanwhile.
   Mutex mu;
   std::unordered_map<std::string, tls::TrustStore::Believed> believed VEDETTE_GUARDED_BY(mu);
+
+  void Take(int listening_fd, int fd) {
+    grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
+    connection.listener_fd = listening_fd;
+    connection.fd = fd;
+    acceptor->HandleNewConnection(&connection);
+  }
 };
 
 Server::Server(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -279,7 +310,9 @@ Result<std::unique_ptr<Server>> Server::Start(ServerOptions options,
   });
 
   auto state = std::make_unique<State>();
-  state->ports.resize(options.listen_addresses.size(), 0);
+  VEDETTE_ASSIGN_OR_RETURN(
+      state->listener, Listener::Open(options.listen_addresses, options.limits, *options.clock));
+  state->ports = state->listener->ports();
   grpc::ServerBuilder builder;
   Configure(builder, options.limits);
   std::shared_ptr<CallRate> rate;
@@ -297,17 +330,21 @@ Result<std::unique_ptr<Server>> Server::Start(ServerOptions options,
   }
   const std::shared_ptr<grpc::ServerCredentials> credentials =
       Credentials(options, state->trust, rate, state->guard);
-  for (size_t i = 0; i < options.listen_addresses.size(); ++i) {
-    builder.AddListeningPort(options.listen_addresses[i], credentials, &state->ports[i]);
-  }
+  using External = grpc::ServerBuilder::experimental_type::ExternalConnectionType;
+  state->acceptor =
+      builder.experimental().AddExternalConnectionAcceptor(External::FROM_FD, credentials);
   for (grpc::Service* service : services) builder.RegisterService(service);
   builder.RegisterService(state->health.service());
   state->server = builder.BuildAndStart();
-  for (size_t i = 0; i < state->ports.size(); ++i) {
-    if (state->server != nullptr && state->ports[i] > 0) continue;
-    return Unavailable(StrCat("gRPC cannot listen on ", Quoted(options.listen_addresses[i]),
-                              ": is the port taken, or the address not of this machine?"));
-  }
+  if (state->server == nullptr) return Internal("gRPC does not start, and does not say why");
+  state->listener->Start(
+      [s = state.get()](int listening_fd, int fd) { s->Take(listening_fd, fd); },
+      [events = options.events](const std::string& network, const std::string& why) {
+        if (!events) return;
+        events({.kind = EventKind::kConnectionRefused,
+                .message = why,
+                .fields = {{"peer", network}, {"reason", "flood"}}});
+      });
   if (state->guard != nullptr) state->guard->Watch(state->ports);
   for (size_t i = 0; options.events && i < state->ports.size(); ++i) {
     const std::string& address = options.listen_addresses[i];
@@ -351,6 +388,7 @@ Status Server::CheckPeer(const grpc::ServerContextBase& context) const {
 
 void Server::Shutdown(int64_t grace_ms) {
   if (state_->stopped.exchange(true)) return;
+  state_->listener->Stop();
   state_->health.Stop();
   state_->server->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(grace_ms));
   state_->server->Wait();

@@ -25,6 +25,11 @@ struct EngineOptions {
   uint64_t max_samples = 50'000'000;
   uint64_t max_bytes = 400ull << 20;  // What one query may hold in memory, near enough. 0: no limit.
   int max_concurrency = 20;
+  // So many may wait for their turn; more are refused with kUnavailable, because each waits on a
+  // thread of the door it came through.
+  int max_waiting = 64;
+  uint64_t max_text_bytes = 1 << 20;
+  int32_t max_depth = 1000;  // Of a query's tree; more does not fit the stack of a thread.
   bool experimental_functions = false;
   bool extended_range_selectors = false;
   bool binop_fill_modifiers = false;
@@ -43,10 +48,6 @@ struct EngineOptions {
   // several at a time; null: nobody is told.
   std::function<void(const QueryStats&)> ended;
 };
-
-// So many queries may wait for their turn (--query.max-concurrency); more are refused with
-// kUnavailable, because each waits on a thread of the door it came through.
-inline constexpr int kMaxWaitingQueries = 64;
 
 struct Query {
   std::string text;

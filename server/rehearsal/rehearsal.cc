@@ -10,6 +10,7 @@
 #include "common/base/strings.h"
 #include "server/alerting/alerting.h"
 #include "server/promql/parser/parser.h"
+#include "server/promql/parsing.h"
 #include "server/rehearsal/condition.h"
 #include "server/rehearsal/replay_engine.h"
 #include "server/rehearsal/scratch.h"
@@ -107,10 +108,7 @@ class Firings {
 Result<Report> Rehearse(const Plan& plan, const storage::Queryable& history,
                         const promql::CancelFlag* cancel) {
   if (plan.to_ms <= plan.from_ms) return InvalidArgument("the time must begin before it ends");
-  const promql::ParserOptions parsing{
-      .experimental_functions = plan.query.experimental_functions,
-      .extended_range_selectors = plan.query.extended_range_selectors,
-      .binop_fill_modifiers = plan.query.binop_fill_modifiers};
+  const promql::ParserOptions parsing = promql::ParsingOf(plan.query);
   SteppedClock clock(plan.from_ms - WarmUp(plan.groups));
   const std::set<std::string> produced = Produced(plan.groups);
   ScratchStorage storage(&history, produced);

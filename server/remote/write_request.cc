@@ -6,6 +6,7 @@
 #include <span>
 
 #include "common/base/strings.h"
+#include "common/metrics/refusals.h"
 #include "server/remote/protobuf_reader.h"
 
 namespace vedette::remote {
@@ -386,9 +387,11 @@ Status WriteRequest::Room() const {
                        refs_.size() * (sizeof(storage::SeriesBatch) + sizeof(Extent) + 64) +
                        symbols_.size() * sizeof(std::string_view) +
                        metadata_.size() * (sizeof(Metadata) + 64) + bucket_bytes_;
-  if (bytes <= kMaxDecodedBytes) return {};
-  return InvalidArgument(StrCat("remote write: the message takes more than ", kMaxDecodedBytes >> 20,
-                                " MiB once it is read: send fewer samples in one request"));
+  if (bytes <= max_decoded_bytes_) return {};
+  metrics::CountRefusal(metrics::Limit::kDecodedWriteSize);
+  return InvalidArgument(StrCat("remote write: the message takes more than ", max_decoded_bytes_,
+                                " bytes once it is read (--web.max-decoded-write-size): send fewer "
+                                "samples in one request"));
 }
 
 Status WriteRequest::ReadSample(std::string_view message) {

@@ -39,6 +39,7 @@ class WriteRequest {
   // A vector that doubles holds twice as much and, while it moves, half as much again: with the body
   // as it came and unpacked (32 MiB each) a request stays below 128 MiB.
   static constexpr size_t kMaxDecodedBytes = 24 << 20;
+  void set_max_decoded_bytes(size_t bytes) { max_decoded_bytes_ = bytes; }
   static constexpr size_t kMaxLabels = 1000;  // Of one series.
 
   // INVALID_ARGUMENT: the bytes are not such a message, or say more than the limits above allow. What
@@ -112,6 +113,7 @@ class WriteRequest {
   SeriesCache::Entry known_;                 // Of the series that is being read.
   std::vector<SeriesCache::Entry> entries_;  // One per series while there is a cache.
   std::vector<std::pair<std::string, Metadata>> metadata_;
+  size_t max_decoded_bytes_ = kMaxDecodedBytes;
   size_t bucket_bytes_ = 0;  // Of the buckets in histograms_.
   uint64_t invalid_series_ = 0;
   std::string invalid_reason_;

@@ -5,7 +5,9 @@
 #include <string_view>
 #include <utility>
 
+#include "common/base/rate_limit.h"
 #include "common/base/strings.h"
+#include "common/metrics/refusals.h"
 #include "common/rpc/call_scope.h"
 #include "common/rpc/grpc_status.h"
 #include "common/rpc/server.h"
@@ -14,7 +16,6 @@
 #include "common/tls/identity.h"
 #include "common/tls/join_token.h"
 #include "proto/vedette/v1/enrol.grpc.pb.h"
-#include "server/api/enrol/rate_limit.h"
 
 namespace vedette::enrol {
 namespace {
@@ -40,7 +41,11 @@ class EnrolService final : public v1::EnrolService::Service {
  public:
   EnrolService(const EnrolDoorOptions& options, std::string server_name)
       : enroller_(options.ca_dir, *options.clock),
-        limit_({}, *options.clock),
+        limit_({.peer_burst = 20 * options.max_requests_of_address,
+                .peer_per_second = options.max_requests_of_address,
+                .all_burst = 10 * options.max_requests_per_second,
+                .all_per_second = options.max_requests_per_second},
+               *options.clock),
         server_name_(std::move(server_name)),
         events_(options.events) {}
 
@@ -48,7 +53,9 @@ class EnrolService final : public v1::EnrolService::Service {
                      v1::EnrolResponse* response) override {
     const rpc::CallScope scope(*context, "Enrol");
     const std::string peer = AddressOf(context->peer());
-    if (!limit_.Take(peer)) return TooOften(peer);
+    if (const auto verdict = limit_.Take(peer); verdict != RateLimit::Verdict::kGo) {
+      return TooOften(peer, verdict);
+    }
     const tls::JoinRequest join{.token_id = request->token_id(),
                                 .name = request->name(),
                                 .sans = {request->sans().begin(), request->sans().end()},
@@ -70,7 +77,9 @@ class EnrolService final : public v1::EnrolService::Service {
                      v1::RenewResponse* response) override {
     const rpc::CallScope scope(*context, "Renew");
     const std::string peer = AddressOf(context->peer());
-    if (!limit_.Take(peer)) return TooOften(peer);
+    if (const auto verdict = limit_.Take(peer); verdict != RateLimit::Verdict::kGo) {
+      return TooOften(peer, verdict);
+    }
     const Result<tls::Identity> identity = rpc::PeerIdentity(*context);
     if (!identity.ok()) return Refused("renew", "", peer, identity.status());
     Result<tls::Enroller::Renewal> renewal = enroller_.Renew(request->csr_pem(), *identity);
@@ -84,9 +93,14 @@ class EnrolService final : public v1::EnrolService::Service {
 
  private:
   // Not an event: a flood must not reach the log either.
-  static grpc::Status TooOften(const std::string& peer) {
-    return rpc::ToGrpcStatus(
-        ResourceExhausted(StrCat("too many requests from ", peer, ": try again in some seconds")));
+  static grpc::Status TooOften(const std::string& peer, RateLimit::Verdict verdict) {
+    const bool all = verdict == RateLimit::Verdict::kAllTooOften;
+    const metrics::Limit limit =
+        all ? metrics::Limit::kEnrolRequests : metrics::Limit::kEnrolRequestsOfAddress;
+    metrics::CountRefusal(limit);
+    return rpc::ToGrpcStatus(ResourceExhausted(
+        StrCat("too many requests from ", all ? "all nodes together" : peer, " (--",
+               metrics::FlagOf(limit), "): try again in some seconds")));
   }
 
   grpc::Status Refused(std::string_view verb, const std::string& name, const std::string& peer,

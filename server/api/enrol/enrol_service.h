@@ -19,6 +19,10 @@ struct EnrolDoorOptions {
   // The server's own certificate: one of that CA's, with the role server. It is what nodes check
   // when they renew; who joins checks the answer instead.
   tls::CertificateFiles files;
+  // Of all nodes, in a burst those of ten seconds: a rack that boots at once; and of one address, in a
+  // burst those of 20.
+  double max_requests_per_second = 20;
+  double max_requests_of_address = 0.5;
   rpc::Limits limits;     // Streams, messages and the connection's age are smaller here.
   rpc::EventSink events;  // May be empty. kEnrolled and kEnrolRefused, and a gRPC server's.
   const Clock* clock = &SystemClock();

@@ -41,8 +41,10 @@ std::optional<std::string_view> MessageOf(std::string_view content_type) {
 
 }  // namespace
 
-WriteDoor::WriteDoor(storage::Appender& appender, metrics::Registry& registry)
+WriteDoor::WriteDoor(storage::Appender& appender, metrics::Registry& registry,
+                     size_t max_decoded_bytes)
     : appender_(appender),
+      max_decoded_bytes_(max_decoded_bytes),
       samples_(registry.AddCounter("vedette_remote_write_samples_total",
                                    "Samples stored from remote write.")),
       histograms_(registry.AddCounter("vedette_remote_write_histograms_total",
@@ -71,6 +73,7 @@ Reply WriteDoor::Write(const Call& call, std::string_view content_type) {
   const std::shared_ptr<void> trim(nullptr, [&call](void*) {
     if (call.body.size() > kKeptBodyBytes) request = remote::WriteRequest();
   });
+  request.set_max_decoded_bytes(max_decoded_bytes_);
   Status read = v2 ? request.ReadV2(call.body, &cache_) : request.ReadV1(call.body, &cache_);
   if (!read.ok()) return Text(400, read.message());
 

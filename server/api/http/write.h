@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -16,13 +17,15 @@ namespace vedette::api {
 // that refuses writes is 503, so that the sender tries again. Thread-safe.
 class WriteDoor {
  public:
-  WriteDoor(storage::Appender& appender, metrics::Registry& registry);
+  // `max_decoded_bytes`: of what is read from one body, as in remote::WriteRequest.
+  WriteDoor(storage::Appender& appender, metrics::Registry& registry, size_t max_decoded_bytes);
 
   // `content_type` as the request has it; empty means 1.0, as old senders have it.
   Reply Write(const Call& call, std::string_view content_type);
 
  private:
   storage::Appender& appender_;
+  const size_t max_decoded_bytes_;
   remote::SeriesCache cache_;
   metrics::Counter& samples_;
   metrics::Counter& histograms_;

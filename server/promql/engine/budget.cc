@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/base/strings.h"
+#include "common/metrics/refusals.h"
 #include "common/model/duration.h"
 
 namespace vedette::promql {
@@ -22,6 +23,7 @@ Status Budget::Poll() {
     if (reports) running->Report(stats->series, stats->samples_read, held_bytes);
   }
   if (deadline_ns != 0 && clock->MonotonicNs() > deadline_ns) {
+    metrics::CountRefusal(metrics::Limit::kQueryTimeout);
     return DeadlineExceeded(StrCat("query timed out in expression evaluation after ",
                                    FormatDuration(timeout_ms), " (--query.timeout, or timeout=)"));
   }
@@ -33,8 +35,10 @@ Status Budget::Hold(uint64_t n) {
   held += n;
   stats->peak_samples = std::max(stats->peak_samples, held);
   if (held > max_samples) {
+    metrics::CountRefusal(metrics::Limit::kQuerySamples);
     return ResourceExhausted(
-        "query processing would load too many samples into memory in query execution");
+        "query processing would load too many samples into memory in query execution "
+        "(--query.max-samples)");
   }
   return {};
 }
@@ -43,6 +47,7 @@ Status Budget::HoldBytes(uint64_t n) {
   held_bytes += n;
   stats->peak_bytes = std::max(stats->peak_bytes, held_bytes);
   if (max_bytes != 0 && held_bytes > max_bytes) {
+    metrics::CountRefusal(metrics::Limit::kQueryMemory);
     return ResourceExhausted(StrCat(
         "query processing would take more than ", max_bytes >> 20,
         " MiB of memory (--query.max-memory): select fewer series, a shorter range or a longer "

@@ -5,6 +5,7 @@
 
 #include "common/base/mutex.h"
 #include "common/base/strings.h"
+#include "common/metrics/refusals.h"
 #include "common/model/duration.h"
 #include "common/model/sample.h"
 #include "server/promql/engine/active_queries.h"
@@ -14,6 +15,7 @@
 #include "server/promql/engine/helper_pool.h"
 #include "server/promql/engine/profiler.h"
 #include "server/promql/parser/parser.h"
+#include "server/promql/parsing.h"
 
 namespace vedette::promql {
 namespace {
@@ -29,14 +31,17 @@ double SecondsBetween(int64_t from_ns, int64_t to_ns) {
 // cancellation.
 class Gate {
  public:
-  Gate(int slots, const Clock& clock) : clock_(clock), free_(std::max(slots, 1)) {}
+  Gate(int slots, int max_waiting, const Clock& clock)
+      : max_waiting_(max_waiting), clock_(clock), free_(std::max(slots, 1)) {}
 
   Status Enter(int64_t deadline_ns, int64_t timeout_ms, const CancelFlag* cancel,
                const RunningQuery& running) VEDETTE_EXCLUDES(mu_) {
     MutexLock lock(mu_);
-    if (free_ == 0 && waiting_ >= kMaxWaitingQueries) {
+    if (free_ == 0 && waiting_ >= max_waiting_) {
+      metrics::CountRefusal(metrics::Limit::kQueriesWaiting);
       return Unavailable(StrCat("too many queries: ", waiting_,
-                                " wait for their turn already (--query.max-concurrency)"));
+                                " wait for their turn already (--query.max-waiting, "
+                                "--query.max-concurrency)"));
     }
     ++waiting_;
     const Status turn = WaitForTurn(deadline_ns, timeout_ms, cancel, running);
@@ -61,6 +66,7 @@ class Gate {
         return Cancelled("query was canceled in query queue");
       }
       if (clock_.MonotonicNs() > deadline_ns) {
+        metrics::CountRefusal(metrics::Limit::kQueryTimeout);
         return DeadlineExceeded(
             StrCat("query timed out in query queue after ", FormatDuration(timeout_ms)));
       }
@@ -70,6 +76,7 @@ class Gate {
     return {};
   }
 
+  const int max_waiting_;
   const Clock& clock_;
   Mutex mu_;
   CondVar turn_;
@@ -104,7 +111,7 @@ class ColumnEngine final : public Engine {
       : options_(options),
         queryable_(queryable),
         clock_(clock),
-        gate_(options.max_concurrency, clock),
+        gate_(options.max_concurrency, options.max_waiting, clock),
         helpers_(options.helpers > 0 ? std::make_unique<HelperPool>(options.helpers) : nullptr),
         subquery_step_ms_(options.default_subquery_step_ms) {}
 
@@ -206,11 +213,7 @@ class ColumnEngine final : public Engine {
 
   Result<Prepared> Prepare(const Query& query) const {
     Prepared out;
-    ParserOptions parser;
-    parser.experimental_functions = options_.experimental_functions;
-    parser.extended_range_selectors = options_.extended_range_selectors;
-    parser.binop_fill_modifiers = options_.binop_fill_modifiers;
-    VEDETTE_ASSIGN_OR_RETURN(out.expr, ParseExpr(query.text, parser));
+    VEDETTE_ASSIGN_OR_RETURN(out.expr, ParseExpr(query.text, ParsingOf(options_)));
     out.instant = query.step_ms <= 0;
     const ValueType type = out.expr->type;
     if (!out.instant && type != ValueType::kScalar && type != ValueType::kVector) {

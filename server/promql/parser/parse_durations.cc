@@ -24,7 +24,9 @@ DurationExprPtr Parser::NewDuration(DurationExpr::Kind kind, int32_t start) {
 }
 
 Result<DurationExprPtr> Parser::Duration(int min_precedence) {
-  if (++nesting_ > kMaxQueryNesting) return TooDeep(Peek().pos.start, kMaxQueryNesting);
+  if (++nesting_ > options_.max_nesting()) {
+    return TooDeep(Peek().pos.start, options_.max_nesting());
+  }
   Result<DurationExprPtr> d = DurationInside(min_precedence);
   --nesting_;
   return d;
@@ -49,7 +51,7 @@ Result<DurationExprPtr> Parser::DurationInside(int min_precedence) {
     }
     const OpInfo info = InfoOf(op);
     if (info.precedence < min_precedence) break;
-    if (++length > kMaxQueryDepth) return TooDeep(start, kMaxQueryDepth);
+    if (++length > options_.max_depth) return TooDeep(start, options_.max_depth);
     const int32_t op_at = Take().pos.start;
     VEDETTE_ASSIGN_OR_RETURN(
         DurationExprPtr rhs,

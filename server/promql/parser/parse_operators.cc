@@ -47,7 +47,9 @@ std::optional<BinaryOp> Parser::PeekBinaryOp() const {
 }
 
 Result<ExprPtr> Parser::Expression(int min_precedence) {
-  if (++nesting_ > kMaxQueryNesting) return TooDeep(Peek().pos.start, kMaxQueryNesting);
+  if (++nesting_ > options_.max_nesting()) {
+    return TooDeep(Peek().pos.start, options_.max_nesting());
+  }
   Result<ExprPtr> e = ExpressionInside(min_precedence);
   --nesting_;
   return e;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/base/strings.h"
+#include "common/metrics/refusals.h"
 #include "server/promql/parser/grammar.h"
 
 namespace vedette::promql {
@@ -45,12 +46,14 @@ Status Parser::Grown(Expr& e, int32_t start) {
   int32_t below = 0;
   for (const Expr* child : Children(e)) below = std::max(below, child->depth);
   e.depth = below + 1;
-  if (e.depth > kMaxQueryDepth) return TooDeep(start, kMaxQueryDepth);
+  if (e.depth > options_.max_depth) return TooDeep(start, options_.max_depth);
   return {};
 }
 
 Status Parser::TooDeep(int32_t at, int32_t limit) const {
-  return Error(at, StrCat("expression is nested too deeply: the limit is ", limit, " levels"));
+  metrics::CountRefusal(metrics::Limit::kQueryDepth);
+  return Error(at, StrCat("expression is nested too deeply: the limit is ", limit,
+                          " levels (--query.max-depth)"));
 }
 
 Status Parser::ExpectType(const Expr& e, ValueType want, std::string_view context) const {
@@ -65,21 +68,21 @@ void Collect(const Expr& e, std::vector<const VectorSelector*>& out) {
   for (const Expr* child : Children(e)) Collect(*child, out);
 }
 
+Status TooLong(std::string_view what, std::string_view text, size_t limit) {
+  metrics::CountRefusal(metrics::Limit::kQueryLength);
+  return InvalidArgument(StrCat(what, " of ", text.size(), " bytes is too long: the limit is ",
+                                limit, " (--query.max-length)"));
+}
+
 }  // namespace
 
 Result<ExprPtr> ParseExpr(std::string_view text, const ParserOptions& options) {
-  if (text.size() > kMaxQueryBytes) {
-    return InvalidArgument(
-        StrCat("query of ", text.size(), " bytes is too long: the limit is ", kMaxQueryBytes));
-  }
+  if (text.size() > options.max_bytes) return TooLong("query", text, options.max_bytes);
   return Parser(text, options).Whole();
 }
 
 Result<std::vector<Matcher>> ParseMetricSelector(std::string_view text) {
-  if (text.size() > kMaxQueryBytes) {
-    return InvalidArgument(
-        StrCat("selector of ", text.size(), " bytes is too long: the limit is ", kMaxQueryBytes));
-  }
+  if (text.size() > kMaxQueryBytes) return TooLong("selector", text, kMaxQueryBytes);
   return Parser(text, {}).Selector();
 }
 

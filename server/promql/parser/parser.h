@@ -1,5 +1,8 @@
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -10,13 +13,6 @@
 
 namespace vedette::promql {
 
-// What is behind a feature flag.
-struct ParserOptions {
-  bool experimental_functions = false;
-  bool extended_range_selectors = false;  // anchored, smoothed
-  bool binop_fill_modifiers = false;      // fill, fill_left, fill_right
-};
-
 // A query may be so many bytes long, and its tree so many levels high: what recurses over a tree
 // (the evaluator, the printer) then fits the stack of a thread.
 inline constexpr size_t kMaxQueryBytes = 1 << 20;
@@ -24,6 +20,16 @@ inline constexpr int32_t kMaxQueryDepth = 1000;
 // Brackets within brackets: each costs the parser several calls, and a sanitizer's frames are
 // large. A chain such as a + b + c + ... is no nesting.
 inline constexpr int32_t kMaxQueryNesting = 250;
+
+// What is behind a feature flag, and limits that may be lower than those above.
+struct ParserOptions {
+  bool experimental_functions = false;
+  bool extended_range_selectors = false;  // anchored, smoothed
+  bool binop_fill_modifiers = false;      // fill, fill_left, fill_right
+  size_t max_bytes = kMaxQueryBytes;
+  int32_t max_depth = kMaxQueryDepth;  // At most that.
+  int32_t max_nesting() const { return std::min(kMaxQueryNesting, max_depth / 4); }
+};
 
 // Reads one expression of PromQL as of Prometheus 3.x and checks its types. Failures are
 // kInvalidArgument and begin with the position: "1:5: parse error: reason". Recursive descent,
