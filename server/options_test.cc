@@ -16,7 +16,8 @@ TEST(ServerFlags, WhatCannotWorkIsRefusedWithTheReason) {
   } kCases[] = {
       {"--query.max-samples=0", "must be above 0"},
       {"--web.max-write-size=0", "must be above 0"},
-      {"--web.header-timeout=0s", "must be above 0"},
+      {"--web.header-timeout=0s", "--web.header-timeout"},
+      {"--query.max-depth=5000", "from 4 to 1000"},
       {"--storage.wal-sync=soon", "a duration such as 1s is expected"},
       {"--storage.wal-sync=always", ""},
       {"--web.external-url=https://ops:secret@mon.example/", "--web.external-url holds a password"},

@@ -116,6 +116,7 @@ struct Transfer::State {
   bool too_large = false;
   bool headers_too_large = false;
   bool led_astray = false;
+  bool posts = false;
   bool private_headers = false;  // Some that the configuration gives, for this peer alone.
   bool headers_would_leave = false;
   bool redirects = false;  // What is being answered now, by its status.
@@ -364,6 +365,7 @@ Status Transfer::Prepare(const ClientOptions& options, const ClientRequest& requ
   s.max_body_bytes =
       size_t(request.max_body_bytes > 0 ? request.max_body_bytes : options.max_body_bytes);
   s.too_large = s.headers_too_large = s.led_astray = s.headers_would_leave = s.redirects = false;
+  s.posts = request.method == "POST";
   s.private_headers = options.follow_redirects &&
                       (!options.headers.empty() || !options.header_files.empty() ||
                        (options.sigv4 && !options.sigv4->session_token.empty()));
@@ -478,6 +480,13 @@ Result<ClientResponse> Transfer::Finish(int code) {
         StrCat(host, ": redirects to a link-local address, where clouds keep a machine's keys: not "
                      "followed"));
   }
+  // What was posted and answered with success has been done: where the rest of the answer is lost, it
+  // must not look as if it had not, and be sent a second time.
+  long answered = 0;
+  curl_easy_getinfo(s.curl, CURLINFO_RESPONSE_CODE, &answered);
+  const bool broke_off = code == CURLE_PARTIAL_FILE || code == CURLE_RECV_ERROR ||
+                         code == CURLE_OPERATION_TIMEDOUT;
+  if (s.posts && broke_off && answered / 100 == 2) code = CURLE_OK;
   switch (code) {
     case CURLE_OK:
       break;

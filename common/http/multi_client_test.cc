@@ -241,6 +241,18 @@ TEST(MultiClient, NoRedirectCarriesCredentialsToAnotherHost) {
   EXPECT_EQ(seen.find("Authorization"), std::string::npos) << seen;
 }
 
+TEST(MultiClient, APostThatWasAnsweredIsDoneThoughItsAnswerBreaksOff) {
+  RawServer server([](std::string_view) {
+    return RawServer::Reply{"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", /*close=*/true};
+  });
+  MultiClient multi("multi");
+  const Result<ClientResponse> posted =
+      Get(multi, {.method = "POST", .url = server.Url("/"), .headers = {}, .body = ""});
+  ASSERT_TRUE(posted.ok()) << posted.status().ToString();
+  EXPECT_EQ(posted->status, 200);
+  EXPECT_FALSE(Get(multi, {.url = server.Url("/")}).ok());
+}
+
 TEST(MultiClient, NoRedirectLeadsToTheKeysOfTheMachine) {
   for (const char* to :
        {"169.254.169.254", "[fe80::1]", "[fd00:ec2::254]", "[::ffff:169.254.169.254]"}) {

@@ -90,7 +90,7 @@ class Limits(unittest.TestCase):
         self.assertEqual(status, 413, text)
         self.counted("web.max-write-size", text)
         status, text = self.post(0, "/api/v1/write", {**PROTOBUF, "Content-Encoding": "snappy"}, remote_write.snappy(
-            b"\x0a\x00" * 10_000))
+            b"\x0a" + remote_write._varint(20_000) + b"\x12\x00" * 10_000))
         self.assertEqual(status, 400, text)
         self.counted("web.max-decoded-write-size", text)
         status, text = self.post(95_000)
