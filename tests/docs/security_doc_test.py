@@ -43,7 +43,8 @@ class SecurityPage(unittest.TestCase):
     def has(self, program, flag):
         # vedettectl's are of its commands.
         commands = [["--help"]] if program != s.CTL else [["snapshot", "restore", "--help"]]
-        return any(re.search(re.escape(flag) + r"(?![a-z.-])", subprocess.run(
+        pattern = r"--(\[no-\])?" + re.escape(flag[2:]) + r"(?![a-z.-])"
+        return any(re.search(pattern, subprocess.run(
             [program, *c], capture_output=True, text=True, check=False).stdout) for c in commands)
 
     def test_every_test_exists(self):
