@@ -153,6 +153,9 @@ void Storage(const tsdb::TsdbStats& s, std::vector<MetricFamily>& out) {
             "Times that a new series was refused because a budget is used up, by job.");
     for (const auto& [job, refused] : s.refused_by_owner) g.Add("job", job, real(refused.series));
   }
+  Value(out, "vedette_tsdb_forgotten_series_total", kCounter,
+        "Series that left the index since the start, as all their data were gone.",
+        real(s.forgotten_series));
   Value(out, "vedette_tsdb_lost_series", kGauge,
         "Series whose labels were in a file that is damaged; their samples cannot be found.",
         real(s.lost_series));

@@ -64,13 +64,21 @@ int Verdict(const std::string& text) {
 struct Needs {
   explicit Needs(std::string_view point)
       : rule(point.starts_with("expire.")),
+        churn(point.starts_with("forget.")),
         faults(point.starts_with("restate.") || point.starts_with("open.") ||
                point.starts_with("reopen.")) {}
   bool rule;    // A retention of its own for one metric.
+  bool churn;   // Series that come and go.
   bool faults;  // Writes that fail for a while.
 
   void Prepare(TsdbOptions& options, Life& life) const {
     constexpr int64_t kKeepMs = 2 * Life::kWindow;
+    if (churn) {
+      options.retention_ms = kKeepMs;
+      options.forget_at_least = 1;
+      life.Churn();
+      life.KeepOnly("", kKeepMs);
+    }
     if (!rule) return;
     options.retention_rules.push_back({{Matcher::Equal("__name__", "m4")}, kKeepMs});
     life.KeepOnly("m4", kKeepMs);

@@ -104,7 +104,8 @@ void Life::Scrape(Tsdb* db, bool acknowledged, size_t which) {
 void Life::Write(Tsdb* db, bool acknowledged) {
   std::vector<storage::SeriesBatch> batch(1 + random_() % 6);
   std::vector<std::vector<Sample>> samples(batch.size());
-  const size_t first = random_() % 12;
+  constexpr size_t kWritesOfASeries = 20;
+  const size_t first = random_() % 12 + (churn_ ? ++writes_ / kWritesOfASeries * 20 : 0);
   const bool late = random_() % 4 == 0;
   const int64_t base = late ? now_ - static_cast<int64_t>(random_() % (2 * kWindow)) : now_;
   Model asked;
@@ -257,7 +258,8 @@ std::string Life::Judge(const Tsdb& db, Loss loss, bool may_fail) {
   missing_ = 0;
   std::string first;
   for (const auto& [labels, column] : only_safe_ ? safe_ : acknowledged_) {
-    const auto rule = keep_ms_.find(std::string(labels.Get("__name__")));
+    auto rule = keep_ms_.find(std::string(labels.Get("__name__")));
+    if (rule == keep_ms_.end()) rule = keep_ms_.find("");
     const int64_t kept_from = now_ - (rule == keep_ms_.end() ? kRetention : rule->second);
     for (const auto& [t, bits] : column) {
       if (t < kept_from) continue;

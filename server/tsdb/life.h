@@ -56,8 +56,10 @@ class Life {
   std::string Judge(const Tsdb& db, Loss loss = Loss::kNone, bool may_fail = false);
   // A sample written by somebody else, and acknowledged.
   void Know(const Labels& labels, const Sample& sample);
-  // The storage has a rule that keeps this metric so long only.
+  // The storage has a rule that keeps this metric so long only; "": all that have none.
   void KeepOnly(const std::string& metric, int64_t keep_ms) { keep_ms_[metric] = keep_ms; }
+  // What is written from now on is of other series every while.
+  void Churn() { churn_ = true; }
   // What is acknowledged now is on the disk for certain; once only that counts, what came after may
   // be lost.
   void MarkSafe() { safe_ = acknowledged_; }
@@ -96,6 +98,8 @@ class Life {
   Model safe_;
   std::map<std::string, int64_t> keep_ms_;  // By metric, where a rule keeps less of it.
   bool only_safe_ = false;
+  bool churn_ = false;
+  size_t writes_ = 0;
   uint64_t missing_ = 0;
   uint64_t failures_ = 0;
 };

@@ -16,6 +16,7 @@
 #include "server/tsdb/compact/compactor.h"
 #include "server/tsdb/compact/retention.h"
 #include "server/tsdb/exemplar_store.h"
+#include "server/tsdb/forgetter.h"
 #include "server/tsdb/head/head.h"
 #include "server/tsdb/inspect/accounts.h"
 #include "server/tsdb/query/column_cache.h"
@@ -120,6 +121,7 @@ class Tsdb::Impl final : public storage::Appender,
                    head_.counters().damaged),
         retention_({options.retention_ms, options.retention_bytes, options.retention_rules},
                    window_ms, *store_, index_, presence_, compactor_),
+        forgetter_(*store_, index_, head_, options.forget_at_least),
         columns_(options.column_cache_bytes) {}
 
   ~Impl() override {
@@ -204,7 +206,7 @@ class Tsdb::Impl final : public storage::Appender,
   Result<std::unique_ptr<storage::Querier>> Open(int64_t min_t_ms,
                                                  int64_t max_t_ms) const override {
     return MakeQuerier({*store_, index_, instants_, presence_, histograms_, rollups_, head_,
-                        const_cast<Head&>(head_).counters(), window_ms_},
+                        const_cast<Head&>(head_).counters(), window_ms_, forgetter_.Hold()},
                        columns_, min_t_ms, max_t_ms);
   }
 
@@ -260,7 +262,8 @@ class Tsdb::Impl final : public storage::Appender,
   TsdbStats stats() const {
     TsdbStats s;
     const HeadCounters& c = head_.counters();
-    s.series = index_.size();
+    s.series = index_.known();
+    s.forgotten_series = forgetter_.given_up();
     s.active_series = head_.active_series();
     s.timelines = head_.timelines();
     s.label_pairs = index_.pairs();
@@ -335,10 +338,12 @@ class Tsdb::Impl final : public storage::Appender,
   const Store& store() const { return *store_; }
 
   Result<storage::CostReport> Cost(const storage::CostRequest& request) const {
+    const std::shared_ptr<const void> era = forgetter_.Hold();
     return TakeAccounts({*store_, index_, head_}, request);
   }
 
   Result<VerifyReport> Verify() const {
+    const std::shared_ptr<const void> era = forgetter_.Hold();
     VerifyReport report;
     for (std::string& found : damage_.sentences()) report.Add(std::move(found));
     report.problems = std::max(report.problems, damage_.count());
@@ -358,6 +363,7 @@ class Tsdb::Impl final : public storage::Appender,
         VEDETTE_RETURN_IF_ERROR(RollUp(window, nullptr));
       }
     }
+    VEDETTE_RETURN_IF_ERROR(forgetter_.Round());
     VEDETTE_RETURN_IF_ERROR(store_->CompactAll());
     change.bytes_after = store_->disk_bytes();
     return change;
@@ -421,6 +427,7 @@ class Tsdb::Impl final : public storage::Appender,
     if (head_.max_t_ms() != INT64_MIN) {
       VEDETTE_RETURN_IF_ERROR(retention_.Apply(head_.max_t_ms()));
     }
+    VEDETTE_RETURN_IF_ERROR(forgetter_.Round());
     return MergeClosed();
   }
 
@@ -573,6 +580,7 @@ class Tsdb::Impl final : public storage::Appender,
   Mutex maintenance_mu_;  // One rewriting of sealed data at a time.
   Compactor compactor_;
   Retention retention_;
+  Forgetter forgetter_;
   mutable ColumnCache columns_;
 
   mutable Mutex metadata_mu_;

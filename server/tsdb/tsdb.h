@@ -73,6 +73,9 @@ struct TsdbOptions {
   std::function<void(double seconds)> log_synced;
   std::function<void(double seconds, bool ok)> merged;
 
+  // Series whose data are all gone leave the index once there are so many of them, and an eighth of all.
+  uint64_t forget_at_least = 10'000;
+
   // For a look at a directory that nothing may change, not even to mend it: see StoreOptions.
   bool read_only = false;
 
@@ -96,6 +99,7 @@ struct RefusedSeries {
 // What /api/v1/status/tsdb and the metrics of the storage show.
 struct TsdbStats {
   uint64_t series = 0;         // Known to the index: with data anywhere in retention.
+  uint64_t forgotten_series = 0;  // Since the start: all their data were gone.
   uint64_t active_series = 0;  // Held by a timeline in memory.
   uint64_t timelines = 0;
   uint64_t label_pairs = 0;

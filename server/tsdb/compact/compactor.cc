@@ -18,7 +18,8 @@ namespace vedette::tsdb {
 namespace {
 
 constexpr size_t kBatchBytes = 1 << 20;
-const std::string kDroppingPrefix = "dropping/";
+
+std::string DroppingKey(int32_t window) { return StrCat(kDroppingPrefix, WindowPrefix(window)); }
 
 }  // namespace
 
@@ -225,7 +226,7 @@ Status Compactor::Drop(int32_t window) {
   VEDETTE_RETURN_IF_ERROR(presence_.Drop(window, batch));
   VEDETTE_RETURN_IF_ERROR(histograms_.Drop(window, batch));
   instants_.Forget(window);
-  batch.Put(store_, Family::kMeta, kDroppingPrefix + WindowPrefix(window), "");
+  batch.Put(store_, Family::kMeta, DroppingKey(window), "");
   FailPoint("drop.before");
   VEDETTE_RETURN_IF_ERROR(store_.Write(batch));
   FailPoint("drop.hidden");
@@ -240,7 +241,7 @@ Status Compactor::DropFamilies(int32_t window) {
     FailPoint("drop.family");
   }
   StoreBatch done;
-  done.Delete(store_, Family::kMeta, kDroppingPrefix + WindowPrefix(window));
+  done.Delete(store_, Family::kMeta, DroppingKey(window));
   done.Delete(store_, Family::kMeta, StrCat("merged/", window));
   return store_.Write(done);
 }

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstdlib>
 #include <cstring>
+#include <new>
 #include <numeric>
 #include <utility>
 
@@ -21,11 +23,12 @@ namespace {
 // Instants beyond this would leave the keys' window numbers, and no clock is that wrong.
 constexpr int64_t kMaxInstant = int64_t{1} << 50;
 
-std::string JournalKey(uint64_t sequence) {
-  std::string out;
-  PutBigEndian32(out, static_cast<uint32_t>(sequence >> 32));
-  PutBigEndian32(out, static_cast<uint32_t>(sequence));
-  return out;
+// Of zeros, which the system gives as pages that take memory once they are written to.
+std::atomic<std::atomic<uint64_t>*>* NoBlocks(size_t count) {
+  static_assert(sizeof(std::atomic<std::atomic<uint64_t>*>) == sizeof(void*));
+  void* const zeros = std::calloc(count, sizeof(void*));
+  if (zeros == nullptr) throw std::bad_alloc();
+  return static_cast<std::atomic<std::atomic<uint64_t>*>*>(zeros);
 }
 
 }  // namespace
@@ -43,10 +46,11 @@ Head::Head(HeadOptions options, Store& store, SeriesIndex& index, InstantsTable&
       exemplars_(exemplars),
       clock_(clock),
       timeline_ids_(store, "ids/timeline"),
-      places_(new std::atomic<std::atomic<uint64_t>*>[kPlaceBlocks]()) {}
+      places_(NoBlocks(kPlaceBlocks)) {}
 
 Head::~Head() {
-  for (size_t i = 0; i < kPlaceBlocks; ++i) delete[] places_[i].load();
+  const size_t blocks = index_.size() / kPlacesPerBlock + 1;
+  for (size_t i = 0; i < std::min(blocks, kPlaceBlocks); ++i) delete[] places_[i].load();
 }
 
 // ---- places
@@ -102,6 +106,45 @@ void Head::PlacesOf(uint32_t series, std::vector<Place>& out) const {
   if (const auto it = more_places_.find(series); it != more_places_.end()) {
     out.insert(out.end(), it->second.begin(), it->second.end());
   }
+}
+
+bool Head::HasPlace(uint32_t series) const {
+  if (FirstPlaceOf(series).timeline != 0) return true;
+  if (more_count_ == 0) return false;
+  MutexLock lock(places_mu_);
+  return more_places_.contains(series);
+}
+
+void Head::FreePlaces() {
+  const Postings known = index_.Known();
+  const uint32_t numbers = index_.size();
+  const UseGate::Pause pause(gate_);
+  MutexLock lock(places_mu_);
+  for (uint32_t i = 0; (i + 1) * kPlacesPerBlock <= numbers; ++i) {
+    if (places_[i].load() == nullptr) continue;
+    const uint32_t first = static_cast<uint32_t>(i * kPlacesPerBlock);
+    const uint32_t end = static_cast<uint32_t>(first + kPlacesPerBlock);
+    if (Postings::Range(first, end).IntersectionSize(known) == 0) delete[] places_[i].exchange(nullptr);
+  }
+}
+
+uint64_t Head::Forget(Postings series) {
+  const UseGate::Pause pause(gate_);
+  RemoveUsed(series);
+  if (series.empty()) return 0;
+  index_.Forget(series);
+  NoteRewrite();  // Who keeps their numbers looks again.
+  return series.size();
+}
+
+void Head::RemoveUsed(Postings& series) const {
+  // Memory first, then the disk: what is sealed in between is seen twice, never not at all.
+  Postings used;
+  for (const uint32_t s : series.ToVector()) {
+    if (HasPlace(s)) used.Add(s);
+  }
+  series.Subtract(used);
+  series.Subtract(presence_.In(INT32_MIN, INT32_MAX));
 }
 
 std::shared_ptr<Timeline> Head::FindTimeline(uint32_t id) const {

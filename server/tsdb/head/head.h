@@ -4,6 +4,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <cstdlib>
 #include <functional>
 #include <map>
 #include <memory>
@@ -18,8 +19,10 @@
 #include "common/base/status.h"
 #include "server/storage/appender.h"
 #include "server/tsdb/head/row.h"
+#include "server/tsdb/index/postings.h"
 #include "server/tsdb/index/series_index.h"
 #include "server/tsdb/index/shared_mutex.h"
+#include "server/tsdb/index/use_gate.h"
 #include "server/tsdb/store/damage.h"
 #include "server/tsdb/store/store.h"
 #include "server/tsdb/timeline/instants_table.h"
@@ -174,6 +177,13 @@ class Head {
   Place FirstPlaceOf(uint32_t series) const;
   std::shared_ptr<const TimelineView> ViewOf(uint32_t timeline) const;
 
+  // Of these series, takes out those that have data: in memory, or on the disk.
+  void RemoveUsed(Postings& series) const;
+  // Gives up those of these series that have none; how many that were. Waits for whoever writes.
+  uint64_t Forget(Postings series);
+  // Frees what is kept by numbers of series that are given up, once nobody reads who began before.
+  void FreePlaces();
+
   // Grows whenever a series comes to a timeline or leaves one.
   uint64_t places_version() const { return places_version_; }
   // Grows after anything but a row at the end of its timeline has become visible: a late sample, a
@@ -214,6 +224,11 @@ class Head {
   void Weigh(const WeighSeries& visit) const;
 
  private:
+  Result<storage::CommitStats> WriteUsing(std::span<const storage::SeriesBatch> batch,
+                                          std::span<storage::SeriesRef> refs);
+  Result<storage::CommitStats> WriteSamplesUsing(std::span<const storage::SeriesRef> refs,
+                                                 std::span<const Sample> samples);
+
   class Writer;
   struct Commit;
   struct Late;
@@ -224,6 +239,11 @@ class Head {
   void Uncharge(const std::string& owner, uint64_t series);
   void AddPlace(uint32_t series, Place place);
   void RemovePlace(uint32_t series, Place place);
+  bool HasPlace(uint32_t series) const;
+  // A series that has a place has its labels.
+  bool GivenUp(uint32_t series) const {
+    return FirstPlaceOf(series).timeline == 0 && index_.Gone(series);
+  }
   std::optional<Place> LoosePlaceOf(uint32_t series) const;
   std::shared_ptr<Timeline> FindTimeline(uint32_t id) const;
   std::vector<std::shared_ptr<Timeline>> AllTimelines() const;
@@ -280,11 +300,16 @@ class Head {
   // Series -> place. The first place of a series is in an array that grows by blocks and is read
   // without a lock; further ones, rare, are in a map.
   static constexpr size_t kPlacesPerBlock = 4096;
-  static constexpr size_t kPlaceBlocks = 1 << 17;  // Half a billion series.
-  std::unique_ptr<std::atomic<std::atomic<uint64_t>*>[]> places_;
+  static constexpr size_t kPlaceBlocks = 1 << 20;  // All numbers that there are.
+  struct Free {
+    void operator()(void* blocks) const { std::free(blocks); }
+  };
+  std::unique_ptr<std::atomic<std::atomic<uint64_t>*>[], Free> places_;
   mutable Mutex places_mu_;
   std::unordered_map<uint32_t, std::vector<Place>> more_places_ VEDETTE_GUARDED_BY(places_mu_);
   std::atomic<uint64_t> more_count_{0};  // Of entries in it, so that most readers need no lock.
+
+  UseGate gate_;  // Held by whoever looks a series up to give it samples.
 
   mutable Mutex budget_mu_;
   uint64_t charged_ VEDETTE_GUARDED_BY(budget_mu_) = 0;

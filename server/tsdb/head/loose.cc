@@ -57,7 +57,19 @@ std::optional<Head::Place> Head::LoosePlaceOf(uint32_t series) const {
 }
 
 Result<storage::CommitStats> Head::Write(std::span<const storage::SeriesBatch> batch,
-                                         std::span<storage::SeriesRef> refs)
+                                         std::span<storage::SeriesRef> refs) {
+  const UseGate::Use use(gate_);
+  return WriteUsing(batch, refs);
+}
+
+Result<storage::CommitStats> Head::WriteSamples(std::span<const storage::SeriesRef> refs,
+                                                std::span<const Sample> samples) {
+  const UseGate::Use use(gate_);
+  return WriteSamplesUsing(refs, samples);
+}
+
+Result<storage::CommitStats> Head::WriteUsing(std::span<const storage::SeriesBatch> batch,
+                                              std::span<storage::SeriesRef> refs)
     VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_analysis) {
   Commit commit;
   thread_local std::vector<uint32_t> series;  // Of each of the batch; UINT32_MAX: refused.
@@ -73,7 +85,7 @@ Result<storage::CommitStats> Head::Write(std::span<const storage::SeriesBatch> b
     for (uint32_t i = 0; i < batch.size(); ++i) {
       if (refs[i] == 0) {
         unnamed.push_back(i);
-      } else if (refs[i] > known) {
+      } else if (refs[i] > known || GivenUp(static_cast<uint32_t>(refs[i] - 1))) {
         return NotFound(StrCat("the storage knows no series ", refs[i]));
       } else {
         series[i] = static_cast<uint32_t>(refs[i] - 1);
@@ -165,7 +177,7 @@ Result<storage::CommitStats> Head::Write(std::span<const storage::SeriesBatch> b
   };
   if (again) {  // One was sealed away in between: rare, and it will be made anew.
     unlock();
-    return Write(batch, refs);
+    return WriteUsing(batch, refs);
   }
 
   Status status;
@@ -235,8 +247,8 @@ Result<storage::CommitStats> Head::Write(std::span<const storage::SeriesBatch> b
   return commit.stats;
 }
 
-Result<storage::CommitStats> Head::WriteSamples(std::span<const storage::SeriesRef> refs,
-                                                std::span<const Sample> samples)
+Result<storage::CommitStats> Head::WriteSamplesUsing(std::span<const storage::SeriesRef> refs,
+                                                     std::span<const Sample> samples)
     VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_analysis) {
   // Neighbours that are of one timeline and one instant: a part of its next row.
   struct Run {
@@ -248,7 +260,7 @@ Result<storage::CommitStats> Head::WriteSamples(std::span<const storage::SeriesR
     std::vector<storage::SeriesBatch> batch(refs.size());
     for (size_t i = 0; i < batch.size(); ++i) batch[i].samples = samples.subspan(i, 1);
     std::vector<storage::SeriesRef> known(refs.begin(), refs.end());
-    return Write(batch, known);
+    return WriteUsing(batch, known);
   };
   thread_local std::vector<uint32_t> positions;
   thread_local std::vector<Run> runs;

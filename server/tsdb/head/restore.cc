@@ -19,11 +19,11 @@ Status Head::RestoreIndex(const DamageSink& damage) {
   MutexLock lock(journal_mu_);
   it.SeekToFirst();
   while (it.valid() || PassDamage(it, "series journals", damage)) {
-    if (it.key().size() == 8) {
-      next_journal_ = (static_cast<uint64_t>(GetBigEndian32(it.key().data())) << 32 |
-                       GetBigEndian32(it.key().data() + 4)) +
-                      1;
-      if (Status s = index_.Restore(it.value()); !s.ok()) damage(s.message());
+    const bool thinned = IsThinnedKey(it.key());
+    if (thinned || it.key().size() == kJournalKeyBytes) {
+      next_journal_ = JournalSequence(it.key()) + 1;
+      const Status s = thinned ? index_.RestoreThinned(it.value()) : index_.Restore(it.value());
+      if (!s.ok()) damage(s.message());
     } else {
       damage("series journal: a key is damaged");
     }

@@ -39,6 +39,7 @@ class Head::Writer final : public storage::TimelineWriter {
       VEDETTE_ASSIGN_OR_RETURN(timeline_, head_.NewTimeline(owner_, Timeline::Kind::kWriter));
     }
     VEDETTE_RETURN_IF_ERROR(head_.Charge(owner_));
+    const UseGate::Use use(head_.gate_);
     bool added;
     const uint32_t series = head_.index_.FindOrAdd(labels, &added);
     MutexLock lock(timeline_->commit_mu);

@@ -107,6 +107,12 @@ void Postings::Remove(uint32_t id) {
   }
 }
 
+void Postings::Pack() {
+  if (!bitmap_) return;
+  bitmap_->set.runOptimize();
+  bitmap_->set.shrinkToFit();
+}
+
 bool Postings::Contains(uint32_t id) const {
   return bitmap_ ? bitmap_->set.contains(id) : has_single_ && single_ == id;
 }

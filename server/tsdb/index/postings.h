@@ -33,6 +33,7 @@ class Postings {
   bool Add(uint32_t id);  // False where it was there.
   void AddRange(uint32_t begin, uint32_t end);  // begin <= id < end.
   void Remove(uint32_t id);
+  void Pack();  // Runs of numbers take next to nothing afterwards.
   bool Contains(uint32_t id) const;
   uint64_t size() const;
   uint32_t Bound() const;  // One more than the highest; 0 of none.

@@ -9,14 +9,13 @@
 
 #include "common/base/strings.h"
 #include "server/tsdb/chunk/bytes.h"
+#include "server/tsdb/index/journal.h"
 
 namespace vedette::tsdb {
 namespace {
 
 constexpr uint32_t kNone = 0;
-constexpr size_t kListBlock = 1 << 16;
 constexpr size_t kTextBlock = 1 << 16;
-constexpr size_t kFirstSlots = 1 << 10;
 
 // What of the index is whose: of a series, where its list begins, the list's length and its slot; of
 // a label in it, the pair's number; of a pair, its text, its entry and its slot.
@@ -74,7 +73,7 @@ void KeepLargest(std::vector<T>& counts, size_t limit) {
 
 SeriesIndex::SeriesIndex() {
   WriterLock lock(mu_);
-  pairs_.emplace_back();
+  pairs_.Skip(1);
   pair_slots_.resize(kFirstSlots);
   slots_.resize(kFirstSlots);
 }
@@ -88,8 +87,9 @@ std::string_view SeriesIndex::ValueOf(const Pair& pair) const
 
 std::span<const uint32_t> SeriesIndex::PairsOf(uint32_t series) const
     VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_analysis) {
-  const uint32_t at = list_of_[series];
-  const uint32_t* list = &lists_[at / kListBlock][at % kListBlock];
+  const uint32_t behind = list_of_[series];
+  if (behind == 0) return {};
+  const uint32_t* list = ListAt(lists_, behind);
   return {list + 1, list[0]};
 }
 
@@ -152,7 +152,7 @@ uint32_t SeriesIndex::FindPair(std::string_view bytes) const
   return kNone;
 }
 
-uint32_t SeriesIndex::AddPair(std::string_view bytes, std::string_view name)
+const char* SeriesIndex::PutText(std::string_view bytes)
     VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_analysis) {
   if (bytes.size() > text_left_) {
     const size_t size = std::max(kTextBlock, bytes.size());
@@ -162,12 +162,26 @@ uint32_t SeriesIndex::AddPair(std::string_view bytes, std::string_view name)
     text_bytes_ += size;
   }
   std::memcpy(text_at_, bytes.data(), bytes.size());
-  Pair& pair = pairs_.emplace_back();
-  const uint32_t id = static_cast<uint32_t>(pairs_.size() - 1);
-  pair.bytes = text_at_;
-  pair.length = static_cast<uint32_t>(bytes.size());
+  const char* const at = text_at_;
   text_at_ += bytes.size();
   text_left_ -= bytes.size();
+  return at;
+}
+
+void SeriesIndex::PutPairSlot(uint32_t pair) VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_analysis) {
+  const size_t mask = pair_slots_.size() - 1;
+  size_t at = HashOf(pairs_[pair].view()) & mask;
+  while (pair_slots_[at] != kNone) at = (at + 1) & mask;
+  pair_slots_[at] = pair;
+}
+
+uint32_t SeriesIndex::AddPair(std::string_view bytes, std::string_view name)
+    VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_analysis) {
+  const uint32_t id = pairs_.size();
+  Pair& pair = pairs_.Push({});
+  pair.bytes = PutText(bytes);
+  pair.length = static_cast<uint32_t>(bytes.size());
+  ++pair_count_;
 
   // Names are few: hundreds where pairs are millions.
   size_t n = 0;
@@ -177,27 +191,19 @@ uint32_t SeriesIndex::AddPair(std::string_view bytes, std::string_view name)
   names_[n].bytes += bytes.size();
   pair.name = static_cast<uint32_t>(n);
 
-  if (pairs_.size() * 2 > pair_slots_.size()) {
-    std::vector<uint32_t> wider(pair_slots_.size() * 2);
-    const size_t mask = wider.size() - 1;
-    for (uint32_t old : pair_slots_) {
-      if (old == kNone) continue;
-      size_t at = HashOf(pairs_[old].view()) & mask;
-      while (wider[at] != kNone) at = (at + 1) & mask;
-      wider[at] = old;
+  if (pair_count_ * 2 > pair_slots_.size()) {
+    std::vector<uint32_t> old(pair_slots_.size() * 2);
+    old.swap(pair_slots_);
+    for (uint32_t p : old) {
+      if (p != kNone) PutPairSlot(p);
     }
-    pair_slots_ = std::move(wider);
   }
-  const size_t mask = pair_slots_.size() - 1;
-  size_t at = HashOf(pair.view()) & mask;
-  while (pair_slots_[at] != kNone) at = (at + 1) & mask;
-  pair_slots_[at] = id;
+  PutPairSlot(id);
   return id;
 }
 
-uint32_t SeriesIndex::AddList(std::span<const uint32_t> pairs)
+uint32_t SeriesIndex::PutList(std::span<const uint32_t> pairs)
     VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_analysis) {
-  const uint32_t series = static_cast<uint32_t>(list_of_.size());
   const size_t need = pairs.size() + 1;
   if (lists_.empty() || lists_used_ % kListBlock + need > kListBlock ||
       lists_used_ % kListBlock == 0) {
@@ -207,8 +213,16 @@ uint32_t SeriesIndex::AddList(std::span<const uint32_t> pairs)
   uint32_t* list = &lists_.back()[lists_used_ % kListBlock];
   list[0] = static_cast<uint32_t>(pairs.size());
   std::ranges::copy(pairs, list + 1);
-  list_of_.push_back(static_cast<uint32_t>(lists_used_));
+  const uint32_t at = static_cast<uint32_t>(lists_used_);
   lists_used_ += need;
+  return at + 1;
+}
+
+uint32_t SeriesIndex::AddList(std::span<const uint32_t> pairs)
+    VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_analysis) {
+  const uint32_t series = list_of_.size();
+  list_of_.Push(PutList(pairs));
+  ++known_;
   return series;
 }
 
@@ -227,10 +241,10 @@ uint32_t SeriesIndex::AddLocked(std::span<const uint32_t> pairs, uint64_t hash)
     VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_analysis) {
   const uint32_t series = AddList(pairs);
   for (uint32_t p : pairs) {
-    pairs_[p].series.Add(series);
+    pairs_.At(p).series.Add(series);
     names_[pairs_[p].name].series.Add(series);
   }
-  MakeSlots(list_of_.size());
+  MakeSlots(known_);
   InsertSlot(SlotOf(hash, series));
   found_ = series + 1;
   return series;
@@ -266,21 +280,22 @@ uint32_t SeriesIndex::FindOrAdd(const Labels& labels, bool* added) {
 }
 
 void SeriesIndex::AddLost() VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_analysis) {
-  if (lists_.empty() || lists_used_ % kListBlock == 0) {
-    lists_.push_back(std::make_unique<uint32_t[]>(kListBlock));
-    lists_used_ = (lists_.size() - 1) * kListBlock;
-  }
-  lists_.back()[lists_used_ % kListBlock] = 0;  // No labels.
-  lost_.Add(static_cast<uint32_t>(list_of_.size()));
-  list_of_.push_back(static_cast<uint32_t>(lists_used_++));
+  lost_.Add(list_of_.size());
+  list_of_.Skip(list_of_.size() + 1);
+}
+
+void SeriesIndex::AddGone(uint32_t end) VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_analysis) {
+  if (list_of_.size() >= end) return;
+  given_up_.AddRange(list_of_.size(), end);
+  list_of_.Skip(end);
 }
 
 void SeriesIndex::Reserve(uint32_t series) {
   WriterLock lock(mu_);
   const bool all_found = found_ == list_of_.size();
   while (list_of_.size() < series) AddLost();
-  if (all_found) found_ = static_cast<uint32_t>(list_of_.size());
-  if (journal_.empty()) journal_series_ = static_cast<uint32_t>(list_of_.size());
+  if (all_found) found_ = list_of_.size();
+  if (journal_.empty()) journal_series_ = list_of_.size();
 }
 
 uint64_t SeriesIndex::lost() const {
@@ -290,24 +305,15 @@ uint64_t SeriesIndex::lost() const {
 
 // first series varint | first pair varint | entries | checksum u32
 Status SeriesIndex::Restore(std::string_view journal) {
-  // More than fit between two journals that follow each other: a number is wrong.
-  constexpr uint64_t kMaxGap = uint64_t{1} << 26;
+  VEDETTE_ASSIGN_OR_RETURN(const std::string_view body, BodyOfJournal(journal));
+  ByteReader in(body);
   WriterLock lock(mu_);
-  if (journal.size() < 4) return DataLoss("series journal: too short");
-  ByteReader tail(journal.substr(journal.size() - 4));
-  journal.remove_suffix(4);
-  if (tail.Fixed<uint32_t>() != static_cast<uint32_t>(HashOf(journal))) {
-    return DataLoss("series journal: checksum differs");
-  }
-  ByteReader in(journal);
   const uint64_t first_series = in.Varint();
   const uint64_t first_pair = in.Varint();
-  if (!in.ok() || first_series < list_of_.size() || first_pair < pairs_.size() ||
-      first_series - list_of_.size() > kMaxGap || first_pair - pairs_.size() > kMaxGap) {
-    return DataLoss("series journal: its numbers do not follow those before");
-  }
+  VEDETTE_RETURN_IF_ERROR(in.ok() ? Follows({first_series, first_pair})
+                                  : DataLoss("series journal: cut short"));
   while (list_of_.size() < first_series) AddLost();
-  while (pairs_.size() < first_pair) pairs_.emplace_back();  // Of a journal that is lost.
+  pairs_.Skip(static_cast<uint32_t>(first_pair));  // Those of a journal that is lost.
   std::vector<uint32_t> pairs;
   while (in.left() > 0) {
     const uint64_t n = in.Varint();
@@ -332,8 +338,8 @@ Status SeriesIndex::Restore(std::string_view journal) {
       AddLost();
     }
   }
-  journal_series_ = static_cast<uint32_t>(list_of_.size());
-  journal_pair_ = static_cast<uint32_t>(pairs_.size());
+  journal_series_ = list_of_.size();
+  journal_pair_ = pairs_.size();
   return {};
 }
 
@@ -341,22 +347,21 @@ void SeriesIndex::FinishRestore() {
   // Slots are far apart in memory: each is fetched so many series before it is filled.
   constexpr size_t kAhead = 16;
   WriterLock lock(mu_);
-  const uint32_t end = static_cast<uint32_t>(list_of_.size());
-  MakeSlots(end);
+  const uint32_t end = list_of_.size();
+  MakeSlots(known_);
   const size_t mask = slots_.size() - 1;
-  std::vector<Run> of_pairs(pairs_.size());
+  Sparse<Run> of_pairs;
   std::vector<Run> of_names(names_.size());
   std::array<uint64_t, kAhead> waiting{};
   size_t filled = 0;
   std::string bytes;
   for (uint32_t series = found_; series < end; ++series) {
-    const std::span<const uint32_t> list = PairsOf(series);
-    if (list.empty() && lost_.Contains(series)) continue;
+    if (list_of_[series] == 0) continue;
     bytes.clear();
-    for (const uint32_t p : list) {
-      Pair& pair = pairs_[p];
+    for (const uint32_t p : PairsOf(series)) {
+      Pair& pair = pairs_.At(p);
       bytes += pair.view();
-      of_pairs[p].Add(series, pair.series);
+      of_pairs.At(p).Add(series, pair.series);
       of_names[pair.name].Add(series, names_[pair.name].series);
     }
     const uint64_t slot = SlotOf(HashOf(bytes), series);
@@ -368,7 +373,9 @@ void SeriesIndex::FinishRestore() {
   for (const uint64_t slot : waiting) {
     if (slot != 0) InsertSlot(slot);
   }
-  for (size_t p = 0; p < of_pairs.size(); ++p) of_pairs[p].Finish(pairs_[p].series);
+  for (uint32_t p = 0; p < pairs_.size(); ++p) {
+    if (pairs_[p].bytes != nullptr) of_pairs.At(p).Finish(pairs_.At(p).series);
+  }
   for (size_t n = 0; n < of_names.size(); ++n) of_names[n].Finish(names_[n].series);
   found_ = end;
 }
@@ -376,14 +383,14 @@ void SeriesIndex::FinishRestore() {
 SeriesIndex::Journal SeriesIndex::TakeJournal() const {
   ReaderLock lock(mu_);
   Journal out;
-  out.next_series = static_cast<uint32_t>(list_of_.size());
-  out.next_pair = static_cast<uint32_t>(pairs_.size());
+  out.next_series = list_of_.size();
+  out.next_pair = pairs_.size();
   if (journal_.empty()) return out;
   out.entries_bytes = journal_.size();
   PutVarint(out.bytes, journal_series_);
   PutVarint(out.bytes, journal_pair_);
   out.bytes += journal_;
-  PutFixed(out.bytes, static_cast<uint32_t>(HashOf(out.bytes)));
+  PutFixed(out.bytes, ChecksumOfJournal(out.bytes));
   return out;
 }
 
@@ -551,11 +558,14 @@ Postings SeriesIndex::Select(std::span<const Matcher> matchers) const {
     (taken_away ? exclude : include).push_back(std::move(set));
   }
   std::ranges::sort(include, {}, &Postings::size);
-  Postings out = include.empty() ? Postings::Range(0, static_cast<uint32_t>(list_of_.size()))
+  Postings out = include.empty() ? Postings::Range(0, list_of_.size())
                                  : std::move(include[0]);
   for (size_t i = 1; i < include.size(); ++i) out.IntersectWith(include[i]);
   for (const Postings& e : exclude) out.Subtract(e);
-  if (include.empty() && !lost_.empty()) out.Subtract(lost_);
+  if (include.empty()) {
+    out.Subtract(lost_);
+    out.Subtract(given_up_);
+  }
   return out;
 }
 
@@ -583,14 +593,32 @@ std::vector<std::string> SeriesIndex::Values(std::string_view name, const Postin
   return out;
 }
 
+uint32_t SeriesIndex::known() const {
+  ReaderLock lock(mu_);
+  return known_;
+}
+
+Postings SeriesIndex::Known() const {
+  ReaderLock lock(mu_);
+  Postings out = Postings::Range(0, list_of_.size());
+  out.Subtract(lost_);
+  out.Subtract(given_up_);
+  return out;
+}
+
+bool SeriesIndex::Gone(uint32_t series) const {
+  ReaderLock lock(mu_);
+  return list_of_[series] == 0;
+}
+
 uint32_t SeriesIndex::size() const {
   ReaderLock lock(mu_);
-  return static_cast<uint32_t>(list_of_.size());
+  return list_of_.size();
 }
 
 uint64_t SeriesIndex::pairs() const {
   ReaderLock lock(mu_);
-  return pairs_.size() - 1;
+  return pair_count_;
 }
 
 uint64_t SeriesIndex::memory_bytes() const {
@@ -599,8 +627,8 @@ uint64_t SeriesIndex::memory_bytes() const {
 }
 
 uint64_t SeriesIndex::MemoryLocked() const VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_analysis) {
-  return text_bytes_ + pairs_.size() * (sizeof(Pair) + 4) + pair_slots_.size() * 4 +
-         list_of_.size() * 4 + lists_.size() * kListBlock * 4 + slots_.size() * 8;
+  return text_bytes_ + pairs_.bytes() + pair_count_ * 4 + pair_slots_.size() * 4 +
+         list_of_.bytes() + lists_.size() * kListBlock * 4 + slots_.size() * 8;
 }
 
 SeriesIndex::Cardinality SeriesIndex::cardinality(size_t limit) const {
@@ -630,18 +658,23 @@ SeriesIndex::Cardinality SeriesIndex::cardinality(size_t limit) const {
 SeriesIndex::Weights SeriesIndex::Weigh() const {
   Weights out;
   ReaderLock lock(mu_);
-  out.memory.resize(list_of_.size());
-  out.text.resize(list_of_.size());
+  out.series.reserve(known_);
+  out.memory.reserve(known_);
+  out.text.reserve(known_);
   double sum = 0;
   for (uint32_t s = 0; s < list_of_.size(); ++s) {
+    if (list_of_[s] == 0) continue;
     const std::span<const uint32_t> pairs = PairsOf(s);
     double bytes = kBytesOfSeries + static_cast<double>(pairs.size()) * kBytesOfNumber;
+    uint32_t text = 0;
     for (uint32_t p : pairs) {
       bytes += static_cast<double>(BytesOfPair(pairs_[p].length)) /
                static_cast<double>(std::max<uint64_t>(1, pairs_[p].series.size()));
-      out.text[s] += pairs_[p].length;
+      text += pairs_[p].length;
     }
-    out.memory[s] = bytes;
+    out.series.push_back(s);
+    out.memory.push_back(bytes);
+    out.text.push_back(text);
     sum += bytes;
   }
   // Tables are larger than what is in them: everyone pays a part of it.
@@ -654,13 +687,12 @@ SeriesIndex::Grouping SeriesIndex::GroupBy(std::string_view label) const {
   Grouping out;
   out.values.emplace_back();
   ReaderLock lock(mu_);
-  out.group_of.resize(list_of_.size());
   const Name* name = FindName(label);
   if (name == nullptr) return out;
   for (uint32_t p : name->pairs) {
     const uint32_t group = static_cast<uint32_t>(out.values.size());
     out.values.emplace_back(ValueOf(pairs_[p]));
-    for (uint32_t s : pairs_[p].series.ToVector()) out.group_of[s] = group;
+    for (uint32_t s : pairs_[p].series.ToVector()) out.group_of.At(s) = group;
   }
   return out;
 }
@@ -668,7 +700,7 @@ SeriesIndex::Grouping SeriesIndex::GroupBy(std::string_view label) const {
 std::vector<SeriesIndex::NameUse> SeriesIndex::NameUses() const {
   std::vector<NameUse> out;
   ReaderLock lock(mu_);
-  double sum = static_cast<double>(list_of_.size()) * kBytesOfSeries;
+  double sum = static_cast<double>(known_) * kBytesOfSeries;
   for (const Name& n : names_) {
     NameUse use{.name = n.name, .values = n.pairs.size(), .series = n.series};
     use.memory = static_cast<double>(n.series.size()) * kBytesOfNumber;

@@ -2,7 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "common/base/status.h"
@@ -150,6 +155,132 @@ TEST(SeriesIndex, ALostJournalCostsItsOwnSeriesAndNoOther) {
     EXPECT_EQ(copy.Select({}).size(), all.size() - empty);
     // New series get numbers that nobody had.
     EXPECT_EQ(copy.FindOrAdd(Labels::Of({{"new", "one"}}), &added), all.size());
+  }
+}
+
+// 100,000 short-lived series, a thousand at a time, beside some that stay: what is given up costs
+// neither memory nor journal, is not found, and its numbers are not given again.
+TEST(SeriesIndex, WhatIsGivenUpCostsNothingAndIsNotGivenAgain) {
+  SeriesIndex index;
+  bool added = false;
+  std::vector<Labels> stay;
+  for (int i = 0; i < 100; ++i) {
+    stay.push_back(Labels::Of({{"__name__", "stays"}, {"host", std::to_string(i)}}));
+    EXPECT_EQ(index.FindOrAdd(stay.back(), &added), static_cast<uint32_t>(i));
+  }
+  struct Stored {
+    bool thinned = false;
+    std::string bytes;
+  };
+  std::vector<Stored> journals;
+  const auto store = [&] {
+    const SeriesIndex::Journal j = index.TakeJournal();
+    journals.push_back({false, j.bytes});
+    index.JournalStored(j);
+  };
+  store();
+  uint64_t least = 0, most_journal = 0;
+  uint32_t next = 100;
+  const auto brief = [](int round, int i) {
+    return Labels::Of({{"__name__", "brief"}, {"pod", std::to_string(round * 1000 + i)}, {"job", "j"}});
+  };
+  for (int round = 0; round < 100; ++round) {
+    Postings gone;
+    for (int i = 0; i < 1000; ++i) {
+      const uint32_t number = index.FindOrAdd(brief(round, i), &added);
+      EXPECT_TRUE(added);
+      EXPECT_EQ(number, next++);
+      gone.Add(number);
+    }
+    if (round % 10 == 0) {
+      stay.push_back(Labels::Of({{"__name__", "stays"}, {"late", std::to_string(round)}}));
+      (void)index.FindOrAdd(stay.back(), &added);
+      ++next;
+    }
+    store();
+    index.Forget(gone);
+    EXPECT_EQ(index.known(), stay.size());
+    EXPECT_FALSE(index.Find(brief(round, 7)).has_value());
+    if (round == 9) least = index.memory_bytes();
+    if (journals.size() < 9) continue;
+    // All but the last become one.
+    const auto from = SeriesIndex::StartOf(journals.front().bytes);
+    const auto to = SeriesIndex::StartOf(journals.back().bytes);
+    ASSERT_TRUE(from.ok() && to.ok());
+    std::optional<std::string> thinned = index.Thinned(*from, *to);
+    ASSERT_TRUE(thinned.has_value());
+    most_journal = std::max<uint64_t>(most_journal, thinned->size());
+    journals = {{true, *std::move(thinned)}, std::move(journals.back())};
+  }
+  // Nine more stay, each in blocks of numbers of its own.
+  EXPECT_LE(index.memory_bytes(), least + 9 * 16'384);
+  EXPECT_LT(most_journal, 4000u);
+  EXPECT_EQ(index.Values("pod", nullptr).size(), 0u);
+  EXPECT_EQ(index.Select({}).size(), stay.size());
+  EXPECT_TRUE(index.Gone(5000));
+  EXPECT_TRUE(index.LabelsOf(5000).empty());
+
+  SeriesIndex copy;
+  for (const Stored& j : journals) {
+    const Status s = j.thinned ? copy.RestoreThinned(j.bytes) : copy.Restore(j.bytes);
+    ASSERT_TRUE(s.ok()) << s.ToString();
+  }
+  copy.FinishRestore();
+  EXPECT_EQ(copy.size(), index.size());
+  EXPECT_EQ(copy.lost(), 0u);
+  for (const Labels& l : stay) {
+    ASSERT_TRUE(copy.Find(l).has_value()) << l.ToString();
+    EXPECT_EQ(copy.Find(l), index.Find(l));
+    EXPECT_EQ(copy.MetricOf(*copy.Find(l)), index.MetricOf(*index.Find(l)));
+  }
+  const std::vector<Matcher> hosts = {Matcher::Equal("__name__", "stays")};
+  EXPECT_EQ(copy.Select(hosts).ToVector(), index.Select(hosts).ToVector());
+  // And one that was given up, coming again, is a new one.
+  const uint32_t size = index.size();
+  EXPECT_EQ(index.FindOrAdd(brief(3, 3), &added), size);
+  EXPECT_TRUE(added);
+}
+
+// docs/formats/wal.md.
+TEST(SeriesIndex, TheBytesOfAThinnedJournalAreFrozen) {
+  SeriesIndex index;
+  bool added = false;
+  for (const char* value : {"a", "b", "c"}) {
+    (void)index.FindOrAdd(Labels::Of({{"__name__", "m"}, {"i", value}}), &added);
+  }
+  Postings gone;
+  gone.Add(1);
+  index.Forget(gone);
+  const std::string bytes = *index.Thinned({0, 1}, {3, 5});
+  std::string hex;
+  for (const char c : bytes) {
+    constexpr std::string_view kDigits = "0123456789abcdef";
+    hex += kDigits[static_cast<uint8_t>(c) >> 4];
+    hex += kDigits[static_cast<uint8_t>(c) & 15];
+  }
+  EXPECT_EQ(hex,
+            "0001030503000b085f5f6e616d655f5f016d0104016901610204016901630002010202020104fee3d380");
+}
+
+TEST(SeriesIndex, EveryCutAndFlippedBitOfAThinnedJournalIsSeen) {
+  SeriesIndex index;
+  bool added = false;
+  Postings gone;
+  for (int i = 0; i < 40; ++i) {
+    const uint32_t number = index.FindOrAdd(
+        Labels::Of({{"__name__", "m"}, {"i", std::to_string(i)}}), &added);
+    if (i % 3 != 0) gone.Add(number);
+  }
+  index.Forget(gone);
+  const std::string whole = *index.Thinned({0, 1}, {index.size(), 1000});
+  ASSERT_TRUE(SeriesIndex().RestoreThinned(whole).ok());
+  for (size_t n = 0; n < whole.size(); ++n) {
+    EXPECT_FALSE(SeriesIndex().RestoreThinned(whole.substr(0, n)).ok()) << "cut at " << n;
+    for (int bit = 0; bit < 8; ++bit) {
+      std::string flipped = whole;
+      flipped[n] = static_cast<char>(flipped[n] ^ 1 << bit);
+      EXPECT_FALSE(SeriesIndex().RestoreThinned(flipped).ok()) << "bit " << bit << " of " << n;
+    }
   }
 }
 

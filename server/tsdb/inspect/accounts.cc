@@ -12,6 +12,7 @@
 #include "common/model/matcher.h"
 #include "server/tsdb/chunk/bytes.h"
 #include "server/tsdb/chunk/chunk.h"
+#include "server/tsdb/index/sparse.h"
 #include "server/tsdb/store/keys.h"
 
 namespace vedette::tsdb {
@@ -26,13 +27,31 @@ constexpr std::string_view kSharedName = "(shared)";
 constexpr std::string_view kSamplesName = "(samples)";
 constexpr size_t kHistogramKeyBytes = 16;
 
-// Weights of series, as many as there are; those that came since the walk began are left out.
+// The series that there are, side by side: their numbers may be far apart.
+class Ranks {
+ public:
+  static constexpr uint32_t kNone = UINT32_MAX;
+  explicit Ranks(std::vector<uint32_t> series) : series_(std::move(series)) {
+    for (uint32_t r = 0; r < series_.size(); ++r) behind_.At(series_[r]) = r + 1;
+  }
+  uint32_t Of(uint32_t series) const { return behind_[series] - 1; }  // kNone of one that is not there.
+  uint32_t SeriesAt(size_t rank) const { return series_[rank]; }
+  size_t size() const { return series_.size(); }
+
+ private:
+  std::vector<uint32_t> series_;  // Ascending.
+  Sparse<uint32_t> behind_;       // The rank plus one.
+};
+
+// Weights by rank; series that came since the walk began are left out.
 class Weights {
  public:
-  explicit Weights(size_t series) : of_(series) {}
+  explicit Weights(const Ranks& ranks) : ranks_(ranks), of_(ranks.size()) {}
   void Add(uint32_t series, double weight) {
-    if (series >= of_.size()) return;
-    of_[series] += weight;
+    if (const uint32_t rank = ranks_.Of(series); rank != Ranks::kNone) AddAt(rank, weight);
+  }
+  void AddAt(size_t rank, double weight) {
+    of_[rank] += weight;
     sum_ += weight;
   }
   // Divides `bytes` by weight; false, and nothing, where there is no weight at all.
@@ -43,14 +62,15 @@ class Weights {
   }
 
  private:
+  const Ranks& ranks_;
   std::vector<double> of_;
   double sum_ = 0;
 };
 
 // Chunks with their keys, and the instants divided among the chunks that are over them.
 struct SealedWeights {
-  explicit SealedWeights(size_t series)
-      : chunks(series), rollups(series), instants(series), histograms(series) {}
+  explicit SealedWeights(const Ranks& ranks)
+      : chunks(ranks), rollups(ranks), instants(ranks), histograms(ranks) {}
   Weights chunks;
   Weights rollups;
   Weights instants;
@@ -136,15 +156,15 @@ struct SeriesCosts {
 
 // What the scrapes of a target brought is divided among its series by the length of their names and
 // labels, which is most of a line.
-void SpreadWire(const AccountedParts& parts, const CostRequest& request,
+void SpreadWire(const AccountedParts& parts, const CostRequest& request, const Ranks& ranks,
                 const std::vector<uint32_t>& text, const std::vector<bool>& loose,
                 SeriesCosts& costs, CostReport& report) {
   for (const ReceivedBytes& received : request.received) {
     report.total.wire_bytes += received.bytes;
-    Weights weights(text.size());
+    Weights weights(ranks);
     if (received.from == ReceivedBytes::From::kWriter) {
-      for (uint32_t s = 0; s < text.size(); ++s) {
-        if (loose[s]) weights.Add(s, text[s]);
+      for (size_t r = 0; r < text.size(); ++r) {
+        if (loose[r]) weights.AddAt(r, text[r]);
       }
     } else if (!received.labels.empty()) {
       std::vector<Matcher> matchers;
@@ -155,8 +175,9 @@ void SpreadWire(const AccountedParts& parts, const CostRequest& request,
       bool any_active = false;
       for (uint32_t s : series) any_active = any_active || parts.head.FirstPlaceOf(s).timeline != 0;
       for (uint32_t s : series) {
-        if (s < text.size() && (!any_active || parts.head.FirstPlaceOf(s).timeline != 0)) {
-          weights.Add(s, text[s]);
+        const uint32_t rank = ranks.Of(s);
+        if (rank != Ranks::kNone && (!any_active || parts.head.FirstPlaceOf(s).timeline != 0)) {
+          weights.AddAt(rank, text[rank]);
         }
       }
     }
@@ -191,20 +212,19 @@ void SortRows(std::vector<CostRow>& rows) {
   });
 }
 
-void RowsByValue(const SeriesIndex& index, const std::string& label, const SeriesCosts& costs,
-                 CostReport& report) {
+void RowsByValue(const SeriesIndex& index, const std::string& label, const Ranks& ranks,
+                 const SeriesCosts& costs, CostReport& report) {
   const SeriesIndex::Grouping grouping = index.GroupBy(label);
   struct Sum {
     double disk = 0, memory = 0, wire = 0;
     uint64_t series = 0;
   };
   std::vector<Sum> sums(grouping.values.size());
-  const size_t n = std::min(costs.disk.size(), grouping.group_of.size());
-  for (size_t s = 0; s < n; ++s) {
-    Sum& sum = sums[grouping.group_of[s]];
-    sum.disk += costs.disk[s];
-    sum.memory += costs.memory[s];
-    sum.wire += costs.wire[s];
+  for (size_t r = 0; r < ranks.size(); ++r) {
+    Sum& sum = sums[grouping.group_of[ranks.SeriesAt(r)]];
+    sum.disk += costs.disk[r];
+    sum.memory += costs.memory[r];
+    sum.wire += costs.wire[r];
     ++sum.series;
   }
   Rounding disk, memory, wire;
@@ -222,8 +242,8 @@ void RowsByValue(const SeriesIndex& index, const std::string& label, const Serie
 }
 
 // `shared_*`: what no series owns.
-void RowsByName(const SeriesIndex& index, const SeriesCosts& costs, double shared_disk,
-                double shared_memory, CostReport& report) {
+void RowsByName(const SeriesIndex& index, const Ranks& ranks, const SeriesCosts& costs,
+                double shared_disk, double shared_memory, CostReport& report) {
   const std::vector<SeriesIndex::NameUse> uses = index.NameUses();
   const double whole = static_cast<double>(report.memory.index);
   Rounding disk, memory;
@@ -235,9 +255,10 @@ void RowsByName(const SeriesIndex& index, const SeriesCosts& costs, double share
     double carried_disk = 0;
     double carried_memory = 0;
     for (uint32_t s : use.series.ToVector()) {
-      if (s >= costs.disk.size()) break;
-      carried_disk += costs.disk[s];
-      carried_memory += costs.memory[s];
+      const uint32_t rank = ranks.Of(s);
+      if (rank == Ranks::kNone) continue;
+      carried_disk += costs.disk[rank];
+      carried_memory += costs.memory[rank];
     }
     row.carried_disk_bytes = static_cast<uint64_t>(std::llround(carried_disk));
     row.carried_memory_bytes = static_cast<uint64_t>(std::llround(carried_memory));
@@ -257,18 +278,20 @@ void RowsByName(const SeriesIndex& index, const SeriesCosts& costs, double share
 }  // namespace
 
 Result<CostReport> TakeAccounts(const AccountedParts& parts, const CostRequest& request) {
-  const SeriesIndex::Weights index = parts.index.Weigh();
-  const size_t n = index.memory.size();
-  SealedWeights sealed(n);
+  SeriesIndex::Weights index = parts.index.Weigh();
+  const Ranks ranks(std::move(index.series));
+  const size_t n = ranks.size();
+  SealedWeights sealed(ranks);
   VEDETTE_RETURN_IF_ERROR(SealedWalk(parts.store, sealed).Run());
-  Weights head(n);
+  Weights head(ranks);
   std::vector<bool> loose(n);
   parts.head.Weigh([&](uint32_t series, uint64_t bytes, bool is_loose) {
     head.Add(series, static_cast<double>(bytes));
-    if (series < n && is_loose) loose[series] = true;
+    const uint32_t rank = ranks.Of(series);
+    if (rank != Ranks::kNone && is_loose) loose[rank] = true;
   });
-  Weights known(n);
-  for (uint32_t s = 0; s < n; ++s) known.Add(s, index.memory[s]);
+  Weights known(ranks);
+  for (size_t r = 0; r < n; ++r) known.AddAt(r, index.memory[r]);
 
   CostReport report;
   report.shared.name = kSharedName;
@@ -303,12 +326,12 @@ Result<CostReport> TakeAccounts(const AccountedParts& parts, const CostRequest& 
   spread(known, report.disk.index, costs.disk, shared_disk);
   spread(head, report.memory.head, costs.memory, shared_memory);
   spread(known, report.memory.index, costs.memory, shared_memory);
-  SpreadWire(parts, request, index.text, loose, costs, report);
+  SpreadWire(parts, request, ranks, index.text, loose, costs, report);
 
   if (request.label.empty()) {
-    RowsByName(parts.index, costs, shared_disk, shared_memory, report);
+    RowsByName(parts.index, ranks, costs, shared_disk, shared_memory, report);
   } else {
-    RowsByValue(parts.index, request.label, costs, report);
+    RowsByValue(parts.index, request.label, ranks, costs, report);
   }
   SortRows(report.rows);
   return report;

@@ -37,7 +37,7 @@ class Verification {
       VEDETTE_RETURN_IF_ERROR(Rollups());
     }
     for (uint32_t s : unlabelled_) report_.Add(StrCat("series ", s, ": its labels are lost"));
-    report_.series = index_.size() - index_.lost();
+    report_.series = index_.known();
     return {};
   }
 

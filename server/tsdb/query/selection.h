@@ -28,6 +28,8 @@ struct ReaderParts {
   const Head& head;
   HeadCounters& counters;
   int64_t window_ms;
+  // While a copy of this lives no series that it may have found is taken out of the index. May be null.
+  std::shared_ptr<const void> era;
 };
 
 // What one query sees of each timeline: no row that is newer than those that the first of its

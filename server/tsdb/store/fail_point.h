@@ -31,6 +31,8 @@ inline constexpr auto kFailPoints = std::to_array<std::string_view>({
     // Deletion; retention of whole windows, and of single series by rules.
     "delete.read", "delete.before", "delete.written", "drop.before", "drop.hidden", "drop.family",
     "expire.before", "expire.written",
+    // Series without data are given up, then their journals are written without them.
+    "forget.before", "forget.journal.before", "forget.journal.written",
 });
 
 class FailPointName {

@@ -97,6 +97,27 @@ inline std::string InstantsKey(int32_t window, uint32_t id) {
   return out;
 }
 
+// In kMeta, and then the window: it is being dropped, and not gone yet.
+inline constexpr std::string_view kDroppingPrefix = "dropping/";
+
+// A journal of series; and one that stands for it and those behind it, without what was given up,
+// which sorts in its place.
+inline std::string JournalKey(uint64_t sequence) {
+  std::string out;
+  PutBigEndian32(out, static_cast<uint32_t>(sequence >> 32));
+  PutBigEndian32(out, static_cast<uint32_t>(sequence));
+  return out;
+}
+inline constexpr char kThinnedMark = 2;
+inline constexpr size_t kJournalKeyBytes = 8;
+inline std::string ThinnedKey(uint64_t sequence) { return JournalKey(sequence) + kThinnedMark; }
+inline bool IsThinnedKey(std::string_view key) {
+  return key.size() == kJournalKeyBytes + 1 && key.back() == kThinnedMark;
+}
+inline uint64_t JournalSequence(std::string_view key) {
+  return static_cast<uint64_t>(GetBigEndian32(key.data())) << 32 | GetBigEndian32(key.data() + 4);
+}
+
 // The log: timeline | kind | slot.
 enum class HeadKind : uint8_t { kState = 0, kLayout = 1, kBlock = 2, kRow = 3 };
 
