@@ -18,13 +18,13 @@ constexpr uint64_t kPortionSeries = 1 << 20;
 // Worth it where so much is saved, or where so many become one.
 constexpr size_t kManyJournals = 16;
 
-struct StoredJournal {
+}  // namespace
+
+struct Forgetter::StoredJournal {
   std::string key;
   size_t bytes = 0;
   SeriesIndex::JournalStart start;
 };
-
-}  // namespace
 
 void Forgetter::Look() {
   const uint64_t known = index_.known();
@@ -65,30 +65,36 @@ Status Forgetter::Round() {
 }
 
 Status Forgetter::ThinJournals() {
-  std::vector<StoredJournal> journals;
+  std::vector<StoredJournal> run;
   StoreIterator it = store_.Iterate(Family::kSeries, nullptr, /*long_walk=*/true);
-  for (it.SeekToFirst(); it.valid(); it.Next()) {
+  for (it.SeekToFirst(); it.valid() || it.SkipDamage(); it.Next()) {
     const Result<SeriesIndex::JournalStart> start = SeriesIndex::StartOf(it.value());
-    // Where one cannot be read nobody knows what it is of: everything stays.
-    if (!start.ok()) return {};
-    journals.push_back({std::string(it.key()), it.value().size(), *start});
-  }
-  if (it.status().code() == StatusCode::kDataLoss) return {};
-  VEDETTE_RETURN_IF_ERROR(it.status());
-  // The last one stays: where it ends nobody says.
-  for (size_t first = 0; first + 1 < journals.size();) {
-    size_t bytes = journals[first].bytes;
-    size_t end = first + 1;
-    while (end + 1 < journals.size() && bytes + journals[end].bytes <= kPortionBytes &&
-           journals[end + 1].start.series - journals[first].start.series <= kPortionSeries) {
-      bytes += journals[end++].bytes;
+    if (start.ok()) {
+      run.push_back({std::string(it.key()), it.value().size(), *start});
+      continue;
     }
-    const std::optional<std::string> thinned =
-        index_.Thinned(journals[first].start, journals[end].start);
+    // Of what is damaged nobody knows what it is of: it stays, and so does the one before it.
+    VEDETTE_RETURN_IF_ERROR(ThinRun(run));
+    run.clear();
+  }
+  if (!it.status().ok() && it.status().code() != StatusCode::kDataLoss) return it.status();
+  return ThinRun(run);
+}
+
+// Journals that follow each other. The last one stays: where it ends nobody says.
+Status Forgetter::ThinRun(const std::vector<StoredJournal>& run) {
+  for (size_t first = 0; first + 1 < run.size();) {
+    size_t bytes = run[first].bytes;
+    size_t end = first + 1;
+    while (end + 1 < run.size() && bytes + run[end].bytes <= kPortionBytes &&
+           run[end + 1].start.series - run[first].start.series <= kPortionSeries) {
+      bytes += run[end++].bytes;
+    }
+    const std::optional<std::string> thinned = index_.Thinned(run[first].start, run[end].start);
     if (thinned && (thinned->size() <= bytes * 3 / 4 || end - first >= kManyJournals)) {
       StoreBatch batch;
-      for (size_t i = first; i < end; ++i) batch.Delete(store_, Family::kSeries, journals[i].key);
-      batch.Put(store_, Family::kSeries, ThinnedKey(JournalSequence(journals[first].key)), *thinned);
+      for (size_t i = first; i < end; ++i) batch.Delete(store_, Family::kSeries, run[i].key);
+      batch.Put(store_, Family::kSeries, ThinnedKey(JournalSequence(run[first].key)), *thinned);
       FailPoint("forget.journal.before");
       VEDETTE_RETURN_IF_ERROR(store_.Write(batch));
       FailPoint("forget.journal.written");

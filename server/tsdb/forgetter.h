@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "common/base/status.h"
 #include "server/tsdb/head/head.h"
@@ -35,8 +36,10 @@ class Forgetter {
   uint64_t given_up() const { return given_up_; }  // Since the start.
 
  private:
+  struct StoredJournal;
   void Look();
   Status ThinJournals();
+  Status ThinRun(const std::vector<StoredJournal>& run);
 
   Store& store_;
   SeriesIndex& index_;

@@ -510,7 +510,10 @@ class Tsdb::Impl final : public storage::Appender,
       VEDETTE_ASSIGN_OR_RETURN(std::optional<std::string> done, store_->Get(Family::kMeta, key));
       if (done) {
         if (RolledUp(window)) continue;
-        return RollUp(window, [this](uint64_t n) { return Pace(n); });
+        VEDETTE_RETURN_IF_ERROR(RollUp(window, [this](uint64_t n) { return Pace(n); }));
+        // One whose samples are just being changed keeps none behind it waiting.
+        if (!rollups_.any() || RolledUp(window)) return {};
+        continue;
       }
       VEDETTE_ASSIGN_OR_RETURN(Compactor::Outcome merged,
                                Merge(window, [this](uint64_t n) { return Pace(n); }));

@@ -138,13 +138,14 @@ uint64_t Head::Forget(Postings series) {
 }
 
 void Head::RemoveUsed(Postings& series) const {
-  // Memory first, then the disk: what is sealed in between is seen twice, never not at all.
+  // The disk first, as that leaves few to look at. What is sealed in between is missed by neither: it
+  // keeps its place until its timeline leaves memory, which the caller's thread alone sees to.
+  series.Subtract(presence_.In(INT32_MIN, INT32_MAX));
   Postings used;
   for (const uint32_t s : series.ToVector()) {
     if (HasPlace(s)) used.Add(s);
   }
   series.Subtract(used);
-  series.Subtract(presence_.In(INT32_MIN, INT32_MAX));
 }
 
 std::shared_ptr<Timeline> Head::FindTimeline(uint32_t id) const {

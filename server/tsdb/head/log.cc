@@ -114,6 +114,12 @@ Status LogReplay::Add(HeadKind kind, uint32_t slot, std::string_view value) {
 LogReplay::Restored LogReplay::Finish() {
   std::ranges::sort(blocks_, {}, &Block::epoch);
   out_.epoch = blocks_.empty() ? sealed_epoch_ : blocks_.back()->epoch() + 1;
+  // Rows are never ahead of the timeline: where they are, the block before them, or the state, is gone,
+  // and costs no more than itself.
+  for (const auto& [slot, record] : rows_) {
+    const uint64_t epoch = ByteReader(record).Varint();
+    if (epoch > out_.epoch && Body(record, "row").ok()) out_.epoch = epoch;
+  }
   out_.view = std::make_shared<TimelineView>();
   out_.view->blocks = std::move(blocks_);
   std::ranges::sort(rows_, {}, &std::pair<uint32_t, std::string>::first);
