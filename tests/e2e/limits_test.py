@@ -203,7 +203,7 @@ class ConnectionRates(unittest.TestCase):
                 self.honest(port)
                 s.wait_until("the log names the flag", lambda: "--grpc.max-reconnects-per-second" in program.text())
                 self.assertIn("mallory", program.text())
-                self.assertGreaterEqual(self.events(door, "handshake_refused"), 1)
+                s.wait_until("it is counted", lambda: self.events(door, "handshake_refused") >= 1)
                 print(f"{door}: {let_in} connections of one certificate were let in")
 
     def test_an_address_that_floods_with_connections_loses_them_before_tls(self):
@@ -224,7 +224,8 @@ class ConnectionRates(unittest.TestCase):
                     c.close()
                 s.wait_until("the log names the flag", lambda: "connections of 127.0.0.2 refused" in program.text())
                 self.assertIn("--grpc.max-connections-per-second", program.text())
-                self.assertGreaterEqual(self.events(door, "connection_refused"), 500)
+                # An agent shows what it collected a moment ago.
+                s.wait_until("they are counted", lambda: self.events(door, "connection_refused") >= 500)
 
     def test_an_address_that_floods_the_http_door_is_told_so(self):
         for door, (_, port, program) in self.doors.items():
@@ -241,7 +242,7 @@ class ConnectionRates(unittest.TestCase):
                 self.assertIn("nosniff", told)
                 with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as r:
                     self.assertEqual(r.status, 200)
-                self.assertGreaterEqual(refusals(self.stack, "web.max-connections-per-second", port), 1)
+                s.wait_until("it is counted", lambda: refusals(self.stack, "web.max-connections-per-second", port) >= 1)
                 s.wait_until("the log names it", lambda: "--web.max-connections-per-second" in program.text())
 
 
