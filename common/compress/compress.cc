@@ -13,7 +13,6 @@
 #include <utility>
 
 #include "common/base/strings.h"
-#include "common/compress/snappy_block.h"
 
 namespace vedette::compress {
 namespace {
@@ -143,9 +142,7 @@ Status Unsnappy(std::string_view in, size_t max_bytes, std::string& out) {
   if (length / 24 > in.size())
     return Damaged(Encoding::kSnappy, "the length in front is impossible");
   out.resize(length);  // What was there is overwritten: only what is new of it is zeroed.
-  size_t front = 1;  // The length in front is a varint.
-  while ((static_cast<uint8_t>(in[front - 1]) & 0x80) != 0) ++front;
-  if (!DecodeSnappyElements(in.substr(front), out)) {
+  if (!snappy::RawUncompress(in.data(), in.size(), out.data())) {
     out.clear();
     return Damaged(Encoding::kSnappy, "damaged data");
   }

@@ -1,14 +1,9 @@
 #include "common/compress/compress.h"
 
 #include <gtest/gtest.h>
-#include <snappy.h>
 
-#include <algorithm>
-#include <cstdint>
 #include <random>
 #include <string>
-
-#include "common/compress/snappy_block.h"
 
 namespace vedette::compress {
 namespace {
@@ -74,73 +69,6 @@ TEST(Compress, MembersAndFramesMayFollowOneAnother) {
     EXPECT_EQ(out, "first second");
     EXPECT_FALSE(Decompress(encoding, a + "rubbish", 100, out).ok());
   }
-}
-
-// Blocks of random elements, whole and damaged: what the library decodes is the same here, and what
-// it refuses is refused.
-TEST(Compress, SnappyElementsAreWhatTheLibraryTakesThemFor) {
-  std::mt19937 random(11);
-  uint64_t taken = 0;
-  for (int round = 0; round < 20'000; ++round) {
-    std::string elements;
-    size_t length = 0;
-    for (uint32_t i = random() % 40; i > 0; --i) {
-      const uint32_t n = 1 + random() % 64;
-      // Within what is there, as a rule.
-      const uint32_t back = random() % 50 == 0 ? random() : 1 + random() % (length + 1);
-      const auto put = [&](uint32_t value, int bytes) {
-        for (int b = 0; b < bytes; ++b) elements.push_back(static_cast<char>(value >> (8 * b)));
-      };
-      switch (length == 0 ? 0 : random() % 5) {
-        case 0:
-          elements.push_back(static_cast<char>(std::min(n, 60u) - 1) << 2);
-          elements.append(std::min(n, 60u), static_cast<char>(random()));
-          length += std::min(n, 60u);
-          break;
-        case 1: {
-          const int bytes = 1 + static_cast<int>(random() % 4);
-          const uint32_t many = 1 + random() % (bytes == 1 ? 256 : 300);
-          elements.push_back(static_cast<char>((59 + bytes) << 2));
-          put(many - 1, bytes);
-          elements.append(many, static_cast<char>(random()));
-          length += many;
-          break;
-        }
-        case 2:
-          elements.push_back(
-              static_cast<char>(1 | random() % 8 << 2 | std::min(back, 2047u) >> 8 << 5));
-          length += 4 + (static_cast<uint8_t>(elements.back()) >> 2 & 7);
-          put(std::min(back, 2047u) & 0xff, 1);
-          break;
-        case 3:
-          elements.push_back(static_cast<char>(2 | (n - 1) << 2));
-          put(back, 2);
-          length += n;
-          break;
-        default:
-          elements.push_back(static_cast<char>(3 | (n - 1) << 2));
-          put(back, 4);
-          length += n;
-      }
-    }
-    if (round % 4 == 1 && !elements.empty()) elements.resize(random() % elements.size());
-    if (round % 4 == 2 && !elements.empty()) elements[random() % elements.size()] ^= 1 << random() % 8;
-    if (round % 4 == 3) length += random() % 2;
-    std::string block;
-    for (size_t v = length; ; v >>= 7) {
-      block.push_back(static_cast<char>(v < 128 ? v : v | 128));
-      if (v < 128) break;
-    }
-    block += elements;
-    std::string expected(length, '\0'), got(length, '\0');
-    const bool ok = snappy::RawUncompress(block.data(), block.size(), expected.data());
-    ASSERT_EQ(DecodeSnappyElements(elements, got), ok) << "round " << round;
-    if (ok) {
-      ASSERT_EQ(got, expected) << "round " << round;
-    }
-    taken += ok;
-  }
-  EXPECT_GT(taken, 5'000u);
 }
 
 TEST(Compress, ALyingSnappyLengthIsRefused) {
