@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <random>
@@ -120,6 +121,20 @@ TEST_F(ColumnCacheTest, WhatIsAskedAgainIsNotReadAgain) {
   EXPECT_GT(stats.column_cache_hits, 780u);
   EXPECT_LT(stats.column_cache_fills, 10u);
   EXPECT_GT(stats.column_cache_bytes, 0u);
+}
+
+TEST_F(ColumnCacheTest, ARangeMayBeAllOfTime) {
+  Open();
+  auto writer = db_->appender().OpenTimeline("node");
+  for (int i = 0; i < 6; ++i) ASSERT_TRUE(writer->AddSeries(Named(1, i)).ok());
+  const std::vector<Matcher> m0 = {Matcher::Equal("__name__", "m0")};
+  for (int step = 0; step < 20; ++step) {
+    clock_.Set(kNow + step * kStep);
+    const std::vector<double> row(6, step);
+    ASSERT_TRUE(writer->Commit({.t_ms = kNow + step * kStep, .values = row}).ok());
+    ExpectSame(INT64_MIN, INT64_MAX, m0);
+  }
+  EXPECT_EQ(Read(INT64_MIN, INT64_MAX, m0, true).size(), 2u);
 }
 
 TEST_F(ColumnCacheTest, ALateSampleAndADeletionAreSeenAtOnce) {

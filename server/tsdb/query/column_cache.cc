@@ -377,6 +377,10 @@ ColumnCache::~ColumnCache() = default;
 std::unique_ptr<storage::SeriesSet> ColumnCache::Select(const ReaderParts& parts, Moment& moment,
                                                         int64_t min_t_ms, int64_t max_t_ms,
                                                         std::span<const Matcher> matchers) {
+  // No sample is further away; spans between ends such as these can be counted.
+  constexpr int64_t kFarMs = int64_t{1} << 52;
+  min_t_ms = std::clamp(min_t_ms, -kFarMs, kFarMs);
+  max_t_ms = std::clamp(max_t_ms, -kFarMs, kFarMs);
   const int64_t newest = parts.head.max_t_ms();
   if (max_bytes_ == 0 || newest == INT64_MIN || max_t_ms < newest - kNowMs) return nullptr;
   std::string key = KeyOf(matchers);
