@@ -112,7 +112,9 @@ TEST_F(ForgetTest, ChurnLeavesNothingBehind) {
   Open();
   const TsdbStats again = db_->stats();
   EXPECT_EQ(again.damaged_chunks, 0u) << again.damage[0];
-  EXPECT_EQ(again.series, late.series);
+  // Where a journal would lose little it is not written anew: some of what is in it comes back, to be
+  // given up again.
+  EXPECT_LE(again.series, late.series + 2 * kBrief);
   EXPECT_EQ(again.lost_series, 0u);
   EXPECT_EQ(Count("stay-.*"), kStay);
   EXPECT_EQ(Count("hour29-.*"), kBrief);
@@ -147,6 +149,29 @@ TEST_F(ForgetTest, AWriterIsToldThatASeriesItRemembersIsGone) {
   refs.assign(refs.size(), 0);
   ASSERT_TRUE(db_->appender().WriteKnown(batch, refs).ok());
   EXPECT_EQ(Count(".*"), 110u);
+}
+
+TEST_F(ForgetTest, TheLastThatCameMayGoAndComeAgain) {
+  Open();
+  Hour(0, "stay", 10);
+  Hour(0, "brief", 100);  // Nobody comes after them: the last journal is theirs.
+  for (int64_t hour = 1; hour < 6; ++hour) {
+    Hour(hour, "stay", 10);
+    Maintain();
+  }
+  ASSERT_EQ(db_->stats().forgotten_series, 100u);
+  Open();
+  EXPECT_EQ(db_->stats().series, 10u);
+  EXPECT_EQ(db_->stats().damaged_chunks, 0u);
+  Hour(6, "brief", 100);
+  for (int again = 0; again < 2; ++again) {
+    EXPECT_EQ(Count("brief-.*"), 100u);
+    EXPECT_EQ(Count("stay-.*"), 10u);
+    EXPECT_EQ(db_->stats().lost_series, 0u);
+    Open();
+  }
+  Hour(7, "brief", 100);
+  EXPECT_EQ(Count("brief-.*"), 100u);
 }
 
 TEST_F(ForgetTest, AQueryThatBeganBeforeKeepsWhatItMayFind) {

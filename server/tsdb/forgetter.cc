@@ -66,6 +66,8 @@ Status Forgetter::Round() {
 
 Status Forgetter::ThinJournals() {
   std::vector<StoredJournal> run;
+  // Before the journals are listed: one that is stored meanwhile begins here.
+  const SeriesIndex::JournalStart end = index_.NextJournal();
   StoreIterator it = store_.Iterate(Family::kSeries, nullptr, /*long_walk=*/true);
   for (it.SeekToFirst(); it.valid() || it.SkipDamage(); it.Next()) {
     const Result<SeriesIndex::JournalStart> start = SeriesIndex::StartOf(it.value());
@@ -78,10 +80,12 @@ Status Forgetter::ThinJournals() {
     run.clear();
   }
   if (!it.status().ok() && it.status().code() != StatusCode::kDataLoss) return it.status();
+  // The last one ends where the next will begin.
+  if (!run.empty() && run.back().start.series < end.series) run.push_back({"", 0, end});
   return ThinRun(run);
 }
 
-// Journals that follow each other. The last one stays: where it ends nobody says.
+// Journals that follow each other, and behind them where the last one ends.
 Status Forgetter::ThinRun(const std::vector<StoredJournal>& run) {
   for (size_t first = 0; first + 1 < run.size();) {
     size_t bytes = run[first].bytes;

@@ -13,8 +13,27 @@ namespace vedette::tsdb {
 
 void SeriesIndex::Forget(const Postings& series) {
   WriterLock lock(mu_);
+  ForgetLocked(series, {});
+}
+
+// With the series that were found to be given up go the pairs that no series has.
+void SeriesIndex::ForgetRestored(const Postings& series) {
+  WriterLock lock(mu_);
+  std::vector<uint32_t> unused;
+  if (!given_up_pairs_.empty() || !superseded_pairs_.empty()) {
+    for (uint32_t p = 0; p < pairs_.size(); ++p) {
+      if (pairs_[p].bytes != nullptr && pairs_[p].series.empty()) unused.push_back(p);
+    }
+  }
+  given_up_pairs_ = {};
+  superseded_pairs_ = {};
+  if (!series.empty() || !unused.empty()) ForgetLocked(series, std::move(unused));
+}
+
+void SeriesIndex::ForgetLocked(const Postings& series, std::vector<uint32_t> touched)
+    VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_analysis) {
   std::vector<bool> seen(pairs_.size());
-  std::vector<uint32_t> touched;
+  for (const uint32_t p : touched) seen[p] = true;
   for (const uint32_t s : series.ToVector()) {
     if (list_of_[s] == 0) continue;
     for (const uint32_t p : PairsOf(s)) {
@@ -88,6 +107,11 @@ void SeriesIndex::Tighten() VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_analysis) 
   for (const uint64_t slot : slots) {
     if (slot != 0 && list_of_[static_cast<uint32_t>(slot) - 1] != 0) InsertSlot(slot);
   }
+}
+
+SeriesIndex::JournalStart SeriesIndex::NextJournal() const {
+  ReaderLock lock(mu_);
+  return {journal_series_, journal_pair_};
 }
 
 Result<SeriesIndex::JournalStart> SeriesIndex::StartOf(std::string_view journal) {
@@ -176,9 +200,11 @@ Status SeriesIndex::RestoreThinned(std::string_view journal) {
     if (!in.ok() || one.empty() || pair < pairs_.size() || pair >= end_pair) {
       return DataLoss("series journal: a label is damaged");
     }
+    given_up_pairs_.AddRange(pairs_.size(), static_cast<uint32_t>(pair));
     pairs_.Skip(static_cast<uint32_t>(pair));
     AddPair(bytes, one.begin()->name);
   }
+  given_up_pairs_.AddRange(pairs_.size(), static_cast<uint32_t>(end_pair));
   pairs_.Skip(static_cast<uint32_t>(end_pair));
   uint64_t series = first.series;
   std::vector<uint32_t> pairs;

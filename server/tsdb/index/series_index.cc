@@ -136,11 +136,19 @@ void SeriesIndex::FindMany(size_t count, const std::function<const Labels&(size_
   }
 }
 
-void SeriesIndex::InsertSlot(uint64_t slot) VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_analysis) {
+std::optional<uint32_t> SeriesIndex::InsertSlot(uint64_t slot)
+    VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_analysis) {
   const size_t mask = slots_.size() - 1;
   size_t at = (slot >> 32) & mask;
-  while (slots_[at] != 0) at = (at + 1) & mask;
+  for (; slots_[at] != 0; at = (at + 1) & mask) {
+    if (slots_[at] >> 32 != slot >> 32) continue;
+    const uint32_t other = static_cast<uint32_t>(slots_[at]) - 1;
+    if (!std::ranges::equal(PairsOf(other), PairsOf(static_cast<uint32_t>(slot) - 1))) continue;
+    slots_[at] = slot;
+    return other;
+  }
   slots_[at] = slot;
+  return std::nullopt;
 }
 
 uint32_t SeriesIndex::FindPair(std::string_view bytes) const
@@ -171,7 +179,11 @@ const char* SeriesIndex::PutText(std::string_view bytes)
 void SeriesIndex::PutPairSlot(uint32_t pair) VEDETTE_THREAD_ATTRIBUTE(no_thread_safety_analysis) {
   const size_t mask = pair_slots_.size() - 1;
   size_t at = HashOf(pairs_[pair].view()) & mask;
-  while (pair_slots_[at] != kNone) at = (at + 1) & mask;
+  for (; pair_slots_[at] != kNone; at = (at + 1) & mask) {
+    if (pairs_[pair_slots_[at]].view() != pairs_[pair].view()) continue;
+    superseded_pairs_.Add(pair_slots_[at]);
+    break;
+  }
   pair_slots_[at] = pair;
 }
 
@@ -319,6 +331,7 @@ Status SeriesIndex::Restore(std::string_view journal) {
     const uint64_t n = in.Varint();
     pairs.clear();
     bool whole = true;
+    bool gone = false;  // A label of it was given up, so it was, too.
     for (uint64_t i = 0; in.ok() && i < n; ++i) {
       uint64_t id = in.Varint();
       if (id == 0) {
@@ -329,11 +342,14 @@ Status SeriesIndex::Restore(std::string_view journal) {
       }
       if (id >= pairs_.size()) return DataLoss("series journal: an unknown label");
       whole = whole && pairs_[id].bytes != nullptr;
+      gone = gone || given_up_pairs_.Contains(static_cast<uint32_t>(id));
       pairs.push_back(static_cast<uint32_t>(id));
     }
     if (!in.ok() || pairs.size() >= kListBlock) return DataLoss("series journal: cut short");
     if (whole) {
       AddList(pairs);
+    } else if (gone) {
+      AddGone(list_of_.size() + 1);
     } else {
       AddLost();
     }
@@ -344,6 +360,11 @@ Status SeriesIndex::Restore(std::string_view journal) {
 }
 
 void SeriesIndex::FinishRestore() {
+  ForgetRestored(FindRestored());
+}
+
+Postings SeriesIndex::FindRestored() {
+  Postings superseded;
   // Slots are far apart in memory: each is fetched so many series before it is filled.
   constexpr size_t kAhead = 16;
   WriterLock lock(mu_);
@@ -357,8 +378,17 @@ void SeriesIndex::FinishRestore() {
   std::string bytes;
   for (uint32_t series = found_; series < end; ++series) {
     if (list_of_[series] == 0) continue;
+    const std::span<const uint32_t> list = PairsOf(series);
+    if (!superseded_pairs_.empty() &&
+        std::ranges::any_of(list, [&](uint32_t p) VEDETTE_THREAD_ATTRIBUTE(
+                                      no_thread_safety_analysis) {
+          return superseded_pairs_.Contains(p);
+        })) {
+      superseded.Add(series);
+      continue;
+    }
     bytes.clear();
-    for (const uint32_t p : PairsOf(series)) {
+    for (const uint32_t p : list) {
       Pair& pair = pairs_.At(p);
       bytes += pair.view();
       of_pairs.At(p).Add(series, pair.series);
@@ -367,17 +397,22 @@ void SeriesIndex::FinishRestore() {
     const uint64_t slot = SlotOf(HashOf(bytes), series);
     __builtin_prefetch(&slots_[(slot >> 32) & mask], /*rw=*/1);
     uint64_t& place = waiting[filled++ % kAhead];
-    if (place != 0) InsertSlot(place);
+    if (place != 0) {
+      if (const std::optional<uint32_t> older = InsertSlot(place)) superseded.Add(*older);
+    }
     place = slot;
   }
+  std::ranges::sort(waiting, {}, [](uint64_t slot) { return static_cast<uint32_t>(slot); });
   for (const uint64_t slot : waiting) {
-    if (slot != 0) InsertSlot(slot);
+    if (slot == 0) continue;
+    if (const std::optional<uint32_t> older = InsertSlot(slot)) superseded.Add(*older);
   }
   for (uint32_t p = 0; p < pairs_.size(); ++p) {
     if (pairs_[p].bytes != nullptr) of_pairs.At(p).Finish(pairs_.At(p).series);
   }
   for (size_t n = 0; n < of_names.size(); ++n) of_names[n].Finish(names_[n].series);
   found_ = end;
+  return superseded;
 }
 
 SeriesIndex::Journal SeriesIndex::TakeJournal() const {

@@ -120,7 +120,8 @@ class SeriesIndex {
   bool journal_empty() const;
   void JournalStored(const Journal& journal);
   // kDataLoss where the journal is damaged: nothing of it is taken. What is restored is found once
-  // FinishRestore() has been called, after the last journal: all at once costs a third.
+  // FinishRestore() has been called, after the last journal: all at once costs a third. A series that
+  // was given up may be in a journal still, and its labels once more in a later one: the later counts.
   Status Restore(std::string_view journal);
   void FinishRestore();
   // Gives these series up: they are not found any more, and have no labels. The caller sees to it that
@@ -133,6 +134,7 @@ class SeriesIndex {
     uint64_t pair = 0;
   };
   static Result<JournalStart> StartOf(std::string_view journal);
+  JournalStart NextJournal() const;  // Where the next one will begin: behind all that is stored.
   // One journal instead of all those that begin at `from` or later, and before `to`: without what has
   // been given up. Nothing where series in it are lost, which must not be forgotten.
   std::optional<std::string> Thinned(const JournalStart& from, const JournalStart& to) const;
@@ -176,7 +178,14 @@ class SeriesIndex {
   uint64_t MemoryLocked() const;
   std::string_view ValueOf(const Pair& pair) const;
   std::span<const uint32_t> PairsOf(uint32_t series) const;
-  void InsertSlot(uint64_t slot);
+  // Where another series has the same labels it takes its place: that one was given up, as only a
+  // journal brings them again. Its number then.
+  std::optional<uint32_t> InsertSlot(uint64_t slot);
+  // Makes findable what Restore() brought. Gives the series that others have taken the place of.
+  Postings FindRestored();
+  void ForgetRestored(const Postings& series);
+  // `touched`: pairs that may have no series any more, besides those of the series.
+  void ForgetLocked(const Postings& series, std::vector<uint32_t> touched);
   // The union of the postings of the values of `name` that `matches` accepts.
   template <typename F>
   Postings UnionWhere(const Name& name, F matches) const;
@@ -202,6 +211,10 @@ class SeriesIndex {
   uint32_t found_ VEDETTE_GUARDED_BY(mu_) = 0;  // Those below are in postings and slots.
   Postings lost_ VEDETTE_GUARDED_BY(mu_);
   Postings given_up_ VEDETTE_GUARDED_BY(mu_);
+  // While journals are restored: pairs that a thinned one has not any more, and those that a later
+  // one has again.
+  Postings given_up_pairs_ VEDETTE_GUARDED_BY(mu_);
+  Postings superseded_pairs_ VEDETTE_GUARDED_BY(mu_);
   std::string journal_ VEDETTE_GUARDED_BY(mu_);
   uint32_t journal_series_ VEDETTE_GUARDED_BY(mu_) = 0;  // Where it begins.
   uint32_t journal_pair_ VEDETTE_GUARDED_BY(mu_) = 1;

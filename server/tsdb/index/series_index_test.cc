@@ -241,6 +241,60 @@ TEST(SeriesIndex, WhatIsGivenUpCostsNothingAndIsNotGivenAgain) {
   EXPECT_TRUE(added);
 }
 
+// Journals are thinned after the index, and not all at once: at a crash in between they have what was
+// given up, beside what has come with the same labels since.
+TEST(SeriesIndex, WhatComesAgainCountsWhereTheJournalsHaveBoth) {
+  const auto pod = [](const char* job, int i) {
+    return Labels::Of({{"__name__", "m"}, {"job", job}, {"pod", std::to_string(i)}});
+  };
+  SeriesIndex index;
+  bool added = false;
+  std::vector<std::string> journals;
+  std::vector<SeriesIndex::JournalStart> starts;
+  const auto add = [&](const char* job, int begin, int end) {
+    starts.push_back(index.NextJournal());
+    Postings numbers;
+    for (int i = begin; i < end; ++i) numbers.Add(index.FindOrAdd(pod(job, i), &added));
+    const SeriesIndex::Journal journal = index.TakeJournal();
+    journals.push_back(journal.bytes);
+    index.JournalStored(journal);
+    return numbers;
+  };
+  add("stays", 0, 30);
+  Postings gone = add("goes", 30, 60);
+  gone.UnionWith(add("goes", 60, 90));
+  index.Forget(gone);
+  add("goes", 40, 70);   // With labels of their own once more,
+  add("stays", 30, 40);  // and one that has the pods' alone.
+
+  for (const bool thinned : {false, true}) {
+    SeriesIndex copy;
+    for (size_t j = 0; j < journals.size(); ++j) {
+      // Of what was given up the first journal is thinned, and defined the job of the second.
+      const Status s = thinned && j == 1
+                           ? copy.RestoreThinned(*index.Thinned(starts[1], starts[2]))
+                           : copy.Restore(journals[j]);
+      ASSERT_TRUE(s.ok()) << s.ToString();
+    }
+    copy.FinishRestore();
+    EXPECT_EQ(copy.lost(), 0u) << thinned;
+    EXPECT_EQ(copy.size(), index.size());
+    for (int i = 0; i < 90; ++i) {
+      // Those that did not come again may be there, to be given up again: they have no samples.
+      if (i < 40 || i >= 70) continue;
+      EXPECT_EQ(copy.Find(pod("goes", i)), index.Find(pod("goes", i))) << i;
+      const std::vector<Matcher> its_own = {Matcher::Equal("pod", std::to_string(i))};
+      EXPECT_EQ(copy.Select(its_own).ToVector(), index.Select(its_own).ToVector()) << i;
+    }
+    const std::vector<Matcher> stays = {Matcher::Equal("job", "stays")};
+    EXPECT_EQ(copy.Select(stays).ToVector(), index.Select(stays).ToVector());
+    const std::vector<std::string> values = copy.Values("pod", nullptr);
+    EXPECT_EQ(std::ranges::adjacent_find(values), values.end());
+    EXPECT_EQ(copy.FindOrAdd(pod("goes", 50), &added), *index.Find(pod("goes", 50)));
+    EXPECT_FALSE(added);
+  }
+}
+
 // docs/formats/wal.md.
 TEST(SeriesIndex, TheBytesOfAThinnedJournalAreFrozen) {
   SeriesIndex index;
