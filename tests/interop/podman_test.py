@@ -161,7 +161,7 @@ class PodmanContainers(unittest.TestCase):
                            if line.startswith('vedette_container_runtime_up{runtime="podman"')), None)
         self.assertEqual(up(), "1")
         short = self.podman.run("run", "--detach", "--name=short", *self.podman.LIMITS, IMAGE, *BUSY)
-        time.sleep(2)  # Long enough to be looked at, and nobody scrapes meanwhile.
+        time.sleep(8)  # Long enough to be looked at on a busy machine, and nobody scrapes meanwhile.
         self.podman.run("rm", "--force", "--time=0", "short")
         after = s.wait_until("its last values are shown", lambda: self.shown(short))
         self.assertIn('name="short"', str(after))
