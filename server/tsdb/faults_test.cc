@@ -55,6 +55,27 @@ struct Errors {
   uint64_t refused = 0;  // Calls that failed for them.
 } errors;
 
+// The verdict; where something is wrong, with what a start of a copy finds, which tells whether the
+// disk has it. The storage is closed then.
+std::string Judged(const std::string& verdict, uint64_t seed, const TempDir& dir, Life& life,
+                   std::unique_ptr<Tsdb>& db) {
+  if (verdict.empty()) return "";
+  constexpr auto kAll = std::filesystem::copy_options::recursive;
+  if (const char* kept = std::getenv("VEDETTE_FAULT_KEEP")) {
+    std::filesystem::copy(dir.path(), StrCat(kept, "/", seed), kAll);
+  }
+  const TempDir other;
+  std::filesystem::copy(dir.path() + "/data", other.path() + "/data", kAll);
+  const std::string now = life.Judge(*db, Life::Loss::kSaid, true);
+  life.Detach();
+  db.reset();
+  db = MustOpen(Life::Options(other.path() + "/data"), life.clock());
+  const std::string started = db == nullptr ? "no start" : life.Judge(*db);
+  life.Detach();
+  db.reset();
+  return StrCat(verdict, "\nasked again: ", now, "\na start of a copy: ", started);
+}
+
 void LiveWithErrors(uint64_t seed) {
   TempDir dir;
   Life life(seed);
@@ -72,7 +93,8 @@ void LiveWithErrors(uint64_t seed) {
       life.Step(db.get());
       if (i % 20 == 7) {
         // Wrong never; failing is allowed where reads fail.
-        ASSERT_EQ(life.Judge(*db, Life::Loss::kSaid, true), "");
+        ASSERT_EQ(Judged(life.Judge(*db, Life::Loss::kSaid, true), seed, dir, life, db), "")
+            << "round " << round << ", on a disk that fails";
         // What refuses says why.
         EXPECT_EQ(db->writable(), db->stats().background_error.empty());
       }
@@ -93,22 +115,7 @@ void LiveWithErrors(uint64_t seed) {
       ASSERT_TRUE(s.ok()) << s.ToString();
       ASSERT_TRUE(db->writable());
     }
-    if (const std::string verdict = life.Judge(*db); !verdict.empty()) {
-      // Whether the disk has it tells whose fault it is: what a start finds in a copy.
-      if (const char* kept = std::getenv("VEDETTE_FAULT_KEEP")) {
-        std::filesystem::copy(dir.path(), StrCat(kept, "/", seed),
-                              std::filesystem::copy_options::recursive);
-      }
-      const TempDir other;
-      std::filesystem::copy(dir.path() + "/data", other.path() + "/data",
-                            std::filesystem::copy_options::recursive);
-      TsdbOptions plain = Life::Options(other.path() + "/data");
-      life.Detach();
-      db.reset();
-      db = MustOpen(plain, life.clock());
-      FAIL() << verdict << "\nround " << round << "; a start of a copy of it: "
-             << (db == nullptr ? "no" : life.Judge(*db));
-    }
+    ASSERT_EQ(Judged(life.Judge(*db), seed, dir, life, db), "") << "round " << round;
   }
   errors.given += disk.faults();
   errors.refused += life.failures();

@@ -1,6 +1,7 @@
 #include "server/tsdb/timeline/instants_table.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "common/base/strings.h"
@@ -115,16 +116,16 @@ void InstantsTable::Publish(Interned interned) {
 void InstantsTable::Forget(int32_t window) {
   const std::string prefix = WindowPrefix(window);
   MutexLock lock(mu_);
-  std::erase_if(ids_by_content_, [&](const auto& e) {
-    if (!e.first.starts_with(prefix)) return false;
-    content_bytes_ -= e.first.size();
-    return true;
-  });
-  std::erase_if(decoded_, [&](const auto& e) {
-    if (e.first >> 32 != WindowBits(window)) return false;
-    decoded_values_ -= e.second->size() + kEntryValues;
-    return true;
-  });
+  for (auto it = ids_by_content_.begin(); it != ids_by_content_.end();) {
+    const bool gone = it->first.starts_with(prefix);
+    if (gone) content_bytes_ -= it->first.size();
+    it = gone ? ids_by_content_.erase(it) : std::next(it);
+  }
+  for (auto it = decoded_.begin(); it != decoded_.end();) {
+    const bool gone = it->first >> 32 == WindowBits(window);
+    if (gone) decoded_values_ -= it->second->size() + kEntryValues;
+    it = gone ? decoded_.erase(it) : std::next(it);
+  }
 }
 
 Result<InstantsTable::Instants> InstantsTable::Get(int32_t window, uint32_t id,
