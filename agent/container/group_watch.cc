@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <utility>
 
@@ -84,7 +85,9 @@ void GroupWatch::ReadEvents(int fd) {
 }
 
 void GroupWatch::Sample() {
+  constexpr std::array<int64_t, 2> kTellAgainMs = {1'000, 4'000};
   const int64_t now = NowMs();
+  bool tell = false;
   for (auto at = young_.begin(); at != young_.end();) {
     Young& y = at->second;
     if (now < y.next_ms) {
@@ -97,6 +100,11 @@ void GroupWatch::Sample() {
       y.seen_ms = options_.clock->NowMs();
       y.known = true;
       y.next_ms = now + PauseMs(now - y.born_ms);
+      if (y.told < static_cast<int>(kTellAgainMs.size()) &&
+          now - y.born_ms >= kTellAgainMs[static_cast<size_t>(y.told)]) {
+        ++y.told;
+        tell = true;
+      }
       ++at;
       continue;
     }
@@ -108,6 +116,7 @@ void GroupWatch::Sample() {
     }
     at = young_.erase(at);
   }
+  if (tell && options_.born) options_.born();
 }
 
 void GroupWatch::Work() {
@@ -116,7 +125,7 @@ void GroupWatch::Work() {
     for (const std::string& id : reader_.IdsBelow("/")) {
       WatchTree(fd, id);
       // Those that are there already are old: nobody has to hurry.
-      if (options_.wanted(id)) young_.try_emplace(id, Young{.born_ms = NowMs() - kGrownMs});
+      if (options_.wanted(id)) young_.try_emplace(id, Young{.born_ms = NowMs() - kGrownMs, .told = 2});
     }
   }
   for (;;) {

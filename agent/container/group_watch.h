@@ -27,7 +27,8 @@ class GroupWatch {
   struct Options {
     // Which groups are worth it, by id.
     std::function<bool(std::string_view id)> wanted;
-    // Called on the thread when a wanted group was made.
+    // Called on the thread when a wanted group was made, and again when it is one and four seconds old:
+    // its runtime may not have known it yet.
     std::function<void()> born;
     // A group that is gone is shown at least once and at least so long.
     int64_t show_ms = 30'000;
@@ -56,6 +57,7 @@ class GroupWatch {
     CgroupStats last;
     int64_t seen_ms = 0;  // Unix time.
     bool known = false;
+    int told = 0;  // How often born() was called since it was made.
   };
   struct Shown {
     Gone gone;

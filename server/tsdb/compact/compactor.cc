@@ -38,8 +38,7 @@ struct Compactor::Group {
 // What they have.
 struct Compactor::Decoded {
   std::vector<Sample> samples;        // In time, each instant once.
-  std::vector<std::string> readable;  // Keys of chunks that are whole,
-  std::vector<uint32_t> timelines;    // and their timelines.
+  std::vector<std::string> readable;  // Keys of chunks that are whole.
   uint64_t damaged = 0;               // The others.
 };
 
@@ -58,7 +57,6 @@ Compactor::Decoded Compactor::Decode(const Group& group) {
       continue;
     }
     out.readable.push_back(group.keys[i]);
-    out.timelines.push_back(ChunkKey::From(group.keys[i]).timeline);
     for (size_t k = 0; k < values.size(); ++k) {
       if (!IsAbsent(values[k])) out.samples.push_back({(**instants)[k], values[k]});
     }
@@ -72,11 +70,11 @@ Compactor::Decoded Compactor::Decode(const Group& group) {
 }
 
 Status Compactor::Rewrite(const Group& group, int64_t delete_from_ms, int64_t delete_to_ms,
-                          StoreBatch& batch, InstantsTable::Pending& interned,
+                          StoreBatch& batch, InstantsTable::Pending& interned, uint32_t& number,
                           Outcome& outcome, uint64_t* kept) {
   const ChunkKey first = ChunkKey::From(group.keys[0]);
   const int64_t start = first.window * window_ms_;
-  auto [samples, readable, timelines, damaged] = Decode(group);
+  auto [samples, readable, damaged] = Decode(group);
   if (kept != nullptr) *kept += damaged;
   if (readable.empty()) return {};
   const size_t before = samples.size();
@@ -93,6 +91,11 @@ Status Compactor::Rewrite(const Group& group, int64_t delete_from_ms, int64_t de
   outcome.samples += deleting ? removed : samples.size();
   for (const std::string& key : readable) batch.Delete(store_, Family::kChunks, key);
   if (deleting) rollups_.Remove(first.window, first.metric, first.series, batch);
+  // A number that no other chunk ever had: a timeline whose sealing failed, but was in the log all the
+  // same, writes its chunk once more after a start, and must not replace what that one has become a part of.
+  if (number == 0 && pieces > 0) {
+    VEDETTE_ASSIGN_OR_RETURN(number, numbers_.Next());
+  }
   std::vector<int64_t> instants;
   std::vector<double> values;
   for (size_t p = 0; p < pieces; ++p) {
@@ -109,7 +112,7 @@ Status Compactor::Rewrite(const Group& group, int64_t delete_from_ms, int64_t de
                              instants_.Intern(first.window, instants, batch, interned));
     ChunkKey key = first;
     key.last_offset = static_cast<uint32_t>(instants.back() - start);
-    key.timeline = timelines[0];  // Its last instants differ, so the keys do.
+    key.timeline = number;  // The pieces' last instants differ, so the keys do.
     batch.Put(store_, Family::kChunks, key.Bytes(),
               EncodeChunk(id, instants.back() - instants.front(), values));
   }
@@ -147,6 +150,7 @@ Result<Compactor::Outcome> Compactor::Merge(int32_t window, const Pace& pace) {
   Outcome outcome;
   StoreBatch batch;
   InstantsTable::Pending interned;
+  uint32_t number = 0;  // Of the merged chunks; taken when there is one.
   auto write = [&]() -> Status {
     if (batch.empty()) return {};
     const uint64_t bytes = batch.bytes();
@@ -159,7 +163,7 @@ Result<Compactor::Outcome> Compactor::Merge(int32_t window, const Pace& pace) {
   };
   const auto merge = [&](const Group& group) -> Status {
     if (group.keys.size() > 1) {
-      VEDETTE_RETURN_IF_ERROR(Rewrite(group, 1, 0, batch, interned, outcome, nullptr));
+      VEDETTE_RETURN_IF_ERROR(Rewrite(group, 1, 0, batch, interned, number, outcome, nullptr));
     }
     return batch.bytes() >= kBatchBytes ? write() : Status();
   };
@@ -289,6 +293,7 @@ Result<Compactor::Outcome> Compactor::Delete(std::span<const uint32_t> metrics,
                                              std::span<const uint32_t> series, int64_t start_ms,
                                              int64_t end_ms) {
   Outcome outcome;
+  uint32_t number = 0;  // Of the chunks that are written anew.
   for (int32_t window : presence_.Windows(INT32_MIN, INT32_MAX)) {
     const int64_t start = window * window_ms_;
     if (start > end_ms || start + window_ms_ <= start_ms) continue;
@@ -323,7 +328,7 @@ Result<Compactor::Outcome> Compactor::Delete(std::span<const uint32_t> metrics,
       uint64_t kept = 0;
       if (!group.empty()) {
         VEDETTE_RETURN_IF_ERROR(
-            Rewrite(group, start_ms, end_ms, batch, interned, outcome, &kept));
+            Rewrite(group, start_ms, end_ms, batch, interned, number, outcome, &kept));
       }
       const std::string prefix = SeriesPrefix(window, metrics[i], series[i]);
       for (histograms.Seek(prefix); histograms.valid() && histograms.key().starts_with(prefix);

@@ -26,9 +26,12 @@ class Compactor {
     uint64_t samples = 0;
   };
 
-  Compactor(Store& store, InstantsTable& instants, Presence& presence, Presence& histograms,
-            Rollups& rollups, int64_t window_ms, std::atomic<uint64_t>& damaged)
+  // `numbers`: for chunks, those of the timelines are from it, too.
+  Compactor(Store& store, IdSource& numbers, InstantsTable& instants, Presence& presence,
+            Presence& histograms, Rollups& rollups, int64_t window_ms,
+            std::atomic<uint64_t>& damaged)
       : store_(store),
+        numbers_(numbers),
         instants_(instants),
         presence_(presence),
         histograms_(histograms),
@@ -67,12 +70,13 @@ class Compactor {
   Decoded Decode(const Group& group);
   Status MakeRollups(int32_t window, uint64_t since, const Pace& pace);
   Status Rewrite(const Group& group, int64_t delete_from_ms, int64_t delete_to_ms,
-                 StoreBatch& batch, InstantsTable::Pending& interned,
+                 StoreBatch& batch, InstantsTable::Pending& interned, uint32_t& number,
                  Outcome& outcome, uint64_t* kept);
   Status DropFamilies(int32_t window);
   bool PassDamage(StoreIterator& it);
 
   Store& store_;
+  IdSource& numbers_;
   InstantsTable& instants_;
   Presence& presence_;
   Presence& histograms_;

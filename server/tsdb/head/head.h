@@ -152,6 +152,8 @@ class Head {
   Status Restore(const DamageSink& damage);
   // After damage: no timeline's number that may be in use is given again.
   Status RecoverIds(uint32_t highest) { return timeline_ids_.Recover(highest + 1); }
+  // For chunks that are no timeline's: no timeline has, had or will have one of these.
+  IdSource& numbers() { return timeline_ids_; }
 
   std::unique_ptr<storage::TimelineWriter> OpenTimeline(const std::string& owner);
   // storage::Appender::CommitTogether; `add_notes` puts the notes into the batch.
