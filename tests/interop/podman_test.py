@@ -130,7 +130,7 @@ class PodmanContainers(unittest.TestCase):
         self.assertEqual(self.one(web, "container_spec_memory_limit_bytes"), 64 << 20)
         self.assertEqual(self.one(web, "container_threads_max"), 50)
         self.assertLess(abs(self.one(web, "container_spec_cpu_shares") - 512), 60)  # A weight of version 2 is coarser.
-        self.assertEqual(self.one(web, "container_processes"), 1)
+        s.wait_until("its process is counted", lambda: self.one(web, "container_processes") == 1)
         self.assertEqual(self.one(web, "container_health_state"), -1)
         started = float(self.podman.run("inspect", "--format={{.State.StartedAt.Unix}}", web))
         self.assertEqual(self.one(web, "container_start_time_seconds"), started)
