@@ -194,7 +194,7 @@ Status PullStream::Stored(const pb::PullStored& stored) {
   if (stored.sequence() == 0) return InvalidArgument("nothing is said to be stored");
   Arrived(stored.sequence());
   if (!cadence_ || stored.shift_ms() == 0) return {};
-  if (std::abs(stored.shift_ms()) > interval_ms_) {
+  if (stored.shift_ms() < -interval_ms_ || stored.shift_ms() > interval_ms_) {
     return InvalidArgument(StrCat("a shift by ", stored.shift_ms(), " ms of frames that are ",
                                   interval_ms_, " ms apart"));
   }
