@@ -273,7 +273,11 @@ Status Block::Parse() {
   if (!DecodeIntegers(in, std::span(instants_).subspan(1))) {
     return DataLoss("block: instants are damaged");
   }
-  for (size_t i = 1; i < n; ++i) instants_[i] += instants_[i - 1];
+  for (size_t i = 1; i < n; ++i) {
+    if (instants_[i] < 0 || __builtin_add_overflow(instants_[i], instants_[i - 1], &instants_[i])) {
+      return DataLoss("block: instants are damaged");
+    }
+  }
   if (positions_ > in.left()) return DataLoss("block: too many positions");
   lengths_at_ = body.size() - in.left();
   (void)in.Take(positions_);
